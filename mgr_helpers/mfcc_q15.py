@@ -1,0 +1,386 @@
+"""The project's MFCC front end: integers only, the same bits in Python and on the Pico.
+
+Every stage is a small function, so that notebook 04 can show it; `mfcc` and `mfcc_windows` chain them. The window, the
+FFT and the magnitude are CMSIS-DSP's own functions (PyPI `cmsisdsp`); the rest is written here once in Python and once
+in C99 (`firmware/genre_recognizer/src/features.c`), and tests compare the two bit for bit.
+
+==============  ==========================  ===============================================================
+stage           number format               what happens
+==============  ==========================  ===============================================================
+samples         int16, Q0.15                2048 samples, every 1024
+block scaling   int16, Q0.15, and a shift   shifted left until the largest one uses all 16 bits
+Hann window     int16, Q0.15                ``arm_mult_q15``
+FFT             int16, Q11.4                ``arm_rfft_q15``: scaled down by 2048
+magnitude       int16, Q12.3                ``arm_cmplx_mag_q15``: halved once more (CMSIS calls it 2.14)
+Mel sums        uint32                      exact sum of magnitude times Q0.15 weight over each filter's span
+log2            int16, Q6.9                 leading zeros and a table; the block's shift is taken back here
+DCT             int32, Q9.22                weights in Q2.13; these are the *raw* MFCCs
+level removal   int32, Q9.22                c0 becomes its change from frame to frame
+model input     int8                        per-coefficient mean, deviation and the model's scale in one step
+==============  ==========================  ===============================================================
+
+Explained in notebooks/04_mfcc_fixed_point.ipynb.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import mfcc as float_mfcc
+from .config import CONFIG, Config
+
+LOG_FLOOR = 1 << 14  # half a step of magnitude: a silent band gets a low log, not minus infinity
+LOG_SEGMENTS = 64
+RAW_ONE = 1 << 22  # a raw MFCC of 1.0 with the default fraction bits
+FEATURE_SHIFT = 40  # of the multiplier that turns a raw MFCC into int8
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+def to_q15(values: np.ndarray) -> np.ndarray:
+    """Round real numbers in [-1, 1] to int16 Q0.15 (1.0 becomes 32767)."""
+    return np.clip(np.round(np.asarray(values) * 32768), -32768, 32767).astype(np.int16)
+
+
+@functools.lru_cache
+def hann_q15(config: Config = CONFIG) -> np.ndarray:
+    """Periodic Hann window, int16 Q0.15, shape (frame_length,)."""
+    return to_q15(float_mfcc.hann_window(config))
+
+
+@functools.lru_cache
+def mel_weights_q15(config: Config = CONFIG) -> np.ndarray:
+    """Mel filter bank, int16 Q0.15, shape (n_bins, n_mels); mostly zeros."""
+    return to_q15(float_mfcc.mel_matrix(config))
+
+
+@functools.lru_cache
+def mel_spans(config: Config = CONFIG) -> list[tuple[int, int]]:
+    """First bin and one past the last bin of each filter's non-zero weights.
+
+    Raises
+    ------
+    ValueError
+        When a filter has no bin (too many bands for the FFT), or a sum could leave 32 bits (see `mel_sum_bound`).
+    """
+    weights = mel_weights_q15(config)
+    spans = []
+    for band in range(config.n_mels):
+        bins = np.flatnonzero(weights[:, band])
+        if not len(bins):
+            raise ValueError(f"Mel band {band} of {config.n_mels} holds no bin of the {config.fft_length}-point FFT: "
+                             "use fewer bands, a higher lower_hz or a longer FFT")
+        spans.append((int(bins[0]), int(bins[-1]) + 1))
+    if mel_sum_bound(config) >= 1 << 32:
+        raise ValueError("a Mel sum could need more than 32 bits: use more bands or a shorter FFT")
+    return spans
+
+
+def mel_sum_bound(config: Config = CONFIG) -> float:
+    """No Mel sum can be larger than this: Cauchy-Schwarz over each filter.
+
+    By Parseval the magnitudes of one frame have a Euclidean norm of at most 32768 sqrt(sum(hann^2) / 2 / fft_length)
+    / 2, plus at most 8 steps of rounding in each bin; a filter's weights have the norm of their column.
+    """
+    hann = float_mfcc.hann_window(config)
+    norm = 32768 * np.sqrt(np.sum(hann**2) / 2 / config.fft_length) / 2 + 8 * np.sqrt(config.n_bins)
+    return float(np.linalg.norm(mel_weights_q15(config).astype(float), axis=0).max() * norm)
+
+
+@functools.lru_cache
+def log2_table() -> np.ndarray:
+    """log2(1 + i/64) in Q0.15 for i = 0..64: uint16, 130 bytes (the book's log table takes 64 KB)."""
+    return np.round(np.log2(1 + np.arange(LOG_SEGMENTS + 1) / LOG_SEGMENTS) * 32768).astype(np.uint16)
+
+
+@functools.lru_cache
+def dct_weights(config: Config = CONFIG) -> np.ndarray:
+    """Orthonormal DCT-II, int16 Q2.13, shape (n_mfcc, n_mels)."""
+    return np.round(float_mfcc.dct_matrix(config) * (1 << config.dct_fraction_bits)).astype(np.int16)
+
+
+def table_sizes(config: Config = CONFIG) -> dict[str, int]:
+    """Bytes of each table that the front end keeps on the Pico (CMSIS-DSP's FFT tables not counted)."""
+    spans = mel_spans(config)
+    return {
+        "Hann window": 2 * (config.frame_length // 2 + 1),  # symmetric: half of it is enough
+        "Mel weights": 2 * sum(stop - start for start, stop in spans),
+        "Mel spans": 4 * len(spans),
+        "log2": 2 * (LOG_SEGMENTS + 1),
+        "DCT": dct_weights(config).nbytes,
+        "feature step": 8 * config.n_mfcc,
+    }
+
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+
+def block_scale(frame: np.ndarray) -> tuple[np.ndarray, int]:
+    """Shift a frame left until its largest sample needs all 16 bits.
+
+    Parameters
+    ----------
+    frame : int16, shape (frame_length,)
+
+    Returns
+    -------
+    scaled : int16, shape (frame_length,)
+        By ``arm_shift_q15``; no sample saturates.
+    shift : int
+        0 to 15 bits; 15 for a frame of zeros.
+    """
+    import cmsisdsp
+
+    peak = int(np.max(frame ^ (frame >> 15)))  # |x|, with -32768 as 32767
+    shift = 15 - peak.bit_length()
+    return cmsisdsp.arm_shift_q15(frame, shift), shift
+
+
+@functools.lru_cache
+def _fft_instance(fft_length: int):
+    import cmsisdsp
+
+    instance = cmsisdsp.arm_rfft_instance_q15()
+    if cmsisdsp.arm_rfft_init_q15(instance, fft_length, 0, 1) != 0:
+        raise ValueError(f"CMSIS-DSP has no q15 FFT of {fft_length} points: use a power of two from 32 to 8192")
+    return instance
+
+
+def spectrum_q15(frame: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Hann window, FFT and magnitude of a scaled frame by CMSIS-DSP.
+
+    Parameters
+    ----------
+    frame : int16 Q0.15, shape (frame_length,)
+
+    Returns
+    -------
+    int16, shape (n_bins,)
+        Magnitudes: half of |FFT| / fft_length.
+    """
+    import cmsisdsp
+
+    windowed = np.zeros(config.fft_length, np.int16)
+    windowed[: config.frame_length] = cmsisdsp.arm_mult_q15(frame, hann_q15(config))
+    spectrum = cmsisdsp.arm_rfft_q15(_fft_instance(config.fft_length), windowed)
+    return cmsisdsp.arm_cmplx_mag_q15(spectrum[: 2 * config.n_bins])
+
+
+def mel_sums(magnitudes: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Exact Mel sums of magnitudes, int16 (..., n_bins) to int64 (..., n_mels); each fits 32 bits.
+
+    Computed in float64, which is exact for integers below 2^53.
+    """
+    mel_spans(config)  # raises where a sum could need more than 32 bits
+    return (magnitudes.astype(np.float64) @ mel_weights_q15(config).astype(np.float64)).astype(np.int64)
+
+
+def log2_q9(values: np.ndarray) -> np.ndarray:
+    """log2 of positive integers below 2^32 in Q6.9: the leading bit's place, then a table with interpolation.
+
+    Parameters
+    ----------
+    values : int64, any shape, 1 to 2^32 - 1
+
+    Returns
+    -------
+    int32, same shape
+        512 log2(value), within one step.
+    """
+    values = np.asarray(values, np.int64)
+    exponent = np.frexp(values.astype(np.float64))[1] - 1
+    mantissa = values << (31 - exponent)  # leading bit at bit 31
+    index = (mantissa >> 25) & (LOG_SEGMENTS - 1)
+    fraction = (mantissa >> 9) & 0xFFFF
+    table = log2_table().astype(np.int64)
+    fine = table[index] + (((table[index + 1] - table[index]) * fraction) >> 16)
+    return ((exponent << 9) + ((fine + 32) >> 6)).astype(np.int32)
+
+
+def log_mel(magnitudes: np.ndarray, shifts: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Log Mel spectrum with the block scaling taken back, int32 Q6.9, shape (n_frames, n_mels)."""
+    logs = log2_q9(mel_sums(magnitudes, config) + LOG_FLOOR)
+    return logs - (np.asarray(shifts, np.int32)[..., None] << config.log_fraction_bits)
+
+
+def dct(log_mels: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Raw MFCCs: int32 Q9.22, shape (..., n_mfcc), exact sums of Q6.9 times Q2.13."""
+    return (log_mels.astype(np.int64) @ dct_weights(config).T.astype(np.int64)).astype(np.int32)
+
+
+# --- the chain --------------------------------------------------------------------------------------------------------
+
+def mfcc(samples: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Raw MFCCs of int16 audio.
+
+    Parameters
+    ----------
+    samples : int16, shape (n,)
+        Mono audio at config.sample_rate, at least one frame long.
+
+    Returns
+    -------
+    int32, shape (n_frames, n_mfcc)
+        Q9.22: divide by 2**22 for the value in units of log2. c0 holds the level.
+
+    Raises
+    ------
+    TypeError
+        When the samples are not int16 (float audio must be scaled and rounded first).
+    ValueError
+        When there is less than one frame.
+    """
+    samples = np.asarray(samples)
+    if samples.dtype != np.int16:
+        raise TypeError(f"the q15 front end takes int16 samples, got {samples.dtype}: scale to 32767 and round first")
+    magnitudes, shifts = [], []
+    for frame in float_mfcc.split_frames(samples, config):
+        scaled, shift = block_scale(frame)
+        magnitudes.append(spectrum_q15(scaled, config))
+        shifts.append(shift)
+    return dct(log_mel(np.stack(magnitudes), shifts, config), config)
+
+
+def remove_level(raw: np.ndarray) -> np.ndarray:
+    """Replace c0 by its change since the frame before; 0 in the first frame of a window.
+
+    Turning the volume adds a constant to c0 and leaves the other coefficients alone, so nothing is left of it.
+
+    Parameters
+    ----------
+    raw : int32, shape (..., n_frames, n_mfcc)
+    """
+    out = raw.copy()
+    out[..., 0] = np.diff(raw[..., 0], axis=-1, prepend=raw[..., :1, 0])
+    return out
+
+
+def mfcc_windows(clips: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Level-free raw MFCCs of one-second windows: what the model is trained on.
+
+    Parameters
+    ----------
+    clips : int16, shape (n, at least window_length)
+
+    Returns
+    -------
+    int32 Q9.22, shape (n, n_frames, n_mfcc)
+    """
+    clips = np.asarray(clips)
+    if clips.ndim != 2 or clips.shape[1] < config.window_length:
+        raise ValueError(f"need clips of at least {config.window_length} samples, got shape {clips.shape}")
+    if not len(clips):
+        return np.zeros((0, config.n_frames, config.n_mfcc), np.int32)
+    return remove_level(np.stack([mfcc(clip[: config.window_length], config) for clip in clips]))
+
+
+def stream_windows(samples: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """The windows that the Pico hears in a stream: one every n_frames * frame_step samples, without a gap.
+
+    Returns
+    -------
+    int16 view, shape (n_windows, window_length)
+    """
+    if len(samples) < config.window_length:
+        return np.zeros((0, config.window_length), np.int16)
+    return np.lib.stride_tricks.sliding_window_view(samples, config.window_length)[:: config.window_step]
+
+
+# --- from the microphone ----------------------------------------------------------------------------------------------
+
+def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """ADC counts to int16 Q0.15, the microphone's bias measured and removed, as the Pico does it.
+
+    The bias is tracked: it starts as the mean of the first frame_step samples and moves by 1/16 of its error at each
+    further step. Counts are shifted by 16 - adc_bits so that the full range of the ADC is the full range of int16.
+
+    Parameters
+    ----------
+    adc : unsigned integers, shape (n,)
+        Counts, 0 to 2**adc_bits - 1.
+
+    Returns
+    -------
+    int16, shape (n // frame_step * frame_step,)
+    """
+    step_bits = config.frame_step.bit_length() - 1
+    if 1 << step_bits != config.frame_step:
+        raise ValueError(f"frame_step {config.frame_step} must be a power of two: the bias is a mean by shifting")
+    steps = np.asarray(adc, np.int64)[: len(adc) // config.frame_step * config.frame_step]
+    steps = steps.reshape(-1, config.frame_step)
+    sums = steps.sum(axis=1)  # the mean with step_bits fraction bits
+    biases = np.empty_like(sums)
+    bias = sums[0] if len(sums) else 0
+    for i, mean in enumerate(sums):
+        bias += (mean - bias) >> config.bias_shift
+        biases[i] = bias
+    down = step_bits - (16 - config.adc_bits)
+    centred = ((steps << step_bits) - biases[:, None] + (1 << (down - 1))) >> down
+    return np.clip(centred, -32768, 32767).astype(np.int16).reshape(-1)
+
+
+# --- to the model -----------------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """What stands between raw MFCCs and the model's int8 input.
+
+    Attributes
+    ----------
+    mean, std : tuple of float, length n_mfcc
+        Of the training windows, in units of log2 (raw / 2**22).
+    scale, zero_point : float, int
+        Quantisation of the model's input, from its .tflite file.
+    config : Config
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scale: float
+    zero_point: int
+    config: Config = CONFIG
+
+
+def normalise(raw: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Raw MFCCs to float32 of mean 0 and deviation 1: what the float model takes."""
+    return ((raw / RAW_ONE - np.asarray(mean)) / np.asarray(std)).astype(np.float32)
+
+
+def feature_step(front_end: FrontEnd) -> tuple[np.ndarray, np.ndarray]:
+    """Integer form of ``(raw / 2**22 - mean) / std / scale``: offset and multiplier of each coefficient.
+
+    Returns
+    -------
+    offset : int32, shape (n_mfcc,)
+    multiplier : int32, shape (n_mfcc,)
+        With FEATURE_SHIFT fraction bits.
+
+    Raises
+    ------
+    ValueError
+        When a coefficient hardly varies (its deviation is too small for 32 bits).
+    """
+    offset = np.round(np.asarray(front_end.mean) * RAW_ONE)
+    multiplier = np.round(2.0**FEATURE_SHIFT / RAW_ONE / (np.asarray(front_end.std) * front_end.scale))
+    if not (np.all(np.abs(offset) < 2**30) and np.all(multiplier < 2**31)):
+        raise ValueError("a coefficient's mean is too large or its deviation too small for 32 bits: is the training "
+                         "audio silent?")
+    return offset.astype(np.int32), multiplier.astype(np.int32)
+
+
+def quantize_features(raw: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+    """Raw MFCCs to the model's int8 input, in integers, as the Pico does it.
+
+    Parameters
+    ----------
+    raw : int32 Q9.22, shape (..., n_mfcc)
+
+    Returns
+    -------
+    int8, same shape
+    """
+    offset, multiplier = (part.astype(np.int64) for part in feature_step(front_end))
+    scaled = ((raw.astype(np.int64) - offset) * multiplier + (1 << (FEATURE_SHIFT - 1))) >> FEATURE_SHIFT
+    return np.clip(scaled + front_end.zero_point, -128, 127).astype(np.int8)
