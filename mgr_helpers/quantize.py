@@ -1,0 +1,507 @@
+"""From a trained Keras model to one int8 .tflite file, and back to the numbers that the firmware needs.
+
+Mirrors the recipe "Quantize the model" of the TinyML Cookbook 2e, chapter 6.
+Explained in notebooks/06_quantize_model.ipynb.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+from tflite_micro import runtime
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up lines are no part of a notebook
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+METADATA_NAME = "mgr_front_end"
+ARCHITECTURES = ("lstm2", "lstm_mean", "lstm_mean2", "lstm_many", "pooling")
+_GATES = ("input", "forget", "cell", "output")  # the order in the .tflite file; Keras has the same
+_OP_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+_DTYPES = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT8: np.int8, schema.TensorType.INT16: np.int16,
+           schema.TensorType.INT32: np.int32}
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Hide what TensorFlow's C++ and the converter write to the file descriptors of stdout and stderr.
+
+    When the block fails, what was hidden is printed after all.
+    """
+    with tempfile.TemporaryFile() as log, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        saved = [os.dup(fd) for fd in (1, 2)]
+        sys.stdout.flush(), sys.stderr.flush()
+        os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            for fd, copy in zip((1, 2), saved):
+                os.dup2(copy, fd), os.close(copy)
+            if failed:
+                log.seek(0)
+                sys.stderr.write(log.read().decode(errors="replace"))
+
+
+# --- conversion -----------------------------------------------------------------------------------------------------
+
+def _twin(architecture: str, n_frames: int, n_mfcc: int, units: list[int], n_genres: int):
+    """The same network in tf_keras with a fixed batch of one: what TFLite's converter can fuse."""
+    import tf_keras
+    layers = tf_keras.layers
+    inputs = x = layers.Input(batch_shape=(1, n_frames, n_mfcc))
+    for index, n in enumerate(units):
+        last_only = architecture == "lstm2" and index == len(units) - 1
+        x = layers.LSTM(n, return_sequences=not last_only)(x)
+    if architecture.startswith("lstm_mean"):
+        x = layers.GlobalAveragePooling1D()(x)
+    if architecture == "pooling":
+        x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
+        x = layers.Dense(32, activation="relu")(x)
+    x = layers.Dense(n_genres, activation="softmax")(x)
+    if architecture == "lstm_many":
+        x = layers.GlobalAveragePooling1D()(x)
+    return tf_keras.Model(inputs, x)
+
+
+def convert(model, calibration: np.ndarray | None, front_end: dict) -> bytes:
+    """Convert a Keras 3 model to a .tflite file whose LSTM layers are fused.
+
+    Keras 3's own conversion can't fuse an LSTM, so the weights are copied into a tf_keras twin with batch size one.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `model.build_model`; its name says the architecture (one of `ARCHITECTURES`).
+    calibration : float32 array (n, n_frames, n_mfcc), or None
+        Normalised windows of the *training* set: their range fixes the scales. None: a float file.
+    front_end : dict
+        `{"config", "mean", "std", "labels"}`, embedded in the file (see `read_front_end`).
+
+    Returns
+    -------
+    bytes
+        The .tflite file: int8 in and out, shape [1, n_frames, n_mfcc] (float32 when not calibrated).
+
+    Raises
+    ------
+    ValueError
+        For an unknown architecture, or calibration windows of another shape.
+
+    Explained in notebooks/06_quantize_model.ipynb.
+    """
+    import tensorflow as tf
+    if model.name not in ARCHITECTURES:
+        raise ValueError(f"model is named {model.name!r}, need one of {ARCHITECTURES}: make it with model.build_model")
+    shape = tuple(model.input_shape[1:])
+    units = [layer.units for layer in model.layers if type(layer).__name__ == "LSTM"]
+    with _silent():
+        twin = _twin(model.name, *shape, units, model.output_shape[-1])
+        twin.set_weights(model.get_weights())
+        converter = tf.lite.TFLiteConverter.from_keras_model(twin)
+        if calibration is not None:
+            _make_int8(converter, calibration, shape)
+        tflite = converter.convert()
+    return embed_front_end(tflite, front_end)
+
+
+def _make_int8(converter, calibration: np.ndarray, shape: tuple[int, int]) -> None:
+    """Ask for int8 everywhere, scales calibrated on real windows."""
+    import tensorflow as tf
+    if calibration.ndim != 3 or calibration.shape[1:] != shape or len(calibration) == 0:
+        raise ValueError(f"calibration windows have shape {calibration.shape}, need (n > 0, {shape[0]}, {shape[1]})")
+    windows = np.asarray(calibration, np.float32)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([window[None]] for window in windows)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+
+
+# --- reading a file -------------------------------------------------------------------------------------------------
+
+def _parse(tflite: bytes, name: str = "model") -> schema.ModelT:
+    """The file as plain Python objects; ValueError where it is no whole .tflite file."""
+    if len(tflite) < 8 or tflite[4:8] != b"TFL3":
+        raise ValueError(f"{name} is not a .tflite file (no TFL3 mark): give a file that notebook 06 wrote")
+    try:
+        return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(tflite, 0))
+    except (struct.error, IndexError, TypeError, ValueError, AttributeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name} is truncated or damaged ({error}): write it again with notebook 06") from error
+
+
+def _pack(model: schema.ModelT) -> bytes:
+    """Bytes of the .tflite file (each buffer on a four-byte boundary, as a Cortex-M0+ needs)."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _find_metadata(parsed: schema.ModelT) -> int | None:
+    """Index of the buffer that holds our JSON, or None."""
+    for item in parsed.metadata or []:
+        if item.name in (METADATA_NAME, METADATA_NAME.encode()):
+            return item.buffer
+    return None
+
+
+def embed_front_end(tflite: bytes, front_end: dict) -> bytes:
+    """Write the front end's numbers into the .tflite file's own metadata, replacing older ones.
+
+    Parameters
+    ----------
+    tflite : bytes
+    front_end : dict
+        `{"config": CONFIG.to_dict(), "mean": [n_mfcc floats], "std": [n_mfcc floats], "labels": [str]}`, plus anything
+        that JSON can hold.
+
+    Returns
+    -------
+    bytes
+        The new file. LiteRT and TFLM skip what they don't know.
+    """
+    parsed = _parse(tflite)
+    index = _find_metadata(parsed)
+    if index is None:
+        item, buffer = schema.MetadataT(), schema.BufferT()
+        item.name, item.buffer = METADATA_NAME, len(parsed.buffers)
+        parsed.metadata = (parsed.metadata or []) + [item]
+        parsed.buffers.append(buffer)
+        index = item.buffer
+    text = json.dumps(front_end, sort_keys=True)
+    parsed.buffers[index].data = np.frombuffer(text.encode(), np.uint8)
+    return _pack(parsed)
+
+
+def read_front_end(tflite: bytes, name: str = "model") -> dict:
+    """What `embed_front_end` wrote.
+
+    Returns
+    -------
+    dict
+        `config` (for `Config.from_dict`), `mean` and `std` (lists, in units of raw MFCC / 2**22), `labels`.
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged, or carries no front end.
+    """
+    parsed = _parse(tflite, name)
+    index = _find_metadata(parsed)
+    if index is None or parsed.buffers[index].data is None:
+        raise ValueError(f"{name} carries no front end ({METADATA_NAME}): convert it with quantize.convert")
+    return json.loads(bytes(bytearray(parsed.buffers[index].data)))
+
+
+def load_tflite(path: str | Path) -> bytes:
+    """Read a .tflite file of ours and check that it is one (see `check_int8`).
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Naming the file, and the remedy.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path.name}: run notebook 06, or `make pretrained DATA=<folder>`")
+    tflite = path.read_bytes()
+    check_int8(tflite, path.name)
+    return tflite
+
+
+def check_int8(tflite: bytes, name: str = "model") -> None:
+    """Raise ValueError unless the file is an int8 genre model of ours: types, shapes, operators, front end."""
+    parsed = _parse(tflite, name)
+    if len(parsed.subgraphs or []) != 1 or not parsed.subgraphs[0].operators:
+        raise ValueError(f"{name} has {len(parsed.subgraphs or [])} subgraphs, need one with operators")
+    graph = parsed.subgraphs[0]
+    ends = [graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]]
+    if any(tensor.type != schema.TensorType.INT8 for tensor in ends):
+        raise ValueError(f"{name} is not quantised to int8 at its input and output: convert it in notebook 06")
+    front_end = read_front_end(tflite, name)
+    config, shapes = front_end["config"], [list(tensor.shape) for tensor in ends]
+    needed = [[1, config["n_frames"], config["n_mfcc"]], [1, len(front_end["labels"])]]
+    if shapes != needed:
+        raise ValueError(f"{name} takes and gives {shapes}, need {needed}: convert it in notebook 06")
+
+
+def _operators(parsed: schema.ModelT) -> list[tuple[str, schema.OperatorT]]:
+    """Name and operator, in order."""
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in parsed.operatorCodes]
+    return [(_OP_NAMES[codes[op.opcodeIndex]], op) for op in parsed.subgraphs[0].operators]
+
+
+def _tensor(parsed: schema.ModelT, index: int) -> dict:
+    """One tensor: name, dtype, shape, scale (float or array), zero_point, data (array or None)."""
+    tensor = parsed.subgraphs[0].tensors[index]
+    dtype = _DTYPES.get(tensor.type)
+    shape = tuple(int(n) for n in (tensor.shape if tensor.shape is not None else ()))
+    quantization, data = tensor.quantization, parsed.buffers[tensor.buffer].data
+    scales = [] if quantization is None or quantization.scale is None else [float(s) for s in quantization.scale]
+    zeros = [] if quantization is None or quantization.zeroPoint is None else [int(z) for z in quantization.zeroPoint]
+    if data is not None and dtype is not None:
+        data = np.frombuffer(bytes(bytearray(data)), dtype).reshape(shape)
+    return {"name": tensor.name.decode() if isinstance(tensor.name, bytes) else tensor.name, "shape": shape,
+            "dtype": np.dtype(dtype).name if dtype else "none", "scale": scales[0] if len(scales) == 1 else scales,
+            "zero_point": zeros[0] if zeros else 0, "data": data}
+
+
+def describe(tflite: bytes, name: str = "model") -> dict:
+    """What is inside a .tflite file.
+
+    Returns
+    -------
+    dict
+        `bytes` (of the file), `weight_bytes`, `ops` (names in order), `tensors` (list of dicts: name, dtype, shape,
+        scale, zero_point, bytes of constant data), `input` and `output` (the two of them at the ends).
+
+    Raises
+    ------
+    ValueError
+        When it is no .tflite file, or truncated.
+
+    Explained in notebooks/06_quantize_model.ipynb.
+    """
+    parsed = _parse(tflite, name)
+    graph = parsed.subgraphs[0]
+    tensors = [_tensor(parsed, index) for index in range(len(graph.tensors))]
+    rows = [{**{key: t[key] for key in ("name", "dtype", "shape", "scale", "zero_point")},
+             "bytes": 0 if t["data"] is None else len(t["data"].tobytes())} for t in tensors]
+    return {"bytes": len(tflite), "weight_bytes": sum(row["bytes"] for row in rows),
+            "ops": [op_name for op_name, _ in _operators(parsed)], "tensors": rows,
+            "input": rows[graph.inputs[0]], "output": rows[graph.outputs[0]]}
+
+
+def _lstm_layer(parsed: schema.ModelT, op: schema.OperatorT) -> dict:
+    """One fused LSTM; see `lstm_tensors`."""
+    at = [int(index) for index in op.inputs]
+    options = op.builtinOptions
+    if any(at[i] >= 0 for i in (9, 10, 11, 16, 17, 20, 21, 22, 23)) or options.timeMajor:
+        raise ValueError("an LSTM with peepholes, projection, layer normalisation or time-major order isn't supported")
+    get = {i: _tensor(parsed, at[i]) for i in (*range(9), *range(12, 16), 18, 19)}
+    hidden, cell, x = get[18], get[19], get[0]
+    gates = {name: {"W": get[1 + i]["data"], "W_scale": get[1 + i]["scale"],
+                    "R": get[5 + i]["data"], "R_scale": get[5 + i]["scale"], "b": get[12 + i]["data"]}
+             for i, name in enumerate(_GATES)}
+    output = _tensor(parsed, int(op.outputs[0]))
+    return {"units": len(gates["input"]["b"]), "inputs": x["shape"][-1], "gates": gates,
+            "x_scale": x["scale"], "x_zero_point": x["zero_point"],
+            "h_scale": hidden["scale"], "h_zero_point": hidden["zero_point"],
+            "output_scale": output["scale"], "output_zero_point": output["zero_point"],
+            "c_scale": cell["scale"], "c_scale_log2": int(round(np.log2(cell["scale"]))),
+            "cell_clip": float(options.cellClip)}
+
+
+def _dense_layer(parsed: schema.ModelT, op: schema.OperatorT) -> dict:
+    """One FULLY_CONNECTED; see `lstm_tensors`."""
+    x, weights, output = (_tensor(parsed, int(i)) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    n = weights["shape"][0]
+    bias = _tensor(parsed, int(op.inputs[2]))["data"] if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
+    return {"W": weights["data"], "W_scale": np.broadcast_to(np.asarray(weights["scale"], np.float64), n).copy(),
+            "b": np.zeros(n, np.int32) if bias is None else bias,
+            "x_scale": x["scale"], "x_zero_point": x["zero_point"],
+            "output_scale": output["scale"], "output_zero_point": output["zero_point"]}
+
+
+def _ends(parsed: schema.ModelT, op: schema.OperatorT) -> dict:
+    """Scale and zero point on both sides of an operator."""
+    x, output = _tensor(parsed, int(op.inputs[0])), _tensor(parsed, int(op.outputs[0]))
+    return {"x_scale": x["scale"], "x_zero_point": x["zero_point"], "n": x["shape"][1],
+            "output_scale": output["scale"], "output_zero_point": output["zero_point"]}
+
+
+def lstm_tensors(tflite: bytes, name: str = "model") -> dict:
+    """Everything that the firmware's LSTM needs, as plain numbers and arrays.
+
+    Parameters
+    ----------
+    tflite : bytes
+        An int8 file of the architectures `lstm2`, `lstm_mean` or `lstm_mean2`.
+
+    Returns
+    -------
+    dict
+        pooling : "last" (STRIDED_SLICE: the last step) or "mean" (MEAN over the steps).
+        n_frames, n_mfcc : int.
+        input_scale, input_zero_point : float (a float32's exact value), int. Of the model's int8 features.
+        lstm : list of dicts, one for each layer in order, with
+            units, inputs : int.
+            gates : dict "input", "forget", "cell", "output" -> {"W": int8 (units, inputs), "W_scale": float,
+                "R": int8 (units, units), "R_scale": float, "b": int32 (units,)}. W and R have zero point 0; b has
+                scale x_scale * W_scale.
+            x_scale, x_zero_point : of the layer's input.
+            h_scale, h_zero_point : of the hidden state, and output_scale, output_zero_point of the sequence that it
+                hands on (equal to the hidden state's).
+            c_scale, c_scale_log2 : of the int16 cell state, a power of two (zero point 0).
+            cell_clip : float, in real units (10.0).
+        mean : None, or {"n": steps, "x_scale", "x_zero_point", "output_scale", "output_zero_point"}.
+        dense : {"W": int8 (3, units), "W_scale": float64 (3,), "b": int32 (3,), "x_scale", "x_zero_point",
+            "output_scale", "output_zero_point"}. W has zero point 0, its scale is per output row.
+        softmax : {"beta": float, "x_scale", "x_zero_point", "output_scale", "output_zero_point"}.
+        output_scale, output_zero_point : of the scores (1/256 and -128).
+
+    Raises
+    ------
+    ValueError
+        When the file isn't ours (see `check_int8`), or holds other operators.
+
+    Explained in notebooks/06_quantize_model.ipynb and 08_deploy_to_pico.ipynb.
+    """
+    check_int8(tflite, name)
+    parsed = _parse(tflite, name)
+    operators = _operators(parsed)
+    ops = [op_name for op_name, _ in operators]
+    n_lstm = ops.count("UNIDIRECTIONAL_SEQUENCE_LSTM")
+    if n_lstm == 0 or ops[n_lstm:] not in ([p, "FULLY_CONNECTED", "SOFTMAX"] for p in ("STRIDED_SLICE", "MEAN")):
+        raise ValueError(f"{name} holds {ops}: the firmware runs LSTM layers, then the last step or the mean, "
+                         "a dense layer and softmax (architectures lstm2, lstm_mean, lstm_mean2)")
+    pooling, dense, softmax = (op for _, op in operators[n_lstm:])
+    graph = parsed.subgraphs[0]
+    x, y = _tensor(parsed, graph.inputs[0]), _tensor(parsed, graph.outputs[0])
+    mean = _ends(parsed, pooling) if ops[n_lstm] == "MEAN" else None
+    return {"pooling": "mean" if mean else "last", "n_frames": x["shape"][1], "n_mfcc": x["shape"][2],
+            "input_scale": x["scale"], "input_zero_point": x["zero_point"],
+            "lstm": [_lstm_layer(parsed, op) for _, op in operators[:n_lstm]], "mean": mean,
+            "dense": _dense_layer(parsed, dense),
+            "softmax": {"beta": float(softmax.builtinOptions.beta), **_ends(parsed, softmax)},
+            "output_scale": y["scale"], "output_zero_point": y["zero_point"]}
+
+
+# --- running --------------------------------------------------------------------------------------------------------
+
+def run_tflm(tflite: bytes, features: np.ndarray, reset: bool = True) -> np.ndarray:
+    """Scores by TensorFlow Lite Micro, the reference for the Pico.
+
+    Parameters
+    ----------
+    tflite : bytes
+        An int8 file of ours.
+    features : int8 array (n, n_frames, n_mfcc)
+    reset : bool
+        Clear the LSTM's state before each window. False shows what a sketch that forgets it does.
+
+    Returns
+    -------
+    int8 array (n, n_genres)
+
+    Raises
+    ------
+    ValueError
+        When file or features don't fit.
+    """
+    check_int8(tflite)
+    shape = describe(tflite)["input"]["shape"][1:]
+    if features.dtype != np.int8 or features.ndim != 3 or features.shape[1:] != shape:
+        raise ValueError(f"features are {features.dtype} {features.shape}, need int8 (n, {shape[0]}, {shape[1]})")
+    interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=200_000)
+    scores = []
+    for window in features:
+        if reset:
+            interpreter.reset()
+        interpreter.set_input(window[None], 0)
+        interpreter.invoke()
+        scores.append(interpreter.get_output(0)[0].copy())
+    return np.array(scores, np.int8).reshape(len(features), -1)
+
+
+def run_litert(tflite: bytes, features: np.ndarray) -> np.ndarray:
+    """Scores by LiteRT (TensorFlow Lite on the computer), state cleared before each window.
+
+    Parameters
+    ----------
+    tflite : bytes
+        An int8 or a float file.
+    features : array (n, n_frames, n_mfcc)
+        int8, or float32 (normalised) for a float file.
+
+    Returns
+    -------
+    array (n, n_genres)
+        int8 scores, or float32 probabilities.
+
+    Raises
+    ------
+    ValueError
+        When file or features don't fit.
+    """
+    import tensorflow as tf
+    ends = describe(tflite)["input"]
+    if features.dtype != ends["dtype"] or features.shape[1:] != ends["shape"][1:]:
+        raise ValueError(f"features are {features.dtype} {features.shape}, "
+                         f"the model takes {ends['dtype']} {ends['shape']}")
+    with _silent():
+        interpreter = tf.lite.Interpreter(model_content=tflite)
+        interpreter.allocate_tensors()
+    at_input, at_output = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    scores = []
+    for window in features:
+        interpreter.reset_all_variables()
+        interpreter.set_tensor(at_input, window[None])
+        interpreter.invoke()
+        scores.append(interpreter.get_tensor(at_output)[0])
+    return np.array(scores, ends["dtype"]).reshape(len(features), -1)
+
+
+# --- TFLM's sigmoid table -------------------------------------------------------------------------------------------
+
+def _activation_model(op: str, n: int, input_scale: float) -> bytes:
+    """A .tflite file with one int16 LOGISTIC or TANH over `n` values."""
+    model, graph, operator, code = schema.ModelT(), schema.SubGraphT(), schema.OperatorT(), schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, op)
+    code.version = 1
+    graph.tensors = []
+    for name, scale in (("x", input_scale), ("y", 2.0**-15)):
+        tensor, quantization = schema.TensorT(), schema.QuantizationParametersT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, [1, n], schema.TensorType.INT16, 0
+        quantization.scale, quantization.zeroPoint = [scale], [0]
+        tensor.quantization = quantization
+        graph.tensors.append(tensor)
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]
+    graph.inputs, graph.outputs, graph.operators, graph.name = [0], [1], [operator], "main"
+    model.version, model.subgraphs, model.operatorCodes, model.buffers = 3, [graph], [code], [schema.BufferT()]
+    return _pack(model)
+
+
+def run_activation(op: str, values: np.ndarray, input_scale: float) -> np.ndarray:
+    """TFLM's int16 LOGISTIC or TANH of `values` (int16, any length), inputs of the given scale, outputs of 2**-15."""
+    values = np.asarray(values, np.int16).reshape(1, -1)
+    tflite = _activation_model(op, values.size, input_scale)
+    interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=4 * values.nbytes + 20_000)
+    interpreter.set_input(values, 0)
+    interpreter.invoke()
+    return interpreter.get_output(0)[0].copy()
+
+
+def sigmoid_table() -> np.ndarray:
+    """TFLM's table of the sigmoid, read out of the runtime itself.
+
+    The 256 entries are about sigmoid(u / 24) * 2**16, but 44 differ from it by rounding, so they are measured: with
+    inputs of scale 2/12288 TANH reads the table at u = z / 128, and where z is a multiple of 128 it returns T[u] - 32768.
+    T[255] is only ever a neighbour in an interpolation, so it is found from a value between T[254] and itself.
+
+    Returns
+    -------
+    uint16 array (256,)
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+    scale = float(np.nextafter(np.float32(2 / 12288), np.float32(1)))  # just above, as TFLM truncates scale * 12288
+    z = 128 * np.arange(255)
+    table = np.zeros(256, np.int64)
+    table[:255] = run_activation("TANH", z, scale).astype(np.int64) + 32768
+    between = int(run_activation("TANH", [254 * 128 + 127], scale)[0])
+    fits = [t for t in range(int(table[254]), 65536)
+            if ((int(table[254]) << 8) + 254 * (t - int(table[254])) - 2**23 + 128) >> 8 == between]
+    table[255] = fits[len(fits) // 2]
+    return table.astype(np.uint16)
