@@ -2,7 +2,7 @@
 
 Every stage is a small function, so that notebook 04 can show it; `mfcc` and `mfcc_windows` chain them. The window, the
 FFT and the magnitude are CMSIS-DSP's own functions (PyPI `cmsisdsp`); the rest is written here once in Python and once
-in C99 (`firmware/genre_recognizer/src/features.c`), and tests compare the two bit for bit.
+in C99 (`firmware/genre_recognizer/src/mfcc_q15.c`), and tests compare the two bit for bit.
 
 ==============  ==========================  ===============================================================
 stage           number format               what happens

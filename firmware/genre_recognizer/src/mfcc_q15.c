@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "mfcc_q15.h"
+
+#include "cmsis/arm_math.h"
+#include "generated/tables.h"
+
+static int16_t windowed[FFT_LENGTH];
+static int16_t fft[2 * FFT_LENGTH];
+static int32_t level;    // c0 of the frame before
+static int first_frame;  // no frame before
+
+void features_reset(void) { first_frame = 1; }
+
+void features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) {
+    uint16_t *const magnitude = (uint16_t *)windowed;  // the FFT has used up its input
+    int16_t logs[N_MELS];
+    int32_t raw[N_MFCC];
+
+    const int shift = block_scale_window(frame, windowed);
+    spectrum(windowed, fft);
+    magnitudes(fft, magnitude);
+    log_mel(magnitude, shift, logs);
+    raw_mfcc(logs, raw);
+
+    const int32_t c0 = raw[0];
+    raw[0] = first_frame ? 0 : c0 - level;
+    level = c0;
+    first_frame = 0;
+    quantize(raw, features);
+}
+
+// Bits that the largest sample leaves free: 0 to 15.
+static int headroom(const int16_t frame[FRAME_LENGTH]) {
+    int32_t seen = 0;  // every bit that any |sample| has; -32768 counts as 32767
+    for (int i = 0; i < FRAME_LENGTH; i++) seen |= frame[i] ^ (frame[i] >> 15);
+    int shift = 15;
+    for (; seen; seen >>= 1) shift--;
+    return shift;
+}
+
+// arm_shift_q15 and arm_mult_q15 in one pass: with this shift and a window below 1.0 neither can saturate.
+int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t out[FFT_LENGTH]) {
+    const int shift = headroom(frame);
+    const int down = 15 - shift;
+    const int half = FRAME_LENGTH / 2;
+    out[0] = (int16_t)((frame[0] * HANN[0]) >> down);
+    for (int i = 1; i < half; i++) {  // the periodic window is symmetric about its middle
+        const int32_t weight = HANN[i];
+        out[i] = (int16_t)((frame[i] * weight) >> down);
+        out[FRAME_LENGTH - i] = (int16_t)((frame[FRAME_LENGTH - i] * weight) >> down);
+    }
+    out[half] = (int16_t)((frame[half] * HANN[half]) >> down);
+    for (int i = FRAME_LENGTH; i < FFT_LENGTH; i++) out[i] = 0;
+    return shift;
+}
+
+void spectrum(int16_t in[FFT_LENGTH], int16_t out[2 * FFT_LENGTH]) {
+    static arm_rfft_instance_q15 instance;
+    if (!instance.fftLenReal) RFFT_INIT(&instance, 0, 1);
+    arm_rfft_q15(&instance, in, out);
+}
+
+static uint32_t slow_root(uint32_t x) {
+    q31_t result;
+    arm_sqrt_q31((q31_t)x, &result);
+    return (uint32_t)result >> 16;
+}
+
+// CMSIS-DSP's root is exact but for some perfect squares (below 2^27; a test tries every x), where it is one too low.
+// So: root of x / 2 by table and chord, one correction, and CMSIS-DSP itself for what is left.
+uint32_t root(uint32_t x) {
+    const uint32_t y = x >> 1;
+    if (y < 64) return SMALL_ROOTS[x];
+    if (x >= 1u << 27) return slow_root(x);
+    int bits = 0;  // even, so that y >> bits lies in 64..1023
+    while (y >> bits >= 1024) bits += 4;
+    const uint32_t index = y >> bits;
+    const uint32_t left = ROOTS[index - 64];
+    const uint32_t chord = left + (((ROOTS[index - 63] - left) * (y - (index << bits))) >> bits);
+    uint32_t r = chord >> (ROOT_FRACTION_BITS - bits / 2);  // the chord lies below the root, by less than one
+    if ((r + 1) * (r + 1) <= y) r++;
+    return 2 * r * r == x ? slow_root(x) : r;
+}
+
+void magnitudes(const int16_t spectrum_bins[2 * N_BINS], uint16_t magnitude[N_BINS]) {
+    for (int bin = FIRST_BIN; bin < LAST_BIN; bin++) {
+        const int32_t re = spectrum_bins[2 * bin];
+        const int32_t im = spectrum_bins[2 * bin + 1];
+        magnitude[bin] = (uint16_t)root(((uint32_t)(re * re) + (uint32_t)(im * im)) >> 1);
+    }
+}
+
+int32_t log2_q9(uint32_t value) {
+    const int exponent = 31 - __builtin_clz(value);
+    const uint32_t mantissa = value << (31 - exponent);
+    const uint32_t index = (mantissa >> 25) & (LOG_SEGMENTS - 1);
+    const uint32_t fraction = (mantissa >> 9) & 0xFFFF;
+    const uint32_t left = LOG2[index];
+    const uint32_t fine = left + (((LOG2[index + 1] - left) * fraction) >> 16);
+    return (exponent << LOG_FRACTION_BITS) + (int32_t)((fine + 32) >> 6);
+}
+
+// The sums fit 32 bits: mfcc_q15.mel_sum_bound() proves it, and the generator refuses a configuration where they don't.
+void log_mel(const uint16_t magnitude[N_BINS], int shift, int16_t logs[N_MELS]) {
+    const int16_t *weight = MEL_WEIGHTS;
+    for (int band = 0; band < N_MELS; band++) {
+        const uint16_t *bin = magnitude + MEL_FIRST_BIN[band];
+        const int16_t *const end = weight + MEL_N_BINS[band];
+        uint32_t sum = LOG_FLOOR;
+        while (weight < end) sum += (uint32_t)(*bin++ * *weight++);
+        logs[band] = (int16_t)(log2_q9(sum) - (shift << LOG_FRACTION_BITS));
+    }
+}
+
+void raw_mfcc(const int16_t logs[N_MELS], int32_t raw[N_MFCC]) {
+    const int16_t *weight = DCT;
+    for (int k = 0; k < N_MFCC; k++) {
+        int32_t sum = 0;
+        for (int band = 0; band < N_MELS; band++) sum += logs[band] * *weight++;
+        raw[k] = sum;
+    }
+}
+
+void quantize(const int32_t raw[N_MFCC], int8_t features[N_MFCC]) {
+    for (int k = 0; k < N_MFCC; k++) {
+        const int64_t centred = (int64_t)raw[k] - FEATURE_OFFSET[k];
+        const int64_t rounded = centred * FEATURE_MULTIPLIER[k] + ((int64_t)1 << (FEATURE_SHIFT - 1));
+        int64_t value = (rounded >> FEATURE_SHIFT) + INPUT_ZERO_POINT;
+        if (value < -128) value = -128;
+        if (value > 127) value = 127;
+        features[k] = (int8_t)value;
+    }
+}
