@@ -11,8 +11,8 @@ import numpy as np
 
 from .config import CONFIG, Config
 
-# Okabe and Ito's palette (2008), told apart with any kind of colour vision.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+# Okabe and Ito's palette (2008), told apart with any kind of colour vision; its yellow is too pale for lines.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GENRE_COLORS = {"disco": "#CC79A7", "jazz": "#0072B2", "metal": "#D55E00"}
 SEQUENTIAL = "magma"  # levels
 DIVERGING = "RdBu_r"  # differences, with zero in the middle
