@@ -100,16 +100,16 @@ PRETRAINED = DATA / "pretrained"
 def work_dir() -> Path:
     """Folder where one notebook leaves what the next one reads.
 
-    `data/work/`, or the folder that the environment variable MGR_WORK names. Made when missing.
+    `data/work/`, or the folder that the environment variable MGR_WORK names (relative to the project). Made when missing.
     """
-    folder = Path(os.environ.get("MGR_WORK", DATA / "work"))
+    folder = ROOT / os.environ.get("MGR_WORK", "data/work")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def build_dir() -> Path:
     """Folder for what is built or fetched (`build/`, or MGR_BUILD). Made when missing."""
-    folder = Path(os.environ.get("MGR_BUILD", ROOT / "build"))
+    folder = ROOT / os.environ.get("MGR_BUILD", "build")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -1,0 +1,45 @@
+# make                      run the series on the built-in mini set into build/notebooks/, ends with a table
+# make test                 pass the tests
+# make notebooks DATA=…     run the series in place on a folder, gtzan or mini, so that outputs are kept
+# make pretrained DATA=…    train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
+# make firmware             complete Arduino sketch folders and zips under build/
+.DEFAULT_GOAL := all
+.PHONY: all test notebooks pretrained firmware clean
+
+# the first Python of a version that TensorFlow supports
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+DATA ?= mini
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export MPLBACKEND ?= agg
+
+$(VENV)/.run: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make needs Python 3.11, 3.12 or 3.13: install one, or say make PYTHON=/path/to/it"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --prefer-binary --editable ".[run]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(RUN) -m pip install --quiet --prefer-binary --editable ".[dev]"
+	touch $@
+
+all: $(VENV)/.run
+	MGR_WORK=build/work $(RUN) -m mgr_helpers notebooks --data mini --output build/notebooks --summary
+
+test: $(VENV)/.dev
+	MGR_WORK=build/test-work $(RUN) -m pytest
+
+notebooks: $(VENV)/.run
+	$(RUN) -m mgr_helpers notebooks --data "$(DATA)" --summary
+
+pretrained: $(VENV)/.run
+	$(RUN) -m mgr_helpers pretrained --data "$(DATA)"
+
+firmware: $(VENV)/.run
+	$(RUN) -m mgr_helpers firmware
+
+clean:
+	rm -rf build

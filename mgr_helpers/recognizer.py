@@ -1,0 +1,74 @@
+"""What the Pico makes of a stream, computed in Python: ADC counts to decisions, as `recognizer.c` does it.
+
+Features come from cmsisdsp, scores from TensorFlow Lite Micro; nothing here runs the firmware's own C, so that the two
+can be compared. Explained in notebooks/08_deploy_to_pico.ipynb.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import mfcc_q15, quantize
+from .c_headers import front_end_of
+
+
+def vote(scores: np.ndarray, silent: np.ndarray, vote_windows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Running vote over the last windows.
+
+    Parameters
+    ----------
+    scores : int8, shape (n, n_genres)
+    silent : bool, shape (n,)
+        A silent window has no vote.
+    vote_windows : int
+        How many windows vote together.
+
+    Returns
+    -------
+    winner : int, shape (n,)
+        Index of the genre with the largest sum of scores (the first one in a tie).
+    confidence : int, shape (n,)
+        Its share of all sums, in percent, rounded down.
+    """
+    weights = np.where(silent[:, None], 0, scores.astype(np.int64) + 128)
+    sums = np.stack([weights[max(0, i + 1 - vote_windows) : i + 1].sum(axis=0) for i in range(len(weights))])
+    winner, total = sums.argmax(axis=1), sums.sum(axis=1)
+    return winner, 100 * sums.max(axis=1) // np.maximum(total, 1)
+
+
+def decisions(adc: np.ndarray, tflite: bytes) -> list[dict]:
+    """Decisions over a stream of ADC counts.
+
+    Parameters
+    ----------
+    adc : unsigned integers, shape (n,)
+        Counts of the ADC from the first sample on.
+    tflite : bytes
+        The int8 model (notebook 06).
+
+    Returns
+    -------
+    list of dict
+        One a window: ``window``, ``label`` (its genre), ``vote`` (genre of the last windows together), ``confidence``
+        in percent, ``scores`` (list of int8), ``silent``.
+    """
+    front_end = front_end_of(tflite)
+    config = front_end.config
+    windows = mfcc_q15.stream_windows(mfcc_q15.adc_to_q15(adc, config), config)
+    if not len(windows):
+        return []
+    features = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows, config), front_end)
+    scores = quantize.run_tflm(tflite, features)
+    silent = _peaks(windows, config) < config.silence_peak
+    winner, confidence = vote(scores, silent, config.vote_windows)
+    return [{"window": i, "label": config.genres[scores[i].argmax()], "vote": config.genres[winner[i]],
+             "confidence": int(confidence[i]), "scores": scores[i].tolist(), "silent": bool(silent[i])}
+            for i in range(len(windows))]
+
+
+def _peaks(windows: np.ndarray, config) -> np.ndarray:
+    """Largest |sample| that the Pico converted while each window was open: from the second on, its new samples only."""
+    overlap = config.frame_length - config.frame_step
+    peaks = [np.max(windows[0] ^ (windows[0] >> 15))]
+    peaks += [np.max(window[overlap:] ^ (window[overlap:] >> 15)) for window in windows[1:]]
+    return np.array(peaks)
