@@ -14,7 +14,6 @@ import functools
 import hashlib
 import inspect
 import re
-import tarfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,24 +21,18 @@ from typing import Callable
 
 import joblib
 import numpy as np
-import pooch
-import requests
 import soundfile
 import soxr
-from filelock import FileLock
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from tqdm.auto import tqdm
 
-from . import mini_set
+from . import gtzan, mini_set
 from .config import CONFIG, DATA, Config, work_dir
-from .files import build_whole, shown, write_whole
+from .files import shown, write_whole
 
 SUFFIXES = (".wav", ".flac", ".au", ".mp3", ".ogg")
 PARTS = ("train", "validation", "test")
 SPLIT_LISTS = DATA / "gtzan_splits"
-GTZAN_URL = "https://huggingface.co/datasets/marsyas/gtzan/resolve/main/data/genres.tar.gz"
-GTZAN_SHA256 = "24347e0223d2ba798e0a558c4c172d9d4a19c00bb7963fe055d183dadb4ef2c6"
-GTZAN_KAGGLE = "andradaolteanu/gtzan-dataset-music-genre-classification"
 GTZAN_NAME = re.compile(r"([a-z]+)\.(\d{5})")  # disco.00001
 
 
@@ -95,15 +88,17 @@ def read_audio(path: Path, config: Config = CONFIG) -> np.ndarray:
     Explained in notebooks/02_prepare_dataset.ipynb.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UnusableFile("is a folder, not a sound file" if path.is_dir() else "is not a regular file")
     try:
+        if not path.is_file():
+            raise UnusableFile("is a folder, not a sound file" if path.is_dir() else "missing, or not a regular file")
         if path.stat().st_size == 0:
             raise UnusableFile("empty file")
         with soundfile.SoundFile(path) as file:
             samples = _read_blocks(file, config.sample_rate)
     except PermissionError:
         raise UnusableFile("no permission to read it") from None
+    except UnicodeEncodeError:
+        raise UnusableFile("its name is not valid Unicode: rename it") from None
     except (soundfile.SoundFileError, OSError, TypeError) as error:
         raise UnusableFile(f"corrupt or not audio: {str(error).split(': ')[-1]}") from error
     return _checked(samples, config)
@@ -172,7 +167,7 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     Explained in notebooks/02_prepare_dataset.ipynb.
     """
     folders = [(_source_folder(source, config), "")]
-    if recordings is not None:
+    if recordings:
         folders.append((Path(recordings), "recordings/"))
     found = [entry for root, prefix in folders for entry in _list_files(root, prefix, config, bool(prefix))]
     others = [prefix + name for root, prefix in folders for name in _other_folders(root, config)]
@@ -186,13 +181,17 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
             song.samples = result
             songs.append(song)
     _check_genres(songs, skipped, config)
-    return SongSet(songs, skipped, others, str(source) if source in ("mini", "gtzan") else Path(source).name)
+    return SongSet(songs, skipped, others, " + ".join(_short_name(part) for part in (source, recordings) if part))
+
+
+def _short_name(source: str | Path) -> str:
+    return str(source) if source in ("mini", "gtzan") else Path(source).resolve().name
 
 
 def _source_folder(source: str | Path, config: Config) -> Path:
     if source == "mini":
         return mini_set.folder()
-    return fetch_gtzan(config) if source == "gtzan" else Path(source)
+    return gtzan.fetch(config) if source == "gtzan" else Path(source)
 
 
 def _list_files(root: Path, prefix: str, config: Config, may_lack_genres: bool = False) -> list[tuple[Path, Song]]:
@@ -207,15 +206,17 @@ def _list_files(root: Path, prefix: str, config: Config, may_lack_genres: bool =
                 continue
             raise FileNotFoundError(f"{shown(root)} has no sub-folder {genre!r}; it has {_other_folders(root, config)}: "
                                     "add it, rename one, or change Config.genres")
-        for path in sorted((root / genre).iterdir()):
-            if not path.name.startswith(".") and path.suffix != ".json":
-                listed.append((path, _describe(path, genre, prefix, manifest)))
+        names = {f"{genre}/{path.name}" for path in (root / genre).iterdir()
+                 if not path.name.startswith(".") and path.suffix != ".json"}
+        names |= {name for name in manifest if name.startswith(f"{genre}/")}  # one that is gone is named, too
+        listed += [(root / name, _describe(root / name, genre, prefix, manifest)) for name in sorted(names)]
     return listed
 
 
 def _describe(path: Path, genre: str, prefix: str, manifest: dict) -> Song:
     name = f"{genre}/{path.name}"
     row = {**_gtzan_facts().get(path.stem, {}), **manifest.get(name, {})}
+    name = name.encode(errors="backslashreplace").decode()  # so that any name can be printed
     song = prefix + name.removesuffix(path.suffix)
     group = row.get("group") or row.get("artist") or song
     split = row.get("fault_filtered_split") or ""
@@ -489,9 +490,3 @@ def _code_of(function: Callable) -> bytes:
     if file:
         return Path(file).read_bytes()
     return function.__code__.co_code + repr(function.__code__.co_consts).encode()  # defined in a notebook
-
-
-# GTZAN ---------------------------------------------------------------------------------------------------------------
-def fetch_gtzan(config: Config = CONFIG, url: str = GTZAN_URL, sha256: str = GTZAN_SHA256,
-                folder: Path = DATA / "gtzan") -> Path:
-    raise NotImplementedError
