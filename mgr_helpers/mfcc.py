@@ -227,3 +227,25 @@ def stages_of_frame(samples, index: int = 0, config: Config = CONFIG) -> dict[st
 def with_changes(config: Config = CONFIG, **changes) -> Config:
     """A copy of `config` with some fields changed, for the explorers in the notebooks."""
     return dataclasses.replace(config, **changes)
+
+
+def from_q15(raw, config: Config = CONFIG) -> np.ndarray:
+    """Raw MFCCs of the integer front end (`mfcc_q15.mfcc`) in the unit of this module's, to compare them.
+
+    The front end takes log2 of Mel sums that are 2**18 times this module's (or more for another FFT length), which
+    shows in coefficient 0 only.
+
+    Parameters
+    ----------
+    raw : int32 (..., n_mfcc)
+
+    Returns
+    -------
+    float64 (..., n_mfcc)
+        In natural log units. Explained in notebooks/04_mfcc_fixed_point.ipynb.
+    """
+    fraction_bits = config.log_fraction_bits + config.dct_fraction_bits
+    logs = np.asarray(raw) / 2.0**fraction_bits
+    sum_bits = np.log2(2.0**15 / config.fft_length / 2 * 2.0**15)  # q15 in, FFT and magnitude halve
+    logs[..., 0] -= sum_bits * dct_matrix(config)[0].sum()
+    return logs * np.log(2)

@@ -1,0 +1,112 @@
+"""The book's q15 recipe: its number formats, its tables, and the smaller tables that give the same values."""
+
+import argparse
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mgr_helpers import mfcc, mfcc_q15, mfcc_q15_book as book
+from mgr_helpers.config import CONFIG
+
+
+@pytest.fixture(scope="module")
+def music():
+    """A second of loud notes with noise, int16."""
+    seconds = np.arange(CONFIG.clip_length) / CONFIG.sample_rate
+    notes = sum(np.sin(2 * np.pi * hertz * seconds) * np.exp(-3 * (seconds % 0.25)) for hertz in (110, 277, 660, 2500))
+    noise = np.random.default_rng(1).normal(0, 0.2, len(seconds))
+    return np.round(6000 * (notes + noise)).clip(-32768, 32767).astype(np.int16)
+
+
+def test_number_formats_against_float(music):
+    fixed, real = book.frame_stages(music[:CONFIG.frame_length]), mfcc.stages_of_frame(music)
+    spectrum = np.fft.rfft(real["windowed"])
+    pairs = np.stack([spectrum.real, spectrum.imag], axis=1).ravel()
+    for name, values in {**real, "fft": pairs}.items():
+        assert fixed[name].dtype == np.int16
+        # the ends of the magnitudes are the book's own affair: no Mel band looks at them
+        inner = slice(1, -1) if name == "magnitude" else slice(None)
+        difference = np.abs(fixed[name] / 2.0**book.FRACTION_BITS[name] - values)[inner]
+        assert difference.max() < {"fft": 1, "magnitude": 2, "mel": 8, "log_mel": 0.5, "mfcc": 2}.get(name, 1e-3), name
+
+
+def test_the_ends_of_the_spectrum_have_no_weight():
+    assert not book.mel_table()[:, [0, -1]].any()
+
+
+def test_table_sizes():
+    sizes = book.table_sizes()
+    assert sizes == {"Hann window": 2 * 2048, "Mel weights": 2 * 40 * 1025, "log": 2 * 32767, "DCT": 2 * 18 * 40}
+    assert sum(book.compact_sizes().values()) < sum(sizes.values()) / 15
+    assert book.mel_spans()[1].sum() == np.count_nonzero(book.mel_table()) == 1968
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 7, 300, 32767]), st.booleans())
+def test_sparse_mel_equals_dense(seed, top, negative_ends):
+    random = np.random.default_rng(seed)
+    magnitude = random.integers(0, top + 1, CONFIG.n_bins).astype(np.int16)
+    if negative_ends:
+        magnitude[[0, -1]] = -1 - magnitude[[0, -1]]
+    np.testing.assert_array_equal(book.mel_sparse(magnitude), book.mel_dense(magnitude))
+
+
+def test_mel_saturates_alike():
+    loud = np.full(CONFIG.n_bins, 32767, np.int16)
+    np.testing.assert_array_equal(book.mel_sparse(loud), book.mel_dense(loud))
+    assert book.mel_dense(loud).max() == 32767
+    with pytest.raises(ValueError, match="saturated"):
+        book.look_up_log(book.mel_dense(loud))
+
+
+def test_compact_log_equals_the_table_everywhere():
+    indices = np.arange(32768)
+    np.testing.assert_array_equal(book.compact_log(indices[:-1]), book.look_up_log(indices[:-1]))
+    np.testing.assert_array_equal(book.compact_log(indices), book.log_value(indices))
+    assert len(book.log_table()) == 32767 and len(np.unique(book.log_table())) == len(book.log_thresholds()[0])
+
+
+def test_log_table_is_the_log():
+    indices = np.arange(32767)
+    exact = np.log(indices / 8 + 1e-6)
+    error = exact - book.log_table() / 8
+    assert np.abs(error).max() < 1 / 8
+
+
+def test_no_table_entry_for_what_lies_outside():
+    for index in (-1, 32767):
+        with pytest.raises(ValueError, match="no entry"):
+            book.look_up_log(np.array([5, index], np.int16))
+
+
+def test_softer_audio_costs_the_book_more(music):
+    errors = book.level_errors(music[None], book.mfcc, (0, -36)).mean(axis=1)
+    ours = book.level_errors(music[None], lambda clip: mfcc.from_q15(mfcc_q15.mfcc(clip)), (0, -36)).mean(axis=1)
+    assert errors[1] > 1.5 * errors[0]
+    assert ours.max() < 0.5 * errors.min()
+
+
+def test_level():
+    samples = np.array([1000, -2000, 32767, -32768], np.int16)
+    assert book.at_level(samples, -20).tolist() == [100, -200, 3277, -3277]
+    assert book.at_level(samples, 20).tolist() == [10000, -20000, 32767, -32768]
+    assert book.at_level(samples, 0).dtype == np.int16
+
+
+def test_wrong_input_is_named():
+    with pytest.raises(TypeError, match="int16"):
+        book.frame_stages(np.zeros(2048))
+    with pytest.raises(ValueError, match="2048 and 2048"):
+        book.frame_stages(np.zeros(1000, np.int16))
+    short = dataclasses.replace(CONFIG, frame_length=1024)
+    with pytest.raises(ValueError, match="1024 and 2048"):
+        book.frame_stages(np.zeros(1024, np.int16), short)
+
+
+def test_command_prints_the_comparison(capsys):
+    assert book.run(argparse.Namespace(frames=5)) == 0
+    printed = capsys.readouterr().out
+    assert "0 values differ" in printed and "153,070" in printed
