@@ -54,7 +54,7 @@ def c_defines(values: dict[str, object]) -> str:
 
 def constants_h(config: Config = CONFIG) -> str:
     """Numbers of the pipeline that every C file may use."""
-    spans = mfcc_q15.mel_spans(config)
+    first_bin, end_bin = mfcc_q15.bin_range(config)
     values = {
         "SAMPLE_RATE": config.sample_rate,
         "FRAME_LENGTH": config.frame_length,
@@ -62,8 +62,8 @@ def constants_h(config: Config = CONFIG) -> str:
         "FRAME_STEP_BITS": config.frame_step.bit_length() - 1,
         "FFT_LENGTH": config.fft_length,
         "N_BINS": config.n_bins,
-        "FIRST_BIN": min(start for start, _ in spans),
-        "LAST_BIN": max(stop for _, stop in spans),
+        "FIRST_BIN": first_bin,
+        "END_BIN": end_bin,
         "N_MELS": config.n_mels,
         "N_MFCC": config.n_mfcc,
         "N_FRAMES": config.n_frames,
@@ -90,13 +90,13 @@ def root_tables() -> tuple[np.ndarray, np.ndarray]:
 def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
     """Tables of ``mfcc_q15.c``."""
     config = front_end.config
-    weights, spans = mfcc_q15.mel_weights_q15(config), mfcc_q15.mel_spans(config)
+    weights, spans = mfcc_q15.mel_weights(config), mfcc_q15.mel_spans(config)
     offset, multiplier = mfcc_q15.feature_step(front_end)
     small, roots = root_tables()
     return c_header(
         "TABLES_H", "#include <stdint.h>\n",
         c_defines({
-            "LOG_FLOOR": f"{mfcc_q15.LOG_FLOOR}u", "LOG_SEGMENTS": mfcc_q15.LOG_SEGMENTS,
+            "MAX_SPECTRUM_SHIFT": mfcc_q15.largest_spectrum_shift(config), "LOG_FLOOR": f"{mfcc_q15.LOG_FLOOR}u", "LOG_SEGMENTS": mfcc_q15.LOG_SEGMENTS,
             "LOG_FRACTION_BITS": config.log_fraction_bits, "ROOT_FRACTION_BITS": ROOT_FRACTION_BITS,
             "FEATURE_SHIFT": mfcc_q15.FEATURE_SHIFT, "INPUT_ZERO_POINT": front_end.zero_point,
         }),
@@ -106,7 +106,7 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
         c_array("MEL_FIRST_BIN", np.array([start for start, _ in spans], np.uint16)),
         c_array("MEL_N_BINS", np.array([stop - start for start, stop in spans], np.uint16)),
         c_array("MEL_WEIGHTS", np.concatenate([weights[a:b, i] for i, (a, b) in enumerate(spans)]),
-                "Q0.15, the non-zero span of each filter"),
+                "Q0.8, the non-zero span of each filter"),
         c_array("LOG2", mfcc_q15.log2_table(), "log2(1 + i / 64) in Q0.15"),
         c_array("DCT", mfcc_q15.dct_weights(config), f"Q2.13, {config.n_mfcc} rows of {config.n_mels}"),
         c_array("FEATURE_OFFSET", offset, "mean of each raw MFCC, Q9.22"),

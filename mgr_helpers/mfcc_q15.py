@@ -11,9 +11,10 @@ samples         int16, Q0.15                2048 samples, every 1024
 block scaling   int16, Q0.15, and a shift   shifted left until the largest one uses all 16 bits
 Hann window     int16, Q0.15                ``arm_mult_q15``
 FFT             int16, Q11.4                ``arm_rfft_q15``: scaled down by 2048
-magnitude       int16, Q12.3                ``arm_cmplx_mag_q15``: halved once more (CMSIS calls it 2.14)
-Mel sums        uint32                      exact sum of magnitude times Q0.15 weight over each filter's span
-log2            int16, Q6.9                 leading zeros and a table; the block's shift is taken back here
+block scaling   int16, and a second shift   the spectrum again, so that quiet bins keep their bits in the next step
+magnitude       int16                       ``arm_cmplx_mag_q15``: half of |FFT| (CMSIS calls the format 2.14)
+Mel sums        uint32                      exact sum of magnitude times Q0.8 weight over each filter's span
+log2            int16, Q6.9                 leading zeros and a table; both shifts are taken back here
 DCT             int32, Q9.22                weights in Q2.13; these are the *raw* MFCCs
 level removal   int32, Q9.22                c0 becomes its change from frame to frame
 model input     int8                        per-coefficient mean, deviation and the model's scale in one step
@@ -32,7 +33,8 @@ import numpy as np
 from . import mfcc as float_mfcc
 from .config import CONFIG, Config
 
-LOG_FLOOR = 1 << 14  # half a step of magnitude: a silent band gets a low log, not minus infinity
+MEL_FRACTION_BITS = 8
+LOG_FLOOR = 1 << (MEL_FRACTION_BITS - 1)  # half a step of magnitude: a silent band gets a low log, not minus infinity
 LOG_SEGMENTS = 64
 RAW_ONE = 1 << 22  # a raw MFCC of 1.0 with the default fraction bits
 FEATURE_SHIFT = 40  # of the multiplier that turns a raw MFCC into int8
@@ -52,9 +54,13 @@ def hann_q15(config: Config = CONFIG) -> np.ndarray:
 
 
 @functools.lru_cache
-def mel_weights_q15(config: Config = CONFIG) -> np.ndarray:
-    """Mel filter bank, int16 Q0.15, shape (n_bins, n_mels); mostly zeros."""
-    return to_q15(float_mfcc.mel_matrix(config))
+def mel_weights(config: Config = CONFIG) -> np.ndarray:
+    """Mel filter bank, uint8 Q0.8 (1.0 becomes 255), shape (n_bins, n_mels); mostly zeros.
+
+    Eight bits are enough: a weight is off by 0.2 % of the peak at most, and the sums have room in 32 bits.
+    """
+    scaled = np.round(float_mfcc.mel_matrix(config) * (1 << MEL_FRACTION_BITS))
+    return np.minimum(scaled, 255).astype(np.uint8)
 
 
 @functools.lru_cache
@@ -64,9 +70,9 @@ def mel_spans(config: Config = CONFIG) -> list[tuple[int, int]]:
     Raises
     ------
     ValueError
-        When a filter has no bin (too many bands for the FFT), or a sum could leave 32 bits (see `mel_sum_bound`).
+        When a filter has no bin (too many bands for the FFT).
     """
-    weights = mel_weights_q15(config)
+    weights = mel_weights(config)
     spans = []
     for band in range(config.n_mels):
         bins = np.flatnonzero(weights[:, band])
@@ -74,20 +80,39 @@ def mel_spans(config: Config = CONFIG) -> list[tuple[int, int]]:
             raise ValueError(f"Mel band {band} of {config.n_mels} holds no bin of the {config.fft_length}-point FFT: "
                              "use fewer bands, a higher lower_hz or a longer FFT")
         spans.append((int(bins[0]), int(bins[-1]) + 1))
-    if mel_sum_bound(config) >= 1 << 32:
-        raise ValueError("a Mel sum could need more than 32 bits: use more bands or a shorter FFT")
     return spans
 
 
+def bin_range(config: Config = CONFIG) -> tuple[int, int]:
+    """First bin and one past the last bin that any Mel filter takes: the others are not even computed."""
+    spans = mel_spans(config)
+    return min(start for start, _ in spans), max(stop for _, stop in spans)
+
+
 def mel_sum_bound(config: Config = CONFIG) -> float:
-    """No Mel sum can be larger than this: Cauchy-Schwarz over each filter.
+    """No Mel sum of an unscaled spectrum can be larger than this: Cauchy-Schwarz over each filter.
 
     By Parseval the magnitudes of one frame have a Euclidean norm of at most 32768 sqrt(sum(hann^2) / 2 / fft_length)
     / 2, plus at most 8 steps of rounding in each bin; a filter's weights have the norm of their column.
     """
     hann = float_mfcc.hann_window(config)
     norm = 32768 * np.sqrt(np.sum(hann**2) / 2 / config.fft_length) / 2 + 8 * np.sqrt(config.n_bins)
-    return float(np.linalg.norm(mel_weights_q15(config).astype(float), axis=0).max() * norm)
+    return float(np.linalg.norm(mel_weights(config).astype(float), axis=0).max() * norm + LOG_FLOOR)
+
+
+@functools.lru_cache
+def largest_spectrum_shift(config: Config = CONFIG) -> int:
+    """Bits by which a spectrum may be shifted left with every Mel sum still below 2**32.
+
+    Raises
+    ------
+    ValueError
+        When a sum could leave 32 bits even without a shift.
+    """
+    shift = int(np.floor(np.log2(2**32 / mel_sum_bound(config))))
+    if shift < 0:
+        raise ValueError("a Mel sum could need more than 32 bits: use more bands or a shorter FFT")
+    return shift
 
 
 @functools.lru_cache
@@ -107,7 +132,7 @@ def table_sizes(config: Config = CONFIG) -> dict[str, int]:
     spans = mel_spans(config)
     return {
         "Hann window": 2 * (config.frame_length // 2 + 1),  # symmetric: half of it is enough
-        "Mel weights": 2 * sum(stop - start for start, stop in spans),
+        "Mel weights": sum(stop - start for start, stop in spans),
         "Mel spans": 4 * len(spans),
         "log2": 2 * (LOG_SEGMENTS + 1),
         "DCT": dct_weights(config).nbytes,
@@ -116,6 +141,11 @@ def table_sizes(config: Config = CONFIG) -> dict[str, int]:
 
 
 # --- stages -----------------------------------------------------------------------------------------------------------
+
+def headroom(values: np.ndarray) -> int:
+    """Bits by which int16 values can be shifted left before the largest one leaves 16 bits: 0 to 15."""
+    return 15 - int(np.max(values ^ (values >> 15))).bit_length()  # |x|, with -32768 as 32767
+
 
 def block_scale(frame: np.ndarray) -> tuple[np.ndarray, int]:
     """Shift a frame left until its largest sample needs all 16 bits.
@@ -133,8 +163,7 @@ def block_scale(frame: np.ndarray) -> tuple[np.ndarray, int]:
     """
     import cmsisdsp
 
-    peak = int(np.max(frame ^ (frame >> 15)))  # |x|, with -32768 as 32767
-    shift = 15 - peak.bit_length()
+    shift = headroom(frame)
     return cmsisdsp.arm_shift_q15(frame, shift), shift
 
 
@@ -149,7 +178,7 @@ def _fft_instance(fft_length: int):
 
 
 def spectrum_q15(frame: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """Hann window, FFT and magnitude of a scaled frame by CMSIS-DSP.
+    """Hann window and FFT of a scaled frame by CMSIS-DSP.
 
     Parameters
     ----------
@@ -157,15 +186,40 @@ def spectrum_q15(frame: np.ndarray, config: Config = CONFIG) -> np.ndarray:
 
     Returns
     -------
-    int16, shape (n_bins,)
-        Magnitudes: half of |FFT| / fft_length.
+    int16, shape (2 * n_bins,)
+        Real and imaginary part of each bin in turn, divided by fft_length.
     """
     import cmsisdsp
 
     windowed = np.zeros(config.fft_length, np.int16)
     windowed[: config.frame_length] = cmsisdsp.arm_mult_q15(frame, hann_q15(config))
-    spectrum = cmsisdsp.arm_rfft_q15(_fft_instance(config.fft_length), windowed)
-    return cmsisdsp.arm_cmplx_mag_q15(spectrum[: 2 * config.n_bins])
+    return cmsisdsp.arm_rfft_q15(_fft_instance(config.fft_length), windowed)[: 2 * config.n_bins]
+
+
+def magnitude_q15(spectrum: np.ndarray, config: Config = CONFIG) -> tuple[np.ndarray, int]:
+    """Block scaling of a spectrum, then its magnitudes by CMSIS-DSP.
+
+    The magnitude of a quiet bin is a small integer: without the shift it would be 0, 1 or 2, and its log all steps.
+
+    Parameters
+    ----------
+    spectrum : int16, shape (2 * n_bins,)
+
+    Returns
+    -------
+    magnitudes : int16, shape (n_bins,)
+        Half of the spectrum's, after the shift; 0 for bins that no Mel filter takes.
+    shift : int
+        0 to `largest_spectrum_shift` bits.
+    """
+    import cmsisdsp
+
+    start, stop = bin_range(config)
+    used = spectrum[2 * start : 2 * stop]
+    shift = min(headroom(used), largest_spectrum_shift(config))
+    magnitudes = np.zeros(config.n_bins, np.int16)
+    magnitudes[start:stop] = cmsisdsp.arm_cmplx_mag_q15(cmsisdsp.arm_shift_q15(used, shift))
+    return magnitudes, shift
 
 
 def mel_sums(magnitudes: np.ndarray, config: Config = CONFIG) -> np.ndarray:
@@ -173,8 +227,7 @@ def mel_sums(magnitudes: np.ndarray, config: Config = CONFIG) -> np.ndarray:
 
     Computed in float64, which is exact for integers below 2^53.
     """
-    mel_spans(config)  # raises where a sum could need more than 32 bits
-    return (magnitudes.astype(np.float64) @ mel_weights_q15(config).astype(np.float64)).astype(np.int64)
+    return (magnitudes.astype(np.float64) @ mel_weights(config).astype(np.float64)).astype(np.int64)
 
 
 def log2_q9(values: np.ndarray) -> np.ndarray:
@@ -200,7 +253,7 @@ def log2_q9(values: np.ndarray) -> np.ndarray:
 
 
 def log_mel(magnitudes: np.ndarray, shifts: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """Log Mel spectrum with the block scaling taken back, int32 Q6.9, shape (n_frames, n_mels)."""
+    """Log Mel spectrum, int32 Q6.9, shape (n_frames, n_mels); `shifts` are those of both block scalings together."""
     logs = log2_q9(mel_sums(magnitudes, config) + LOG_FLOOR)
     return logs - (np.asarray(shifts, np.int32)[..., None] << config.log_fraction_bits)
 
@@ -237,9 +290,10 @@ def mfcc(samples: np.ndarray, config: Config = CONFIG) -> np.ndarray:
         raise TypeError(f"the q15 front end takes int16 samples, got {samples.dtype}: scale to 32767 and round first")
     magnitudes, shifts = [], []
     for frame in float_mfcc.split_frames(samples, config):
-        scaled, shift = block_scale(frame)
-        magnitudes.append(spectrum_q15(scaled, config))
-        shifts.append(shift)
+        scaled, frame_shift = block_scale(frame)
+        magnitude, spectrum_shift = magnitude_q15(spectrum_q15(scaled, config), config)
+        magnitudes.append(magnitude)
+        shifts.append(frame_shift + spectrum_shift)
     return dct(log_mel(np.stack(magnitudes), shifts, config), config)
 
 

@@ -16,9 +16,9 @@ void features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) 
     int16_t logs[N_MELS];
     int32_t raw[N_MFCC];
 
-    const int shift = block_scale_window(frame, windowed);
+    int shift = block_scale_window(frame, windowed);
     spectrum(windowed, fft);
-    magnitudes(fft, magnitude);
+    shift += magnitudes(fft, magnitude);
     log_mel(magnitude, shift, logs);
     raw_mfcc(logs, raw);
 
@@ -29,10 +29,10 @@ void features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) 
     quantize(raw, features);
 }
 
-// Bits that the largest sample leaves free: 0 to 15.
-static int headroom(const int16_t frame[FRAME_LENGTH]) {
-    int32_t seen = 0;  // every bit that any |sample| has; -32768 counts as 32767
-    for (int i = 0; i < FRAME_LENGTH; i++) seen |= frame[i] ^ (frame[i] >> 15);
+// Bits by which n values can be shifted left before the largest one leaves 16 bits: 0 to 15.
+static int headroom(const int16_t *values, int n) {
+    int32_t seen = 0;  // every bit that any |value| has; -32768 counts as 32767
+    for (int i = 0; i < n; i++) seen |= values[i] ^ (values[i] >> 15);
     int shift = 15;
     for (; seen; seen >>= 1) shift--;
     return shift;
@@ -40,7 +40,7 @@ static int headroom(const int16_t frame[FRAME_LENGTH]) {
 
 // arm_shift_q15 and arm_mult_q15 in one pass: with this shift and a window below 1.0 neither can saturate.
 int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t out[FFT_LENGTH]) {
-    const int shift = headroom(frame);
+    const int shift = headroom(frame, FRAME_LENGTH);
     const int down = 15 - shift;
     const int half = FRAME_LENGTH / 2;
     out[0] = (int16_t)((frame[0] * HANN[0]) >> down);
@@ -66,28 +66,33 @@ static uint32_t slow_root(uint32_t x) {
     return (uint32_t)result >> 16;
 }
 
-// CMSIS-DSP's root is exact but for some perfect squares (below 2^27; a test tries every x), where it is one too low.
-// So: root of x / 2 by table and chord, one correction, and CMSIS-DSP itself for what is left.
+// CMSIS-DSP's root is exact but for some numbers next to twice a square, where it is one off: up to x = 2^27 only twice a
+// square itself, above it within 13 (a test tries every x). So: the root of x / 2 by table and chord, corrected to be
+// exact, and CMSIS-DSP itself for what is left.
 uint32_t root(uint32_t x) {
     const uint32_t y = x >> 1;
     if (y < 64) return SMALL_ROOTS[x];
-    if (x >= 1u << 27) return slow_root(x);
     int bits = 0;  // even, so that y >> bits lies in 64..1023
     while (y >> bits >= 1024) bits += 4;
     const uint32_t index = y >> bits;
     const uint32_t left = ROOTS[index - 64];
     const uint32_t chord = left + (((ROOTS[index - 63] - left) * (y - (index << bits))) >> bits);
-    uint32_t r = chord >> (ROOT_FRACTION_BITS - bits / 2);  // the chord lies below the root, by less than one
-    if ((r + 1) * (r + 1) <= y) r++;
-    return 2 * r * r == x ? slow_root(x) : r;
+    uint32_t r = chord >> (ROOT_FRACTION_BITS - bits / 2);  // the chord lies below the root
+    while ((r + 1) * (r + 1) <= y) r++;
+    const uint32_t rest = x - 2 * r * r;  // 0 to 4 r + 1
+    const uint32_t near = x >> 27 ? 13 : 0;
+    return rest <= near || rest + near > 4 * r + 1 ? slow_root(x) : r;
 }
 
-void magnitudes(const int16_t spectrum_bins[2 * N_BINS], uint16_t magnitude[N_BINS]) {
-    for (int bin = FIRST_BIN; bin < LAST_BIN; bin++) {
-        const int32_t re = spectrum_bins[2 * bin];
-        const int32_t im = spectrum_bins[2 * bin + 1];
+int magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]) {
+    int shift = headroom(bins + 2 * FIRST_BIN, 2 * (END_BIN - FIRST_BIN));
+    if (shift > MAX_SPECTRUM_SHIFT) shift = MAX_SPECTRUM_SHIFT;
+    for (int bin = FIRST_BIN; bin < END_BIN; bin++) {
+        const int32_t re = bins[2 * bin] * (1 << shift);
+        const int32_t im = bins[2 * bin + 1] * (1 << shift);
         magnitude[bin] = (uint16_t)root(((uint32_t)(re * re) + (uint32_t)(im * im)) >> 1);
     }
+    return shift;
 }
 
 int32_t log2_q9(uint32_t value) {
@@ -100,14 +105,14 @@ int32_t log2_q9(uint32_t value) {
     return (exponent << LOG_FRACTION_BITS) + (int32_t)((fine + 32) >> 6);
 }
 
-// The sums fit 32 bits: mfcc_q15.mel_sum_bound() proves it, and the generator refuses a configuration where they don't.
+// The sums fit 32 bits: mfcc_q15.mel_sum_bound() proves it for a shift of at most MAX_SPECTRUM_SHIFT.
 void log_mel(const uint16_t magnitude[N_BINS], int shift, int16_t logs[N_MELS]) {
-    const int16_t *weight = MEL_WEIGHTS;
+    const uint8_t *weight = MEL_WEIGHTS;
     for (int band = 0; band < N_MELS; band++) {
         const uint16_t *bin = magnitude + MEL_FIRST_BIN[band];
-        const int16_t *const end = weight + MEL_N_BINS[band];
+        const uint8_t *const end = weight + MEL_N_BINS[band];
         uint32_t sum = LOG_FLOOR;
-        while (weight < end) sum += (uint32_t)(*bin++ * *weight++);
+        while (weight < end) sum += (uint32_t)*bin++ * *weight++;
         logs[band] = (int16_t)(log2_q9(sum) - (shift << LOG_FRACTION_BITS));
     }
 }

@@ -18,10 +18,10 @@ void features_reset(void);
 // One frame of Q0.15 samples to the model's int8 input.
 void features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]);
 
-// The stages, one by one, for tests and for the per-stage benchmark.
+// The stages, one by one, for tests and for the per-stage benchmark. Those that scale a block return their shift.
 int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t windowed[FFT_LENGTH]);
 void spectrum(int16_t windowed[FFT_LENGTH], int16_t fft[2 * FFT_LENGTH]);
-void magnitudes(const int16_t fft[2 * N_BINS], uint16_t magnitude[N_BINS]);
+int magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]);
 void log_mel(const uint16_t magnitude[N_BINS], int shift, int16_t logs[N_MELS]);
 void raw_mfcc(const int16_t logs[N_MELS], int32_t raw[N_MFCC]);
 void quantize(const int32_t raw[N_MFCC], int8_t features[N_MFCC]);
