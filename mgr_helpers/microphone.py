@@ -45,6 +45,8 @@ class Ranges:
 
 
 TRAINING = Ranges()
+# wider, so that a test also holds what training never heard
+TESTING = Ranges((-36.0, 0.0), (40.0, 300.0), (4000.0, 11000.0), (0.4, 6.0), (0.15, 0.9), (-5.0, 12.0))
 
 
 def room_response(rng: np.random.Generator, ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
@@ -104,6 +106,30 @@ def hear(samples: np.ndarray, rng: np.random.Generator, level_db: float | None =
          ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
     """`adc_counts` and back to int16 as the Pico does it (bias removed, shifted to full scale); whole frame steps."""
     return mfcc_q15.adc_to_q15(adc_counts(samples, rng, level_db, room, ranges, config), config)
+
+
+def hear_clips(clips: np.ndarray, seed: int, level_db: float | None = None, room: float = 0.0,
+               ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
+    """Each clip through the microphone, with parameters of its own.
+
+    Parameters
+    ----------
+    clips : int16 array (n, n_samples)
+    seed : int
+    level_db : float, optional
+        Level of the music; drawn from `ranges` when not given.
+    room : float
+        Share of clips that are heard in a room.
+
+    Returns
+    -------
+    int16 array (n, n_samples down to a whole number of frame steps)
+
+    Explained in notebooks/05_train_lstm.ipynb.
+    """
+    rng = np.random.default_rng(seed)
+    heard = [hear(clip, rng, level_db, bool(rng.random() < room), ranges, config) for clip in clips]
+    return np.stack(heard) if heard else clips[:, : clips.shape[1] // config.frame_step * config.frame_step]
 
 
 def random_windows(songs: list, n: int, seed: int, clean: float = 0.2, room: float = 0.3, stretch: float = 0.12,

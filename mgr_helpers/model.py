@@ -6,18 +6,13 @@ Explained in notebooks/05_train_lstm.ipynb.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-
 import numpy as np
 
-from mgr_helpers.config import CONFIG, Config
+from .config import CONFIG, Config
+from .mfcc_q15 import RAW_ONE
+from .tf_quiet import import_tf
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up lines are no part of a notebook
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
-RAW_ONE = 2.0**22  # a raw fixed-point MFCC of this value is 1.0
-
+BATCH, EPOCH_STEPS = 64, 60
 
 def fit_normalisation(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each coefficient over training windows.
@@ -25,24 +20,19 @@ def fit_normalisation(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     raw : int32 array (n, n_frames, n_mfcc)
-        Raw MFCCs of the training set only (see `mfcc_q15.mfcc_windows`).
+        Raw MFCCs of the training set only (`mfcc_q15.mfcc_windows`).
 
     Returns
     -------
     mean, std : float64 arrays (n_mfcc,)
-        In units of raw / 2**22; std is at least 1e-3.
+        In units of raw / 2**22, for `mfcc_q15.normalise`; std is at least 1e-3.
     """
     values = raw.reshape(-1, raw.shape[-1]) / RAW_ONE
     return values.mean(axis=0), np.maximum(values.std(axis=0), 1e-3)
 
 
-def normalise(raw: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """(raw / 2**22 - mean) / std as float32: what the float model sees."""
-    return ((raw / RAW_ONE - np.asarray(mean)) / np.asarray(std)).astype(np.float32)
-
-
 def build_model(architecture: str = "lstm2", units: int | None = None, dropout: float = 0.1,
-                recurrent_dropout: float = 0.0, config: Config = CONFIG):
+                recurrent_dropout: float = 0.0, seed: int = 0, config: Config = CONFIG):
     """An untrained Keras 3 model; its name is its architecture.
 
     Parameters
@@ -55,7 +45,9 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
     units : int or None
         Units of each LSTM, when they shall differ from those above.
     dropout, recurrent_dropout : float
-        Of the LSTM layers. Recurrent dropout makes an epoch on a CPU several times longer.
+        Of the LSTM layers. Recurrent dropout makes training on a CPU about 2.5 times slower.
+    seed : int
+        Of the initial weights, the dropout and the order of training windows.
 
     Returns
     -------
@@ -69,10 +61,12 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
 
     Explained in notebooks/05_train_lstm.ipynb.
     """
+    import_tf()
     import keras
     defaults = {"lstm2": [32, 32], "lstm_many": [32, 32], "lstm_mean": [40], "lstm_mean2": [30, 30], "pooling": []}
     if architecture not in defaults:
         raise ValueError(f"unknown architecture {architecture!r}: choose one of {sorted(defaults)}")
+    keras.utils.set_random_seed(seed)
     layers = keras.layers
     inputs = x = layers.Input((config.n_frames, config.n_mfcc))
     for index, n in enumerate(defaults[architecture]):
@@ -88,3 +82,86 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
     if architecture == "lstm_many":
         x = layers.GlobalAveragePooling1D()(x)
     return keras.Model(inputs, x, name=architecture)
+
+
+def class_weights(genre: np.ndarray, n_genres: int) -> dict[int, float]:
+    """Weight of each genre in the loss, so that all count the same however many windows they have.
+
+    Raises
+    ------
+    ValueError
+        When a genre has no window.
+    """
+    counts = np.bincount(genre, minlength=n_genres)
+    if not counts.all():
+        raise ValueError(f"genre number {int(counts.argmin())} has no training window: add songs of it")
+    return {index: float(len(genre) / (n_genres * count)) for index, count in enumerate(counts)}
+
+
+def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None,
+          epochs: int = 15, learning_rate: float = 5e-3, patience: int = 5, callbacks: list = ()) -> dict[str, list]:
+    """Train in place: Adam with a cosine decay to 5 %, gradients clipped, genres balanced by weight.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `build_model`, whose seed also fixes the order of the windows.
+    x : float32 array (n, n_frames, n_mfcc)
+        Normalised windows.
+    genre : int array (n,)
+    validation : (x, genre) of other artists, optional
+        With it, training stops when its loss hasn't fallen for `patience` epochs, and the best epoch's weights are kept.
+    epochs : int
+        Of 60 steps of 64 windows each, however many windows there are: a small set is passed more often.
+    callbacks : list of keras.callbacks.Callback
+
+    Returns
+    -------
+    dict
+        Curves by epoch: loss, accuracy, val_loss, val_accuracy.
+
+    Explained in notebooks/05_train_lstm.ipynb.
+    """
+    tf = import_tf()
+    import keras
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * EPOCH_STEPS, alpha=0.05)
+    model.compile(keras.optimizers.Adam(schedule, clipnorm=5.0), "sparse_categorical_crossentropy", ["accuracy"])
+    batches = tf.data.Dataset.from_tensor_slices((x, genre)).shuffle(len(x)).repeat().batch(BATCH)
+    stopping = [keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)]
+    history = model.fit(batches, epochs=epochs, steps_per_epoch=EPOCH_STEPS, validation_data=validation, verbose=0,
+                        class_weight=class_weights(genre, model.output_shape[-1]),
+                        callbacks=[*callbacks, *(stopping if validation else [])])
+    return {name: [float(value) for value in values] for name, values in history.history.items()}
+
+
+def live_curves(draw):
+    """A Keras callback that draws again after each epoch, in one output of the notebook.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes the curves so far (dict of lists, as `train` returns them) and returns a matplotlib figure.
+    """
+    import keras
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+    curves: dict[str, list] = {}
+    shown: list = []
+
+    def update(epoch, logs):
+        for name, value in logs.items():
+            curves.setdefault(name, []).append(value)
+        figure = draw(curves)
+        if shown:
+            shown[0].update(figure)
+        else:
+            shown.append(display(figure, display_id=True))
+        plt.close(figure)
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=update)
+
+
+def predict(model, x: np.ndarray) -> np.ndarray:
+    """Probabilities float32 (n, n_genres) of normalised windows, without Keras' progress bar."""
+    parts = [model(x[start : start + 512], training=False).numpy() for start in range(0, len(x), 512)]
+    return np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)

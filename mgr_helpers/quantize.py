@@ -21,8 +21,7 @@ import numpy as np
 from tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up lines are no part of a notebook
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+from .tf_quiet import import_tf
 
 METADATA_NAME = "mgr_front_end"
 ARCHITECTURES = ("lstm2", "lstm_mean", "lstm_mean2", "lstm_many", "pooling")
@@ -102,7 +101,7 @@ def convert(model, calibration: np.ndarray | None, front_end: dict) -> bytes:
 
     Explained in notebooks/06_quantize_model.ipynb.
     """
-    import tensorflow as tf
+    tf = import_tf()
     if model.name not in ARCHITECTURES:
         raise ValueError(f"model is named {model.name!r}, need one of {ARCHITECTURES}: make it with model.build_model")
     shape = tuple(model.input_shape[1:])
@@ -119,7 +118,7 @@ def convert(model, calibration: np.ndarray | None, front_end: dict) -> bytes:
 
 def _make_int8(converter, calibration: np.ndarray, shape: tuple[int, int]) -> None:
     """Ask for int8 everywhere, scales calibrated on real windows."""
-    import tensorflow as tf
+    tf = import_tf()
     if calibration.ndim != 3 or calibration.shape[1:] != shape or len(calibration) == 0:
         raise ValueError(f"calibration windows have shape {calibration.shape}, need (n > 0, {shape[0]}, {shape[1]})")
     windows = np.asarray(calibration, np.float32)
@@ -435,7 +434,7 @@ def run_litert(tflite: bytes, features: np.ndarray) -> np.ndarray:
     ValueError
         When file or features don't fit.
     """
-    import tensorflow as tf
+    tf = import_tf()
     ends = describe(tflite)["input"]
     if features.dtype != ends["dtype"] or features.shape[1:] != ends["shape"][1:]:
         raise ValueError(f"features are {features.dtype} {features.shape}, "

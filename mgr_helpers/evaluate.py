@@ -1,0 +1,306 @@
+"""How good a model is, measured so that a sceptic can repeat it.
+
+Windows are those that the Pico hears in a stream, features are the integer ones, a song's genre is the vote of its
+windows, and intervals come from resampling songs (windows of one song aren't independent).
+
+Explained in notebooks/07_evaluate_model.ipynb.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from . import c_headers, dataset, mfcc_q15, microphone, quantize
+from .config import CONFIG, PRETRAINED, Config
+
+ENGINES = ("float", "litert", "tflm", "c")
+BOOTSTRAP = 2000
+
+
+# --- windows ----------------------------------------------------------------------------------------------------------
+
+def windows_of(songs: list, level_db: float | None = None, room: bool = False, seed: int = 0,
+               ranges: microphone.Ranges = microphone.TESTING, config: Config = CONFIG) -> dict[str, np.ndarray]:
+    """Raw features of all windows that the Pico would hear if it were played these songs, one every 20480 samples.
+
+    Parameters
+    ----------
+    songs : list of dataset.Song
+    level_db : float, optional
+        Play them through the microphone simulation at this level; None: the clean samples.
+    room : bool
+        With `level_db`: in a random room.
+    seed : int
+        Of the simulation; each song draws its own parameters.
+
+    Returns
+    -------
+    dict of arrays
+        raw int32 (n, n_frames, n_mfcc); genre int64 (n,); song, group str (n,). Windows that are silent in the clean
+        audio are left out, as the Pico says *silence* to them.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    raw, genre, names, groups = [], [], [], []
+    label = "clean" if level_db is None else f"microphone {level_db:g} dB{', room' if room else ''}"
+    for index, song in enumerate(tqdm(songs, desc=f"features, {label}", unit="song", leave=False)):
+        clean = samples = song.samples[: len(song.samples) // config.frame_step * config.frame_step]
+        if level_db is not None:
+            samples = microphone.hear(clean, np.random.default_rng([seed, index]), level_db, room, ranges, config)
+        loud = np.abs(mfcc_q15.stream_windows(clean, config).astype(int)).max(axis=1) >= config.silence_peak
+        raw.append(mfcc_q15.mfcc_windows(mfcc_q15.stream_windows(samples, config)[loud], config))
+        genre += [config.genres.index(song.genre)] * int(loud.sum())
+        names += [song.song] * int(loud.sum())
+        groups += [song.group] * int(loud.sum())
+    return {"raw": np.concatenate(raw), "genre": np.array(genre, np.int64), "song": np.array(names),
+            "group": np.array(groups)}
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+def song_votes(scores: np.ndarray, genre: np.ndarray, song: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each song's genre by the sum of its windows' scores.
+
+    Parameters
+    ----------
+    scores : array (n, n_genres)
+        Probabilities, or int8 scores.
+    genre : int array (n,)
+    song : array (n,)
+
+    Returns
+    -------
+    songs, true, voted : arrays (n_songs,)
+    """
+    songs, first, inverse = np.unique(song, return_index=True, return_inverse=True)
+    sums = np.zeros((len(songs), scores.shape[1]))
+    np.add.at(sums, inverse, scores + (128.0 if scores.dtype == np.int8 else 0.0))
+    return songs, genre[first], sums.argmax(axis=1)
+
+
+def bootstrap_interval(correct: np.ndarray, total: np.ndarray, seed: int = 0) -> list[float]:
+    """95 % interval of sum(correct) / sum(total) when songs are drawn again and again with replacement.
+
+    Parameters
+    ----------
+    correct, total : arrays (n_songs,)
+        Right windows and windows of each song (or 0/1 and 1 for votes).
+
+    Returns
+    -------
+    [low, high]
+        Percentile bootstrap (Efron and Tibshirani 1993) with 2000 draws.
+    """
+    rng = np.random.default_rng(seed)
+    times = rng.multinomial(len(total), np.full(len(total), 1 / len(total)), size=BOOTSTRAP)
+    accuracy = times @ correct / np.maximum(times @ total, 1)
+    return [float(value) for value in np.percentile(accuracy, [2.5, 97.5])]
+
+
+def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Config = CONFIG) -> dict:
+    """Accuracy of windows and songs, recall and confusion.
+
+    Parameters
+    ----------
+    scores : array (n, n_genres)
+        Probabilities, or int8 scores.
+    genre : int array (n,)
+        True genre of each window.
+    song : array (n,)
+        Which song it is of.
+
+    Returns
+    -------
+    dict
+        windows, songs : {"n", "accuracy" (0 to 1), "interval" [low, high]}, the 95 % interval by song;
+        recall : {genre: share of its windows that were recognised}; confusion : windows by [true][predicted].
+
+    Raises
+    ------
+    ValueError
+        When there is no window.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    if not len(genre):
+        raise ValueError("no window to evaluate: are the songs shorter than a second, or silent?")
+    right = scores.argmax(axis=1) == genre
+    songs, true, voted = song_votes(scores, genre, song)
+    of_song = np.searchsorted(songs, song)
+    correct, total = np.bincount(of_song, right), np.bincount(of_song)
+    confusion = np.zeros((len(config.genres), len(config.genres)), int)
+    np.add.at(confusion, (genre, scores.argmax(axis=1)), 1)
+    recall = {name: float(row[i] / row.sum()) for i, (name, row) in enumerate(zip(config.genres, confusion)) if row.sum()}
+    return {"windows": {"n": len(genre), "accuracy": float(right.mean()), "interval": bootstrap_interval(correct, total)},
+            "songs": {"n": len(songs), "accuracy": float((true == voted).mean()),
+                      "interval": bootstrap_interval((true == voted).astype(int), np.ones(len(songs), int))},
+            "recall": recall, "confusion": confusion.tolist()}
+
+
+# --- engines ----------------------------------------------------------------------------------------------------------
+
+def engine_scores(engine: str, tflite: bytes, raw: np.ndarray, float_tflite: bytes | None = None) -> np.ndarray:
+    """Scores of raw features by one engine.
+
+    Parameters
+    ----------
+    engine : str
+        "float" (the float .tflite, by LiteRT), "litert", "tflm" (TensorFlow Lite Micro, the reference), or "c" (the
+        firmware's own C, compiled for this computer).
+    tflite : bytes
+        The int8 file.
+    raw : int32 array (n, n_frames, n_mfcc)
+    float_tflite : bytes, optional
+        The float file, for the engine "float".
+
+    Returns
+    -------
+    array (n, n_genres)
+        float32 probabilities, or int8 scores.
+
+    Raises
+    ------
+    ValueError
+        For an unknown engine, or "float" without a float file.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    front_end = c_headers.front_end_of(tflite)
+    if engine == "float":
+        if float_tflite is None:
+            raise ValueError("engine float needs model_float.tflite beside the int8 file: notebook 06 writes both")
+        return quantize.run_litert(float_tflite, mfcc_q15.normalise(raw, front_end.mean, front_end.std))
+    features = mfcc_q15.quantize_features(raw, front_end)
+    runners: dict[str, Callable] = {"litert": quantize.run_litert, "tflm": quantize.run_tflm, "c": _run_c}
+    if engine not in runners:
+        raise ValueError(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")
+    return runners[engine](tflite, features)
+
+
+def _run_c(tflite: bytes, features: np.ndarray) -> np.ndarray:
+    from . import pico
+    return pico.host_library(tflite).scores(features)
+
+
+def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_folds: int = 5, seed: int = 0,
+                   config: Config = CONFIG) -> dict[str, dict[str, np.ndarray]]:
+    """Grouped cross-validation: every window is scored by a model that never heard its artist.
+
+    Parameters
+    ----------
+    training : dict
+        raw, genre, group: windows to train on (augmented ones too), see `microphone.random_windows`.
+    tests : dict of dict
+        Windows to test on by the name of their condition ("clean", "microphone -12 dB"), each as `windows_of` gives them;
+        all conditions hold the same songs.
+    fit : callable
+        `fit(raw, genre, seed)` trains a model and returns {engine: function from raw to scores}.
+    n_folds, seed : int
+
+    Returns
+    -------
+    dict
+        scores[engine][condition], array (n, n_genres), in the order of the condition's windows.
+
+    Raises
+    ------
+    ValueError
+        When a genre has fewer artists than folds.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    first = next(iter(tests.values()))
+    folds = dict(zip(first["group"], dataset.folds_by_group(first, n_folds, seed, config)))
+    fold = {name: np.array([folds[group] for group in test["group"]]) for name, test in tests.items()}
+    of_training = np.array([folds.get(group, -1) for group in training["group"]])
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for k in tqdm(range(n_folds), desc="folds", leave=False):
+        kept = of_training != k
+        for engine, run in fit(training["raw"][kept], training["genre"][kept], seed + k).items():
+            for name, test in tests.items():
+                part = run(test["raw"][fold[name] == k])
+                whole = scores.setdefault(engine, {}).setdefault(name, np.zeros((len(test["genre"]), part.shape[1]), part.dtype))
+                whole[fold[name] == k] = part
+    return scores
+
+
+# --- command line -------------------------------------------------------------------------------------------------------
+
+def evaluate(audio: str | Path, model: str | Path = PRETRAINED / "model_int8.tflite", engine: str = "tflm",
+             level_db: float | None = None, room: bool = False, seed: int = 0) -> dict:
+    """Judge a model on a folder of songs.
+
+    Parameters
+    ----------
+    audio : str or Path
+        A folder with one sub-folder per genre, or "mini" or "gtzan".
+    model : str or Path
+        An int8 .tflite file of ours.
+    engine : str
+        One of `ENGINES`.
+    level_db : float, optional
+        Through the microphone simulation at this level.
+    room : bool
+        In a random room too (at 0 dB when no level is given).
+
+    Returns
+    -------
+    dict
+        As `figures`, with `skipped` (list of {"file", "reason"}) and `model` {"file", "bytes", "ops", "engine", "source",
+        "microphone_db", "room"}.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Naming the file or folder and the remedy.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    model = Path(model)
+    tflite = quantize.load_tflite(model)
+    config = c_headers.front_end_of(tflite).config
+    beside = model.with_name("model_float.tflite")
+    songs = dataset.load_songs(audio, config)
+    level_db = 0.0 if room and level_db is None else level_db
+    windows = windows_of(songs.songs, level_db, room, seed, config=config)
+    scores = engine_scores(engine, tflite, windows["raw"], beside.read_bytes() if beside.is_file() else None)
+    about = {"file": model.name, "bytes": len(tflite), "ops": quantize.describe(tflite)["ops"], "engine": engine,
+             "source": songs.source, "microphone_db": level_db, "room": room}
+    return {**figures(scores, windows["genre"], windows["song"], config), "skipped": songs.skipped, "model": about}
+
+
+def table(result: dict) -> str:
+    """The figures of `evaluate` as text."""
+    rows = [f"{part:8s} {result[part]['accuracy']:6.1%}  (95 % interval {result[part]['interval'][0]:.1%} to "
+            f"{result[part]['interval'][1]:.1%}, n = {result[part]['n']})" for part in ("windows", "songs")]
+    rows += [f"recall of {genre}: {value:.1%}" for genre, value in result["recall"].items()]
+    rows += [f"skipped {row['file']}: {row['reason']}" for row in result["skipped"]]
+    return "\n".join(rows)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``python -m mgr_helpers evaluate``."""
+    parser.add_argument("--audio", required=True, help="folder with one sub-folder per genre, or mini, or gtzan")
+    parser.add_argument("--model", type=Path, default=PRETRAINED / "model_int8.tflite", help="int8 .tflite file")
+    parser.add_argument("--engine", choices=ENGINES, default="tflm", help="what computes the scores")
+    parser.add_argument("--mic", type=float, metavar="DB", help="through the microphone simulation at this level")
+    parser.add_argument("--room", action="store_true", help="and in a random room")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the figures; 1 when file, folder or engine won't do."""
+    try:
+        result = evaluate(args.audio, args.model, args.engine, args.mic, args.room)
+    except (FileNotFoundError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(result, indent=1) if args.json else table(result))
+    return 0
