@@ -285,6 +285,22 @@ def clips(songs: SongSet | list[Song], config: Config = CONFIG) -> dict[str, np.
             "group": np.array(group), "split": np.array(split)}
 
 
+def songs_of(clips: dict, config: Config = CONFIG) -> list[Song]:
+    """The songs again, each one's clips end to end: for windows cut at any place, or a vote over a whole song.
+
+    Parameters
+    ----------
+    clips : dict
+        What `clips` or `load_clips` gives, whole or a part of it (`{k: v[chosen] for k, v in ...}`).
+
+    Explained in notebooks/02_prepare_dataset.ipynb.
+    """
+    _, first, index = np.unique(clips["song"], return_index=True, return_inverse=True)
+    return [Song("", config.genres[clips["genre"][row]], str(clips["song"][row]), str(clips["group"][row]),
+                 clips["audio"][index == number].reshape(-1), str(clips["split"][row]))
+            for number, row in enumerate(first)]
+
+
 def _cut(samples: np.ndarray, length: int) -> np.ndarray:
     return samples[:len(samples) // length * length].reshape(-1, length)
 

@@ -71,11 +71,11 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
 
 def find_genres(folder: Path, config: Config = CONFIG) -> Path | None:
     """The folder that holds a genre's sub-folder: `folder` or one up to two levels below it; None without one."""
-    for pattern in (".", "*", "*/*"):
-        for place in sorted(Path(folder).glob(pattern)):
-            hidden = any(part.startswith(".") for part in place.relative_to(folder).parts)
-            if not hidden and any((place / genre).is_dir() for genre in config.genres):
-                return place
+    folder = Path(folder)
+    for place in (folder, *sorted(folder.glob("*")), *sorted(folder.glob("*/*"))):
+        hidden = any(part.startswith(".") for part in place.relative_to(folder).parts)  # being built
+        if not hidden and any((place / genre).is_dir() for genre in config.genres):
+            return place
     return None
 
 
@@ -133,7 +133,7 @@ def _continue(url: str, part: Path, size: int) -> str | None:
             resumed = reply.status_code == 206
             with (open(part, "ab" if resumed else "wb") as file,
                   tqdm(total=size, initial=have * resumed, unit="B", unit_scale=True, desc=part.stem) as progress):
-                for block in reply.iter_content(2 ** 20):
+                for block in reply.iter_content(2 ** 16):  # of a block that is cut, nothing is kept
                     file.write(block)
                     progress.update(len(block))
     except requests.RequestException as error:

@@ -1,0 +1,46 @@
+"""Files and folders are whole or absent."""
+
+import pytest
+
+from mgr_helpers import files
+from mgr_helpers.config import ROOT
+
+
+def test_write_whole(tmp_path):
+    path = files.write_whole(tmp_path / "new" / "a.bin", lambda file: file.write(b"one"))
+    assert path.read_bytes() == b"one"
+    with pytest.raises(ZeroDivisionError):
+        files.write_whole(path, lambda file: (file.write(b"tw"), 1 / 0))
+    assert path.read_bytes() == b"one" and list(path.parent.iterdir()) == [path]
+
+
+def fill(folder, text="x"):
+    (folder / "a.txt").write_text(text)
+
+
+def test_folder_is_built_once_and_again_when_its_stamp_changes(tmp_path):
+    folder = files.build_whole(tmp_path / "set", fill, "1")
+    files.build_whole(folder, lambda _: 1 / 0, "1")
+    files.build_whole(folder, lambda new: fill(new, "y"), "2")
+    assert (folder / "a.txt").read_text() == "y"
+
+
+def test_failed_build_leaves_the_old_folder(tmp_path):
+    folder = files.build_whole(tmp_path / "set", fill, "1")
+    with pytest.raises(ZeroDivisionError):
+        files.build_whole(folder, lambda new: (fill(new, "y"), 1 / 0), "2")
+    assert (folder / "a.txt").read_text() == "x"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".set.lock", "set"]
+
+
+def test_a_folder_of_the_user_is_not_replaced(tmp_path):
+    (tmp_path / "set").mkdir()
+    fill(tmp_path / "set", "mine")
+    with pytest.raises(FileExistsError, match="not made here"):
+        files.build_whole(tmp_path / "set", fill, "1")
+    assert (tmp_path / "set" / "a.txt").read_text() == "mine"
+
+
+def test_shown(tmp_path):
+    assert files.shown(ROOT / "data" / "a.txt") == "data/a.txt"
+    assert files.shown(tmp_path / "a.txt") == (tmp_path / "a.txt").as_posix()

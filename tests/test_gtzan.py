@@ -1,0 +1,196 @@
+"""Download and extraction of GTZAN, played with a tiny archive from a server on this machine."""
+
+import hashlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from mgr_helpers import gtzan
+from mgr_helpers.config import CONFIG
+
+BLOCK = 2 ** 16
+
+
+def make_archive(extra=()):
+    """A tar.gz like GTZAN's: genres/<genre>/<genre>.00000.wav with noise that doesn't compress."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for genre in (*CONFIG.genres, "polka"):
+            add(tar, tarfile.TarInfo(f"genres/{genre}/{genre}.00000.wav"), os.urandom(200_000))
+        for member in extra:
+            add(tar, *member) if isinstance(member, tuple) else tar.addfile(member)
+    return buffer.getvalue()
+
+
+def add(tar, member, content):
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
+
+
+class Server:
+    """Serves one archive; `cut` bytes after which the connection is dropped, per request; notes the Range headers."""
+
+    def __init__(self, content, cuts=(), ranges=True):
+        self.content, self.cuts, self.requests, self.ranges, self.delay = content, list(cuts), [], ranges, 0.0
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                server.answer(self)
+
+            def log_message(self, *_):
+                """Stay quiet."""
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/genres.tar.gz"
+
+    def answer(self, handler):
+        start = int(re.match(r"bytes=(\d+)-", handler.headers["Range"])[1]) if self.ranges else 0
+        self.requests.append(start)
+        body = self.content[start:]
+        handler.send_response(206 if self.ranges else 200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        sent = body[:self.cuts.pop(0)] if self.cuts else body
+        for first in range(0, len(sent), 50_000):
+            try:
+                handler.wfile.write(sent[first:first + 50_000])
+            except (BrokenPipeError, ConnectionResetError):
+                return  # the client was killed
+            time.sleep(self.delay)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(gtzan.time, "sleep", lambda seconds: None)
+
+
+def fetch(server, folder, sha256=None, **options):
+    content = server.content
+    return gtzan.fetch(CONFIG, folder, server.url, len(content), sha256 or hashlib.sha256(content).hexdigest(),
+                       **{"kaggle": None, **options})
+
+
+def test_good_download(tmp_path):
+    server = Server(make_archive())
+    found = fetch(server, tmp_path / "gtzan")
+    assert sorted(path.name for path in found.iterdir() if path.is_dir()) == ["disco", "jazz", "metal", "polka"]
+    assert (found / "jazz" / "jazz.00000.wav").stat().st_size == 200_000
+    assert not list(tmp_path.rglob("*.tar.gz*"))
+    assert fetch(server, tmp_path / "gtzan") == found and len(server.requests) == 1
+
+
+def test_resumes_after_a_cut(tmp_path):
+    server = Server(make_archive(), cuts=[300_000, 100_000])
+    fetch(server, tmp_path / "gtzan")
+    assert server.requests == [0, 4 * BLOCK, 5 * BLOCK]  # whole blocks of what came
+
+
+def test_next_run_goes_on(tmp_path):
+    content = make_archive()
+    with pytest.raises(ConnectionError, match=f"stopped at {BLOCK} of .*Run it again"):
+        fetch(Server(content, cuts=[100_000] + [0] * 10), tmp_path / "gtzan")
+    server = Server(content)
+    fetch(server, tmp_path / "gtzan")
+    assert server.requests == [BLOCK]
+
+
+def test_server_without_ranges_starts_over(tmp_path):
+    server = Server(make_archive(), cuts=[300_000], ranges=False)
+    assert (fetch(server, tmp_path / "gtzan") / "metal").is_dir()
+
+
+def test_bad_checksum(tmp_path):
+    with pytest.raises(ValueError, match="wrong checksum .* was deleted"):
+        fetch(Server(make_archive()), tmp_path / "gtzan", sha256="0" * 64)
+    assert [path.name for path in (tmp_path / "gtzan").iterdir() if path.suffix != ".lock"] == []
+
+
+def test_nobody_answers(tmp_path):
+    server = Server(b"x")
+    server.http.shutdown()
+    server.http.server_close()
+    with pytest.raises(ConnectionError, match="genre folders into data/gtzan/"):
+        fetch(server, tmp_path / "gtzan")
+
+
+def link(kind, name, target):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member
+
+
+@pytest.mark.parametrize("member", [
+    (tarfile.TarInfo("../outside.txt"), b"x"), (tarfile.TarInfo("genres/../../outside.txt"), b"x"),
+    link(tarfile.SYMTYPE, "genres/jazz/link", "/etc/passwd"), link(tarfile.LNKTYPE, "genres/jazz/hard", "../../outside"),
+    link(tarfile.CHRTYPE, "genres/device", "")])
+def test_unsafe_archives_are_refused(tmp_path, member):
+    with pytest.raises(ValueError, match="damaged or unsafe"):
+        fetch(Server(make_archive([member])), tmp_path / "gtzan")
+    assert not (tmp_path / "outside.txt").exists() and not (tmp_path / "gtzan" / "genres").exists()
+
+
+def test_absolute_path_stays_inside(tmp_path):
+    archive = make_archive([(tarfile.TarInfo(f"{tmp_path}/outside.txt"), b"x")])
+    fetch(Server(archive), tmp_path / "gtzan")
+    assert not (tmp_path / "outside.txt").exists()
+
+
+def test_truncated_archive_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="damaged or unsafe"):
+        fetch(Server(make_archive()[:-90_000]), tmp_path / "gtzan")
+    assert not (tmp_path / "gtzan" / "genres").exists() and not (tmp_path / "gtzan" / ".genres.building").exists()
+
+
+def test_folder_of_the_user_is_used(tmp_path):
+    (tmp_path / "gtzan" / "Data" / "genres_original" / "jazz").mkdir(parents=True)
+    assert gtzan.fetch(CONFIG, tmp_path / "gtzan", "http://127.0.0.1:9/") == tmp_path / "gtzan" / "Data" / "genres_original"
+
+
+def test_falls_back_to_kaggle(tmp_path, monkeypatch, capsys):
+    (tmp_path / "kaggle" / "Data" / "genres_original" / "jazz").mkdir(parents=True)
+    monkeypatch.setattr(gtzan, "_from_kaggle", lambda name: tmp_path / "kaggle")
+    found = fetch(Server(make_archive()), tmp_path / "gtzan", sha256="0" * 64, kaggle="name")
+    assert found.name == "genres_original" and "wrong checksum" in capsys.readouterr().out
+
+
+FETCH = """
+import sys, pathlib
+from mgr_helpers import gtzan
+gtzan.fetch(folder=pathlib.Path(sys.argv[1]), url=sys.argv[2], size=int(sys.argv[3]), sha256=sys.argv[4], kaggle=None)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_killed_downloads_are_whole_or_absent(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    content = make_archive()
+    server = Server(content)
+    server.delay = 0.03
+    command = [sys.executable, "-c", FETCH, str(tmp_path / "gtzan"), server.url, str(len(content)),
+               hashlib.sha256(content).hexdigest()]
+    for _ in range(3):
+        asked = len(server.requests)
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while len(server.requests) == asked and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (tmp_path / "gtzan" / "genres").exists() or (tmp_path / "gtzan" / "genres" / ".stamp").exists()
+    both = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]  # two at once wait for each other
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert max(server.requests) > 0  # it went on from what a killed process had left
+    assert (gtzan.find_genres(tmp_path / "gtzan") / "metal" / "metal.00000.wav").stat().st_size == 200_000
+    assert sorted(path.name for path in (tmp_path / "gtzan").iterdir()) == [".genres.lock", "genres"]
