@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+#include "recorder.h"
+
+#include <string.h>
+
+#define PROTOCOL_VERSION 1u
+#define ADC_BITS 12u
+#define IDLE_BLOCKS 8u          // a header every 93 ms while idle, so that the host can show a level
+#define RECORDING_BLOCKS 86u    // and about once a second during a take
+
+void recorder_init(recorder_t *r, uint32_t clock_hz, uint32_t period, const char *firmware, const char *board)
+{
+    memset(r, 0, sizeof *r);
+    r->clock_hz = clock_hz;
+    r->period = period;
+    r->firmware = firmware;
+    r->board = board;
+}
+
+static uint32_t room(const recorder_t *r)
+{
+    return RECORDER_QUEUE - (r->in - r->out);
+}
+
+// Queues a frame. Its sequence number is used up only when it fits, so that a gap in them is the cable's doing.
+static bool send(recorder_t *r, frame_t *frame)
+{
+    uint8_t wire[FRAME_WIRE_MAX];
+    size_t count = frame_end(frame, wire);
+    if (count > room(r)) {
+        return false;
+    }
+    uint32_t at = r->in % RECORDER_QUEUE;
+    size_t first = count < RECORDER_QUEUE - at ? count : RECORDER_QUEUE - at;
+    memcpy(r->queue + at, wire, first);
+    memcpy(r->queue, wire + first, count - first);
+    r->in += (uint32_t)count;
+    r->sequence++;
+    return true;
+}
+
+static void begin(const recorder_t *r, frame_t *frame, uint8_t type)
+{
+    frame_begin(frame, type, r->session, r->take, r->sequence);
+}
+
+static void drop(recorder_t *r, uint32_t count)
+{
+    r->position += count;
+    r->lost += count;
+    r->untold += count;
+}
+
+// Tells of the samples that were dropped just before `position`.
+static void tell_overrun(recorder_t *r)
+{
+    frame_t frame;
+    if (r->untold) {
+        begin(r, &frame, FRAME_OVERRUN);
+        frame_u32(&frame, r->position - r->untold);
+        frame_u32(&frame, r->untold);
+        r->untold = send(r, &frame) ? 0 : r->untold;
+    }
+}
+
+static void send_header(recorder_t *r)
+{
+    r->blocks = 0;
+    if (room(r) < 2 * FRAME_WIRE_MAX + RECORDER_RESERVE) {
+        return;
+    }
+    tell_overrun(r);
+    frame_t frame;
+    begin(r, &frame, FRAME_HEADER);
+    frame_u8(&frame, PROTOCOL_VERSION);
+    frame_u8(&frame, ADC_BITS);
+    frame_u8(&frame, r->recording);
+    frame_u32(&frame, r->clock_hz);
+    frame_u32(&frame, r->period);
+    frame_u16(&frame, r->bias);
+    frame_u16(&frame, r->peak);
+    frame_u32(&frame, r->planned);
+    frame_u32(&frame, r->position);
+    frame_u32(&frame, r->lost);
+    frame_text(&frame, r->firmware);
+    frame_text(&frame, r->board);
+    send(r, &frame);
+    r->peak = 0;
+}
+
+static void send_block(recorder_t *r)
+{
+    uint32_t count = (uint32_t)r->filled;
+    r->filled = 0;
+    if (count == 0) {
+        return;
+    }
+    if (room(r) < 2 * FRAME_WIRE_MAX + RECORDER_RESERVE) {
+        drop(r, count);
+        return;
+    }
+    tell_overrun(r);
+    frame_t frame;
+    begin(r, &frame, FRAME_SAMPLES);
+    frame_u32(&frame, r->position);
+    frame_u16(&frame, (uint16_t)count);
+    frame_samples(&frame, r->block, count);
+    send(r, &frame);
+    r->position += count;
+}
+
+// The session number: noise of the ADC's lowest bits since power-on.
+static void stir(recorder_t *r)
+{
+    for (size_t i = 0; i < RECORDER_BLOCK; i++) {
+        r->session = (r->session ^ r->block[i]) * 16777619u + 1u;
+    }
+}
+
+// Bias (a mean of the first blocks, then slowly following) and peak from a full block.
+static void measure(recorder_t *r)
+{
+    uint32_t sum = 0, peak = r->peak;
+    for (size_t i = 0; i < RECORDER_BLOCK; i++) {
+        int32_t distance = (int32_t)r->block[i] - r->bias;
+        uint32_t size = (uint32_t)(distance < 0 ? -distance : distance);
+        sum += r->block[i];
+        peak = size > peak ? size : peak;
+    }
+    if (r->settled < RECORDER_SETTLE) {
+        stir(r);
+        r->settled++;
+        r->bias_q8 += ((int32_t)sum - r->bias_q8) / (int32_t)r->settled;  // sum of 256: 8 fractional bits already
+    } else {
+        r->bias_q8 += ((int32_t)sum - r->bias_q8) / 16;
+    }
+    if (!r->recording) {
+        r->bias = (uint16_t)((r->bias_q8 + 128) >> 8);
+    }
+    r->peak = r->settled < RECORDER_SETTLE ? 0 : (uint16_t)peak;
+}
+
+static void block_done(recorder_t *r)
+{
+    measure(r);
+    r->blocks++;
+    if (r->recording) {
+        send_block(r);
+    }
+    r->filled = 0;
+    if (r->settled < RECORDER_SETTLE) {
+        return;
+    }
+    if (r->start_when_settled) {
+        recorder_start(r);
+    } else if (r->blocks >= (r->recording ? RECORDING_BLOCKS : IDLE_BLOCKS)) {
+        send_header(r);
+    }
+}
+
+void recorder_samples(recorder_t *r, const uint16_t *values, size_t count)
+{
+    r->received += (uint32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        r->block[r->filled++] = values[i];
+        if (r->recording && r->planned && r->position + r->filled == r->planned) {
+            recorder_stop(r, END_LENGTH);
+        } else if (r->filled == RECORDER_BLOCK) {
+            block_done(r);
+        }
+    }
+}
+
+void recorder_lost(recorder_t *r, uint32_t count)
+{
+    r->received += count;
+    if (!r->recording || count == 0) {
+        return;
+    }
+    send_block(r);
+    if (r->planned && r->position + count >= r->planned) {
+        drop(r, r->planned - r->position);
+        recorder_stop(r, END_LENGTH);
+    } else {
+        drop(r, count);
+    }
+}
+
+uint32_t recorder_missing(recorder_t *r, uint32_t now_us)
+{
+    if (!r->clock_runs) {
+        r->clock_runs = true;
+        r->clock_last = now_us;
+        r->expected = r->received;
+    }
+    uint64_t sample = (uint64_t)r->period * 1000000u;
+    r->clock_phase += (uint64_t)(now_us - r->clock_last) * r->clock_hz * 256u;
+    r->clock_last = now_us;
+    r->expected += (uint32_t)(r->clock_phase / sample);
+    r->clock_phase %= sample;
+    // Whatever waits in the DMA's current block makes us late by less than a block at times, but not always.
+    int32_t late = (int32_t)(r->expected - r->received);
+    r->least_late = r->drains == 0 || late < r->least_late ? late : r->least_late;
+    if (++r->drains < RECORDER_DRAINS) {
+        return 0;
+    }
+    r->drains = 0;
+    return r->least_late < (int32_t)RECORDER_BLOCK / 2
+               ? 0
+               : ((uint32_t)r->least_late + RECORDER_BLOCK / 2) / RECORDER_BLOCK * RECORDER_BLOCK;
+}
+
+void recorder_start(recorder_t *r)
+{
+    if (r->recording) {
+        return;
+    }
+    r->start_when_settled = r->settled < RECORDER_SETTLE;
+    if (r->start_when_settled) {
+        return;
+    }
+    r->take++;
+    r->recording = true;
+    r->planned = r->length;
+    r->position = r->lost = r->untold = 0;
+    r->filled = 0;
+    send_header(r);
+}
+
+void recorder_stop(recorder_t *r, end_reason_t reason)
+{
+    r->start_when_settled = false;
+    if (!r->recording) {
+        return;
+    }
+    send_block(r);
+    tell_overrun(r);
+    frame_t frame;
+    begin(r, &frame, FRAME_END);
+    frame_u32(&frame, r->position);
+    frame_u32(&frame, r->lost);
+    frame_u16(&frame, (uint16_t)((r->bias_q8 + 128) >> 8));
+    frame_u8(&frame, (uint8_t)reason);
+    send(r, &frame);
+    r->recording = false;
+    send_header(r);
+}
+
+static void execute(recorder_t *r)
+{
+    uint32_t number = 0;
+    for (size_t i = 1; i < r->line_length && r->line[i] >= '0' && r->line[i] <= '9'; i++) {
+        number = 10 * number + (uint32_t)(r->line[i] - '0');
+    }
+    switch (r->line[0]) {
+    case 'R': recorder_start(r); break;
+    case 'S': recorder_stop(r, END_HOST); break;
+    case 'L': r->length = number; break;
+    case 'W': r->stall_ms = number; break;
+    case 'H': if (r->settled == RECORDER_SETTLE) { send_header(r); } break;
+    default: break;  // noise on the line
+    }
+}
+
+void recorder_command(recorder_t *r, char character)
+{
+    if (character == '\n' || character == '\r') {
+        if (r->line_length && r->line_length < sizeof r->line) {
+            execute(r);
+        }
+        r->line_length = 0;
+    } else if (r->line_length < sizeof r->line) {  // a longer line is no command
+        if (r->line_length < sizeof r->line - 1) {
+            r->line[r->line_length] = character;
+        }
+        r->line_length++;
+    }
+}
+
+size_t recorder_waiting(const recorder_t *r, const uint8_t **bytes)
+{
+    uint32_t at = r->out % RECORDER_QUEUE, count = r->in - r->out;
+    *bytes = r->queue + at;
+    return count < RECORDER_QUEUE - at ? count : RECORDER_QUEUE - at;
+}
+
+void recorder_sent(recorder_t *r, size_t count)
+{
+    r->out += (uint32_t)count;
+}
+
+void recorder_discard(recorder_t *r)
+{
+    r->out = r->in;
+}
