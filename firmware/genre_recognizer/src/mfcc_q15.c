@@ -66,9 +66,9 @@ static uint32_t slow_root(uint32_t x) {
     return (uint32_t)result >> 16;
 }
 
-// CMSIS-DSP's root is exact but for some numbers next to twice a square, where it is one off: up to x = 2^27 only twice a
+// CMSIS-DSP's root is exact but for some numbers next to twice a square, where it is one off: below x = 2^27 only twice a
 // square itself, above it within 13 (a test tries every x). So: the root of x / 2 by table and chord, corrected to be
-// exact, and CMSIS-DSP itself for what is left.
+// exact; a bit for each square where CMSIS-DSP is one too low; and CMSIS-DSP itself for what is left.
 uint32_t root(uint32_t x) {
     const uint32_t y = x >> 1;
     if (y < 64) return SMALL_ROOTS[x];
@@ -80,8 +80,8 @@ uint32_t root(uint32_t x) {
     uint32_t r = chord >> (ROOT_FRACTION_BITS - bits / 2);  // the chord lies below the root
     while ((r + 1) * (r + 1) <= y) r++;
     const uint32_t rest = x - 2 * r * r;  // 0 to 4 r + 1
-    const uint32_t near = x >> 27 ? 13 : 0;
-    return rest <= near || rest + near > 4 * r + 1 ? slow_root(x) : r;
+    if (x >> 27) return rest <= 13 || rest + 13 > 4 * r + 1 ? slow_root(x) : r;
+    return rest ? r : r - ((LOW_SQUARES[r >> 5] >> (r & 31)) & 1);
 }
 
 int magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]) {

@@ -10,7 +10,7 @@
 #define FFT_LENGTH 2048
 #define N_BINS 1025
 #define FIRST_BIN 2
-#define LAST_BIN 1024
+#define END_BIN 1024
 #define N_MELS 40
 #define N_MFCC 18
 #define N_FRAMES 20
