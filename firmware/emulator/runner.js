@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// Runs an image on the emulated Pico. `node runner.js job.json`; mgr_helpers/pico.py writes the job and reads the
+// result. Job fields, all but `image` and `result` optional:
+//   image        flash contents from 0x10000000 (file)
+//   result       where the JSON result goes (file)
+//   seconds      emulated time after which to stop; without it, the image ends the run (emulator_exit)
+//   adc          12-bit counts that A0 delivers, one after another (file of uint16); the last one is held
+//   adc_rate     if given, the counts stand adc_rate times a second, and A0 is read between them by time
+//   adc_log      every count that was delivered (file of uint16)
+//   input/output what emulator_read() reads and emulator_write() appends (files)
+//   uart         what the image sent by UART 0 (file)
+//   interactive  UART 0 is this process's stdin and stdout; ends when stdin is closed
+//   pace         seconds of emulated time per second, at most (0: as fast as it goes)
+//   events       [[seconds, pin, 0 or 1], ...]: levels of input pins (a button)
+//   xip          count the flash reads that would miss the RP2040's XIP cache (slower)
+'use strict';
+const fs = require('fs');
+const { RP2040 } = require('rp2040js');
+
+const RAM = 0x20000000, RAM_BYTES = 0x42000, STACK_BOTTOM = 0x20040000, VECTORS = 0x10000100;
+const MARK = 0x180, CALL = 0x184; // SIO offsets: include/emulator.h
+const PAINT = 0xa5, SLICE_MS = 20, ROOM_FOR_BYTES = 24;
+
+function loadImage(mcu, file) {
+  const image = fs.readFileSync(file);
+  mcu.flash.set(image, 0);
+  mcu.logger = { debug() {}, info() {}, warn: complain, error: complain };
+  mcu.sram.fill(PAINT); // what is still painted at the end was never used as stack
+  mcu.core.VTOR = VECTORS;
+  mcu.core.reset();
+  mcu.clkSys = 125e6;
+}
+
+function complain(component, message) {
+  throw new Error(`${component}: ${message}`);
+}
+
+// Memory straight from typed arrays: as rp2040js does it, but faster. Unaligned accesses stop the run, as on a Cortex-M0+.
+function fastMemory(mcu, cache) {
+  const { core, sram, flash } = mcu;
+  const unaligned = (address) => complain('memory', `unaligned access to 0x${(address >>> 0).toString(16)}`);
+  for (const [bits, View] of [[8, Uint8Array], [16, Uint16Array], [32, Uint32Array]]) {
+    const ram = new View(sram.buffer), rom = new View(flash.buffer), shift = Math.log2(bits / 8), mask = bits / 8 - 1;
+    const slowRead = mcu[`readUint${bits}`].bind(mcu), slowWrite = mcu[`writeUint${bits}`].bind(mcu);
+    core[`readUint${bits}`] = (address) => {
+      const page = address >>> 24, offset = address & 0xffffff;
+      if (page === 0x10) {
+        if (offset & mask) unaligned(address);
+        if (cache) cache.read(offset);
+        return rom[offset >> shift];
+      }
+      if (page === 0x20 && offset < RAM_BYTES) {
+        if (offset & mask) unaligned(address);
+        return ram[offset >> shift];
+      }
+      return slowRead(address >>> 0);
+    };
+    core[`writeUint${bits}`] = (address, value) => {
+      const offset = address & 0xffffff;
+      if (address >>> 24 === 0x20 && offset < RAM_BYTES) {
+        if (offset & mask) unaligned(address);
+        ram[offset >> shift] = value;
+      } else {
+        slowWrite(address >>> 0, value);
+      }
+    };
+  }
+}
+
+// The RP2040's XIP cache: 16 KB, two ways, lines of 8 bytes, the way used longer ago replaced. It costs no cycles here.
+class XipCache {
+  constructor() {
+    this.tags = new Int32Array(2048).fill(-1); // set s has ways 2s (newer) and 2s + 1
+    this.reads = 0;
+    this.misses = 0;
+  }
+  read(offset) {
+    const line = offset >> 3, newer = (line & 1023) << 1, tags = this.tags;
+    this.reads++;
+    if (tags[newer] === line) return;
+    if (tags[newer + 1] !== line) this.misses++;
+    tags[newer + 1] = tags[newer];
+    tags[newer] = line;
+  }
+}
+
+// Stages between marks: cycles awake and, with the cache model, misses.
+class Stages {
+  constructor(now) {
+    this.now = now; // () => [cycles, misses]
+    this.totals = {};
+    this.open = 0;
+  }
+  mark(stage) {
+    const [cycles, misses] = this.now();
+    if (this.open) {
+      const total = (this.totals[this.open] ??= { count: 0, cycles: 0, least: Infinity, most: 0, misses: 0 });
+      const spent = cycles - this.cycles;
+      total.count++;
+      total.cycles += spent;
+      total.misses += misses - this.misses;
+      total.least = Math.min(total.least, spent);
+      total.most = Math.max(total.most, spent);
+    }
+    [this.open, this.cycles, this.misses] = [stage, cycles, misses];
+  }
+}
+
+// Appends to a file in large pieces.
+class Log {
+  constructor(file) {
+    this.handle = file ? fs.openSync(file, 'w') : null;
+    this.buffer = Buffer.alloc(1 << 16);
+    this.used = 0;
+    this.bytes = 0;
+  }
+  push(byte) {
+    this.bytes++;
+    if (this.handle === null) return;
+    this.buffer[this.used++] = byte;
+    if (this.used === this.buffer.length) this.flush();
+  }
+  pushAll(bytes) {
+    for (const byte of bytes) this.push(byte);
+  }
+  flush() {
+    if (this.handle !== null && this.used) fs.writeSync(this.handle, this.buffer, 0, this.used);
+    this.used = 0;
+  }
+}
+
+// Bytes of a file in order, read piece by piece.
+class Reader {
+  constructor(file) {
+    this.handle = file ? fs.openSync(file, 'r') : null;
+  }
+  fill(target) {
+    return this.handle === null ? 0 : fs.readSync(this.handle, target, 0, target.length);
+  }
+}
+
+function connectAdc(mcu, job, log) {
+  const bytes = job.adc ? fs.readFileSync(job.adc) : Buffer.alloc(0);
+  const counts = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1);
+  const adc = { delivered: 0, first: 0, last: 0 };
+  const hold = (index) => (counts.length ? counts[Math.min(index, counts.length - 1)] : 2048);
+  const atTime = (position) => {
+    const index = Math.floor(position), part = position - index;
+    return Math.round(hold(index) * (1 - part) + hold(index + 1) * part);
+  };
+  mcu.adc.onADCRead = () => {
+    adc.last = mcu.clock.nanos;
+    if (!adc.delivered) adc.first = adc.last;
+    const value = job.adc_rate ? atTime((adc.last - adc.first) * 1e-9 * job.adc_rate) : hold(adc.delivered);
+    adc.delivered++;
+    log.push(value & 0xff);
+    log.push(value >> 8);
+    adc.value = value;
+    done.schedule(2000); // a conversion takes 96 cycles of 48 MHz
+  };
+  const done = mcu.clock.createAlarm(() => mcu.adc.completeADCRead(adc.value, false));
+  return adc;
+}
+
+function connectCalls(mcu, state, input, output) {
+  const { sio } = mcu, write = sio.writeUint32.bind(sio);
+  sio.writeUint32 = (offset, value) => {
+    if (offset === MARK) state.stages.mark(value);
+    else if (offset === CALL) call(value >>> 0);
+    else write(offset, value);
+  };
+  function call(address) {
+    const request = new Uint32Array(mcu.sram.buffer, address - RAM, 3);
+    const [operation, pointer, count] = request;
+    if (operation === 2) state.exit = count;
+    else if (operation === 3) state.heap = count;
+    else {
+      if (pointer < RAM || pointer + count > RAM + RAM_BYTES) complain('call', `not RAM: 0x${pointer.toString(16)}`);
+      const memory = mcu.sram.subarray(pointer - RAM, pointer - RAM + count);
+      if (operation === 0) request[0] = input.fill(memory);
+      else output.pushAll(memory);
+    }
+  }
+}
+
+function connectUart(mcu, job, state, log) {
+  const pending = [];
+  mcu.uart[0].onByte = (byte) => {
+    log.push(byte);
+    if (byte === 10 && state.lines.length < 100000) state.lines.push([mcu.clock.nanos / 1e9, state.adc.delivered]);
+    if (job.interactive) state.sent.push(byte);
+  };
+  if (job.interactive) {
+    process.stdin.on('data', (data) => pending.push(...data));
+    process.stdin.on('end', () => { state.closed = true; });
+    process.stdin.resume();
+  }
+  return () => {
+    const { rxFIFO } = mcu.uart[0];
+    while (pending.length && rxFIFO.itemCount < ROOM_FOR_BYTES) mcu.uart[0].feedByte(pending.shift());
+  };
+}
+
+// An input pin that no event has driven yet follows its pull.
+function connectPins(mcu, job, state) {
+  for (const pin of mcu.gpio) {
+    let driven;
+    Object.defineProperty(pin, 'rawInputValue', {
+      get: () => driven ?? pin.pullupEnabled,
+      set: (value) => { if (value !== pin.rawInputValue) driven = value; },
+    });
+  }
+  for (const [seconds, pin, value] of job.events ?? []) {
+    mcu.clock.createAlarm(() => mcu.gpio[pin].setInputValue(!!value)).schedule(seconds * 1e9);
+  }
+  mcu.gpio.forEach((pin, index) => pin.addListener((value) => {
+    if (value <= 1 && state.pins.length < 100000) state.pins.push([mcu.clock.nanos / 1e9, index, value]);
+  }));
+}
+
+// One slice of emulated time, until `end` (nanoseconds), an exit, or the host's clock says to look at stdin.
+function runSlice(mcu, state, end) {
+  const { core, clock } = mcu, nanosPerCycle = 1e9 / mcu.clkSys, wallEnd = Date.now() + SLICE_MS;
+  while (state.exit === null && clock.nanosCounter < end) {
+    for (let i = 0; i < 20000 && state.exit === null && clock.nanosCounter < end; i++) {
+      if (core.waiting) {
+        if (core.pendingInterrupts & core.enabledInterrupts) { // WFI ends even where PRIMASK holds the handler back
+          core.waiting = false;
+          core.interruptsUpdated = true;
+          continue;
+        }
+        const wait = Math.min(clock.nextAlarm ? clock.nanosToNextAlarm : Infinity, end - clock.nanosCounter);
+        if (wait === Infinity) return 'stuck: asleep, and nothing will wake it';
+        state.asleep += wait;
+        clock.tick(wait);
+      } else {
+        const before = core.cycles;
+        core.executeInstruction();
+        const target = clock.nanosCounter + (core.cycles - before) * nanosPerCycle;
+        const alarm = clock.nextAlarm;
+        if (alarm !== null && alarm.nanos <= target) clock.tick(target - clock.nanosCounter);
+        else clock.nanosCounter = target;
+      }
+    }
+    if (Date.now() > wallEnd) return null;
+  }
+  return state.exit === null ? 'time' : 'exit';
+}
+
+function send(state) {
+  if (!state.sent.length) return Promise.resolve();
+  const bytes = Buffer.from(state.sent);
+  state.sent.length = 0;
+  return new Promise((resolve) => process.stdout.write(bytes, resolve));
+}
+
+async function run(mcu, job, state, feed) {
+  const end = (job.seconds ?? Infinity) * 1e9, wallStart = Date.now();
+  for (;;) {
+    feed();
+    const ahead = job.pace ? (Date.now() - wallStart + SLICE_MS) * 1e6 * job.pace : Infinity;
+    const step = job.interactive ? mcu.clock.nanos + 5e6 : Infinity; // look at stdin at least every 5 ms
+    const stop = runSlice(mcu, state, Math.min(end, ahead, step));
+    if (job.interactive) await send(state);
+    if (stop && (stop !== 'time' || mcu.clock.nanos >= end)) return stop;
+    if (state.closed) return 'closed';
+    const early = job.pace ? mcu.clock.nanos / 1e6 / job.pace - (Date.now() - wallStart) : 0;
+    if (early > SLICE_MS / 2) await new Promise((resolve) => setTimeout(resolve, early));
+    else if (job.interactive) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function stackBytes(mcu) {
+  const stack = mcu.sram.subarray(STACK_BOTTOM - RAM);
+  const unused = stack.findIndex((byte) => byte !== PAINT);
+  return unused < 0 ? 0 : stack.length - unused;
+}
+
+function summary(mcu, state, stopped, cache, wall) {
+  const { adc } = state, nanos = mcu.clock.nanos, cycles = Math.round(nanos * mcu.clkSys / 1e9);
+  const asleep = Math.round(state.asleep * mcu.clkSys / 1e9), stack = stackBytes(mcu);
+  if (stack === RAM + RAM_BYTES - STACK_BOTTOM) stopped = `the stack of ${stack} bytes has overflowed (${stopped})`;
+  return {
+    stopped, exit_status: state.exit, seconds: nanos / 1e9, wall_seconds: wall,
+    cycles, cycles_awake: cycles - asleep, cycles_asleep: asleep, awake_share: (cycles - asleep) / cycles,
+    adc_samples: adc.delivered, adc_rate: adc.delivered > 1 ? (adc.delivered - 1) / ((adc.last - adc.first) * 1e-9) : 0,
+    stack_bytes: stack, heap_bytes: state.heap, uart_bytes: state.uart.bytes,
+    lines: state.lines, pins: state.pins, stages: state.stages.totals,
+    xip: cache && { reads: cache.reads, misses: cache.misses },
+  };
+}
+
+async function main() {
+  const job = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
+  const mcu = new RP2040(), cache = job.xip ? new XipCache() : null;
+  const logs = { adc: new Log(job.adc_log), output: new Log(job.output), uart: new Log(job.uart) };
+  loadImage(mcu, job.image);
+  fastMemory(mcu, cache);
+  const state = { exit: null, heap: 0, asleep: 0, closed: false, sent: [], lines: [], pins: [], uart: logs.uart };
+  state.stages = new Stages(() => [mcu.core.cycles, cache ? cache.misses : 0]);
+  state.adc = connectAdc(mcu, job, logs.adc);
+  connectCalls(mcu, state, new Reader(job.input), logs.output);
+  const feed = connectUart(mcu, job, state, logs.uart);
+  connectPins(mcu, job, state);
+  mcu.onBreak = (code) => complain('image', `stopped by udf #${code} at 0x${mcu.core.PC.toString(16)}`);
+  const start = Date.now();
+  let stopped;
+  try {
+    stopped = await run(mcu, job, state, feed);
+  } catch (error) { // what the image sent before it failed is still worth having
+    stopped = `fault: ${error.message} (PC 0x${mcu.core.PC.toString(16)}, LR 0x${mcu.core.LR.toString(16)})`;
+  }
+  for (const log of Object.values(logs)) log.flush();
+  fs.writeFileSync(job.result, JSON.stringify(summary(mcu, state, stopped, cache, (Date.now() - start) / 1000)));
+  process.exit(0);
+}
+
+main();

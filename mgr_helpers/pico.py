@@ -1,0 +1,566 @@
+"""Build the firmware, run it on an emulated Pico, and run the same C on this machine.
+
+The emulated Pico is rp2040js: a Cortex-M0+ with the RP2040's ADC, DMA, UART and timers. The sketch that runs is the very
+`.ino`, over small stand-ins for the Arduino core (firmware/emulator/). What it doesn't cover: the real core, USB, the
+second-stage boot loader, waits for flash (cache misses are counted, not timed), and the 15 cycles of an interrupt's entry.
+
+Explained in notebooks/08_deploy_to_pico.ipynb.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from . import toolchain
+from .config import CONFIG, Config, build_dir
+from .files import build_whole, shown, write_whole
+from .toolchain import EMULATOR
+
+CLOCK_HZ = 125_000_000
+EXTRA_SECONDS = 0.5  # for the sketch's self-test before it listens, and its work after the last sample
+FLASH_START = 0x10000000
+_COMMON = ("-g", "-ffreestanding", "-fbuiltin", "-ffunction-sections", "-fdata-sections")
+_C = ("-std=gnu11",)
+_CPP = ("-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics")
+
+
+# ---- building
+
+def build_image(source: str | Path = "genre_recognizer", compiler: str | None = None, optimize: str = "-O2",
+                generated: Path | None = None, defines: tuple[str, ...] = ()) -> dict:
+    """Build an image for the emulated Pico; what has not changed is not built again.
+
+    Parameters
+    ----------
+    source : str or Path
+        Name of a sketch in `firmware/`; Path of another sketch's folder; or Path of a C file with `main()`, which is
+        linked with the portable C of `genre_recognizer` (for example firmware/emulator/exactness.c).
+    compiler : "gcc", "zig" or None
+        See `toolchain.find_compiler`.
+    optimize : str
+        For example "-O2" or "-Os".
+    generated : Path, optional
+        Folder with headers of your own model instead of those that ship.
+    defines : tuple of str
+        Macros, for example ("STAGES=1",).
+
+    Returns
+    -------
+    dict
+        elf, bin (Path), compiler, optimize, flash_bytes, ram_static (.data and .bss), sections (name: bytes),
+        symbols (name: bytes, of data and functions), warnings (str: about this project's files).
+
+    Raises
+    ------
+    RuntimeError
+        No compiler, or it refuses the source: with its messages.
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+    tools = toolchain.find_compiler(compiler)
+    is_c = isinstance(source, Path) and source.suffix == ".c"
+    sketch = toolchain.deploy_sketch("genre_recognizer" if is_c else source, generated)
+    files = [file for file in sorted(EMULATOR.glob("*.c*")) if file.stem in ("startup", "runtime", "arduino")]
+    files = [file for file in files if not is_c or file.stem != "arduino"]
+    files += [source] if is_c else sorted(sketch.glob("*.ino"))
+    files += sorted((sketch / "src").rglob("*.c"))
+    flags = (*_COMMON, optimize, *(f"-D{name}" for name in defines))
+    stamp = " ".join((tools.version, *flags, toolchain.content_hash(sketch, EMULATOR, *files)))
+    name = "-".join((files[2 if is_c else 3].stem, tools.name, optimize.lstrip("-"), *(["own"] if generated else []),
+                     *(re.sub(r"\W", "_", define) for define in defines)))
+
+    def fill(folder: Path) -> None:
+        warnings = _compile_all(tools, flags, files, sketch, folder)
+        (folder / "image.bin").write_bytes(flash_contents(folder / "image.elf"))
+        (folder / "build.json").write_text(json.dumps({"compiler": tools.version, "optimize": optimize,
+                                                       "warnings": warnings, **elf_sizes(folder / "image.elf")}))
+
+    folder = build_whole(build_dir() / "images" / name, fill, stamp)
+    return {"elf": folder / "image.elf", "bin": folder / "image.bin", **json.loads((folder / "build.json").read_text())}
+
+
+def _compile_all(tools: toolchain.Compiler, flags: tuple, files: list[Path], sketch: Path, folder: Path) -> str:
+    """Compile each file (side by side) and link; returns the warnings about our own files."""
+    include = ("-I", EMULATOR / "include", "-I", sketch / "src")
+
+    def compile_one(job: tuple[int, Path]) -> tuple[Path, str]:
+        number, file = job
+        target = folder / f"{number}.o"
+        ours = ("-w",) if file.parent.name == "cmsis" else ("-Wall", "-Wextra")
+        ours += ("-fno-builtin",) if file.stem == "runtime" else ()  # or memset() becomes a call of memset()
+        language = (*tools.c, *_C) if file.suffix == ".c" else (*tools.cpp, *_CPP, "-x", "c++", "-include", "Arduino.h")
+        said = toolchain.call([*language, *flags, *ours, *include, "-c", file, "-o", target], f"compiling {file.name}",
+                              "The message says where it stopped.")
+        return target, said if "-w" not in ours else ""
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = list(pool.map(compile_one, enumerate(files)))
+    toolchain.call([*tools.c, *flags, "-T", EMULATOR / "pico.ld", "-Wl,--gc-sections", *(target for target, _ in done),
+                    "-o", folder / "image.elf", *tools.link], "linking", "Does it fit into flash and RAM?")
+    for target, _ in done:
+        target.unlink()
+    return "".join(said for _, said in done)
+
+
+def _elf_sections(elf: bytes) -> list[dict]:
+    """Section headers of a 32-bit little-endian ELF file (System V ABI)."""
+    offset, = struct.unpack_from("<I", elf, 32)
+    size, count, names = struct.unpack_from("<HHH", elf, 46)
+    keys = ("name", "type", "flags", "address", "offset", "size", "link")
+    sections = [dict(zip(keys, struct.unpack_from("<7I", elf, offset + i * size))) for i in range(count)]
+    for section in sections:
+        section["name"] = _text(elf, sections[names]["offset"] + section["name"])
+    return sections
+
+
+def _text(data: bytes, start: int) -> str:
+    return data[start:data.index(b"\0", start)].decode()
+
+
+def flash_contents(elf: Path) -> bytes:
+    """What an image puts into flash, from 0x10000000 on: its loaded segments, at their load addresses."""
+    data, image = elf.read_bytes(), bytearray()
+    start, = struct.unpack_from("<I", data, 28)
+    size, count = struct.unpack_from("<HH", data, 42)
+    for i in range(count):
+        kind, offset, _, address, length = struct.unpack_from("<5I", data, start + i * size)
+        if kind == 1 and length:
+            place = address - FLASH_START
+            image.extend(b"\xff" * (place + length - len(image)))
+            image[place:place + length] = data[offset:offset + length]
+    image[:0x100] = b"\xff" * 0x100  # where a board has its boot2; some linkers put the ELF header there
+    return bytes(image)
+
+
+def elf_sizes(elf: Path) -> dict:
+    """flash_bytes, ram_static, sections and symbols of an image, in bytes."""
+    data = elf.read_bytes()
+    sections = _elf_sections(data)
+    in_memory = {s["name"]: s["size"] for s in sections if s["flags"] & 2 and s["size"]}
+    table = next(s for s in sections if s["type"] == 2)
+    symbols = {}
+    for at in range(table["offset"], table["offset"] + table["size"], 16):
+        name, _, size, info = struct.unpack_from("<IIIB", data, at)
+        if size and info & 15 in (1, 2):
+            symbols[_text(data, sections[table["link"]]["offset"] + name)] = size
+    ram = in_memory.get(".data", 0) + in_memory.get(".bss", 0)
+    return {"flash_bytes": sum(in_memory.values()) - in_memory.get(".bss", 0), "ram_static": ram,
+            "sections": in_memory, "symbols": symbols}
+
+
+# ---- running
+
+def adc_counts(samples: np.ndarray, gain_db: float = -6.0, noise_lsb: float = 1.0, bias: float | None = None, seed: int = 0,
+               config: Config = CONFIG) -> np.ndarray:
+    """What the Pico's ADC reads when int16 audio comes from the microphone: gain, bias, noise, 12 bits. Nothing else.
+
+    `microphone.adc_counts` also has the room and the loudspeaker. At 0 dB full scale is the ADC's; the MAX9814 gives
+    at most 2 V peak to peak, which is -4 dB.
+
+    Parameters
+    ----------
+    samples : int16 array (n,)
+    gain_db : float
+    noise_lsb : float
+        Standard deviation of Gaussian noise, in steps of the ADC.
+    bias : float, optional
+        Resting level in steps; the MAX9814's 1.23 V of 3.3 V when not given.
+
+    Returns
+    -------
+    uint16 array (n,)
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+    from .microphone import BIAS_VOLTS, SUPPLY_VOLTS
+    steps = 2**config.adc_bits
+    bias = BIAS_VOLTS / SUPPLY_VOLTS * steps if bias is None else bias
+    noise = noise_lsb * np.random.default_rng(seed).standard_normal(len(samples)) if noise_lsb else 0.0
+    counts = bias + samples * (steps / 65536) * 10 ** (gain_db / 20) + noise
+    return np.clip(np.rint(counts), 0, steps - 1).astype(np.uint16)
+
+
+def _job(image: dict, folder: Path, adc: np.ndarray | None, **options) -> dict:
+    job = {"image": str(image["bin"]), "result": str(folder / "result.json"), **options}
+    if adc is not None:
+        np.asarray(adc, "<u2").tofile(folder / "adc.bin")
+        job["adc"] = str(folder / "adc.bin")
+    (folder / "job.json").write_text(json.dumps(job))
+    return job
+
+
+def _node(folder: Path) -> tuple[list[str], dict]:
+    """Command and environment that run the job in a folder."""
+    node, _ = toolchain.find_node()
+    environment = {**os.environ, "NODE_PATH": str(toolchain.emulator_modules())}
+    return [node, str(EMULATOR / "runner.js"), str(folder / "job.json")], environment
+
+
+def _result(folder: Path, said: str = "") -> dict:
+    file = folder / "result.json"
+    if not file.exists():
+        raise RuntimeError(f"the emulated Pico ended without a result:\n{said.strip()[-2000:]}")
+    return json.loads(file.read_text())
+
+
+def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = None, data: bytes = b"", **options) -> dict:
+    """Run an image on the emulated Pico.
+
+    Parameters
+    ----------
+    image : dict
+        From `build_image`.
+    adc : uint16 array (n,), optional
+        Counts that the ADC delivers, one after another; the last one is then held.
+    seconds : float, optional
+        Emulated time to run; when not given, the image ends the run itself (`emulator_exit`).
+    data : bytes
+        What the image's `emulator_read` reads.
+    **options
+        Further fields of the job, see firmware/emulator/runner.js: adc_rate, events, xip.
+
+    Returns
+    -------
+    dict
+        stopped ("time", "exit" or what went wrong), exit_status, seconds, wall_seconds, cycles, cycles_awake,
+        cycles_asleep, awake_share, adc_samples, adc_rate (Hz), stack_bytes, heap_bytes, uart (bytes sent), lines (seconds
+        and samples delivered at the end of each line), pins (output changes), stages (cycles between marks), xip, output
+        (bytes that the image wrote), adc (uint16: the counts that were delivered).
+
+    Raises
+    ------
+    RuntimeError
+        When the image faults, gets stuck, or overflows its stack: with what it had sent until then.
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "input.bin").write_bytes(data)
+        _job(image, folder, adc, seconds=seconds, input=str(folder / "input.bin"), output=str(folder / "output.bin"),
+             uart=str(folder / "uart.bin"), adc_log=str(folder / "delivered.bin"), **options)
+        command, environment = _node(folder)
+        said = toolchain.call(command, "running the emulated Pico", "The message is the emulator's.", env=environment)
+        result = _result(folder, said)
+        result["uart"] = (folder / "uart.bin").read_bytes()
+        result["output"] = (folder / "output.bin").read_bytes()
+        result["adc"] = np.fromfile(folder / "delivered.bin", "<u2")
+    if result["stopped"] not in ("time", "exit") or result["exit_status"]:
+        sent = result["uart"][-500:].decode(errors="replace")
+        raise RuntimeError(f"the emulated Pico stopped: {result['stopped']} (exit status {result['exit_status']}) after "
+                           f"{result['seconds']:.6f} s; it had sent: {sent!r}")
+    return result
+
+
+@contextlib.contextmanager
+def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | None = None, pace: float = 0.0, **options):
+    """An emulated Pico behind a pseudo-terminal, for any program that opens a serial port (Linux, macOS).
+
+    Parameters
+    ----------
+    image, adc, seconds
+        As in `emulate`; without `seconds` it runs until the block is left.
+    pace : float
+        Emulated seconds a second at most: 1 is real time, 0 as fast as it goes.
+
+    Yields
+    ------
+    dict
+        port (str: the path to open), unplug (a function: stops the Pico and closes the port), result (a function: waits
+        for the end and returns what `emulate` returns, without uart and output).
+
+    Explained in notebooks/01_record_audio.ipynb.
+    """
+    import pty  # not on Windows
+    import tty
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        _job(image, folder, adc, seconds=seconds, interactive=True, pace=pace, adc_log=str(folder / "delivered.bin"),
+             **options)
+        command, environment = _node(folder)
+        ours, theirs = pty.openpty()
+        tty.setraw(theirs)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        bridge = _Bridge(process, ours, theirs)
+
+        def result() -> dict:
+            process.wait()
+            return {**_result(folder), "adc": np.fromfile(folder / "delivered.bin", "<u2")}
+
+        try:
+            yield {"port": os.ttyname(theirs), "unplug": bridge.close, "result": result}
+        finally:
+            bridge.close()
+
+
+class _Bridge:
+    """Two threads between a process's pipes and a pseudo-terminal."""
+
+    def __init__(self, process: subprocess.Popen, ours: int, theirs: int) -> None:
+        self.process, self.ours, self.theirs = process, ours, theirs
+        self.wake, self.stop = os.pipe()
+        self.threads = [threading.Thread(target=work, daemon=True) for work in (self._to_pico, self._from_pico)]
+        for thread in self.threads:
+            thread.start()
+
+    def _to_pico(self) -> None:
+        import select
+        while True:
+            ready, _, _ = select.select([self.ours, self.wake], [], [])
+            if self.wake in ready:
+                return
+            try:
+                self.process.stdin.write(os.read(self.ours, 4096))
+                self.process.stdin.flush()
+            except (OSError, ValueError):  # the other end has gone
+                return
+
+    def _from_pico(self) -> None:
+        while sent := self.process.stdout.read1(65536):
+            while sent:
+                try:
+                    sent = sent[os.write(self.ours, sent):]
+                except OSError:  # unplugged: what the Pico still sends is lost, as on a board
+                    return
+
+    def close(self) -> None:
+        """Unplug: end the Pico, then close the terminal."""
+        if self.ours < 0:
+            return
+        os.write(self.stop, b"x")
+        self.threads[0].join()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        if self.process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(2)
+        ours, self.ours = self.ours, -1
+        for handle in (self.theirs, ours, self.wake, self.stop):
+            os.close(handle)
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.threads[1].join(2)
+
+
+def exactness(windows: np.ndarray, image: dict | None = None, config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray]:
+    """Features and scores that the emulated Pico computes from windows of audio.
+
+    Parameters
+    ----------
+    windows : int16 array (n, >= config.window_length)
+        Audio; the first `window_length` samples of each row count.
+    image : dict, optional
+        From `build_image(EMULATOR / "exactness.c", ...)`; built with the first compiler found when not given.
+
+    Returns
+    -------
+    (int8 array (n, n_frames, n_mfcc), int8 array (n, genres))
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+    image = image or build_image(EMULATOR / "exactness.c")
+    cut = np.ascontiguousarray(np.asarray(windows)[:, : config.window_length], "<i2")
+    output = np.frombuffer(emulate(image, data=cut.tobytes())["output"], np.int8)
+    n_features = config.n_frames * config.n_mfcc
+    rows = output.reshape(len(cut), n_features + len(config.genres))
+    return rows[:, :n_features].reshape(-1, config.n_frames, config.n_mfcc), rows[:, n_features:]
+
+
+# ---- listening
+
+_DECISION = re.compile(r"DECISION window=(\d+) time_ms=(\d+) label=(\S+) vote=(\S+) confidence=(\d+) scores=([-\d,]+)")
+
+
+def parse_decisions(text: str) -> list[dict]:
+    """The sketch's DECISION lines as dictionaries: window, time_ms, label, vote, confidence, scores."""
+    decisions = []
+    for window, time, label, vote, confidence, scores in _DECISION.findall(text):
+        decisions.append({"window": int(window), "time_ms": int(time), "label": label, "vote": vote,
+                          "confidence": int(confidence), "scores": [int(score) for score in scores.split(",")]})
+    return decisions
+
+
+def overall(decisions: list[dict], config: Config = CONFIG) -> str:
+    """The genre of a whole recording: the largest sum of scores over the windows that are not silence."""
+    heard = [decision["scores"] for decision in decisions if decision["label"] != "silence"]
+    return config.genres[int(np.argmax(np.sum(heard, axis=0)))] if heard else "silence"
+
+
+def load_audio(file: str | Path, config: Config = CONFIG) -> np.ndarray:
+    """Mono int16 samples at the pipeline's rate, from any file that soundfile reads.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        When there is no such file, or it cannot be read as audio; both name it.
+    """
+    import soundfile
+    import soxr
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"{file}: no such file")
+    try:
+        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise ValueError(f"{file}: cannot be read as audio ({error}); give a WAV, FLAC, OGG, MP3 or AU file") from error
+    mono = soxr.resample(samples.mean(axis=1), rate, config.sample_rate)
+    return np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def listen(audio: str | Path | np.ndarray, gain_db: float = -6.0, noise_lsb: float = 1.0, seconds: float | None = None,
+           image: dict | None = None, config: Config = CONFIG) -> dict:
+    """Let the emulated Pico hear a recording through its ADC.
+
+    Parameters
+    ----------
+    audio : file name, or int16 array (n,) at config.sample_rate
+    gain_db, noise_lsb
+        See `adc_counts`.
+    seconds : float, optional
+        Listen to the first seconds only.
+    image : dict, optional
+        From `build_image`; the shipped sketch, built with the first compiler found, when not given.
+
+    Returns
+    -------
+    dict
+        genre (of the whole recording), decisions (list of dicts, one a window), self_test (bool), overruns (lines of
+        the sketch), and what `emulate` returns.
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+    image = image or build_image("genre_recognizer")
+    samples = audio if isinstance(audio, np.ndarray) else load_audio(audio, config)
+    samples = samples if seconds is None else samples[: int(seconds * config.sample_rate)]
+    if len(samples) < config.window_length:
+        raise ValueError(f"the recording has {len(samples)} samples: a window needs {config.window_length}")
+    adc = adc_counts(samples, gain_db, noise_lsb, config=config)
+    result = emulate(image, adc, seconds=len(samples) / config.sample_rate + EXTRA_SECONDS)
+    text = result["uart"].decode(errors="replace")
+    decisions = parse_decisions(text)
+    return {"genre": overall(decisions, config), "decisions": decisions, "self_test": "TEST PASSED" in text,
+            "overruns": [line for line in text.splitlines() if "OVERRUN" in line], **result}
+
+
+# ---- the same C on this machine
+
+class HostLibrary:
+    """The firmware's portable C, compiled for this machine; not for use from several threads at once.
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.library = library
+        shape = (ctypes.c_int32 * 5).in_dll(library, "batch_shape")
+        self.window_length, self.frame_step, self.n_frames, self.n_mfcc, self.n_genres = shape
+        library.batch_features.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
+        library.batch_scores.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
+        library.batch_decisions.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32)
+
+    def features(self, windows: np.ndarray) -> np.ndarray:
+        """int16 (n, >= window_length) to int8 features (n, n_frames, n_mfcc)."""
+        windows = np.ascontiguousarray(windows, np.int16)
+        if windows.ndim != 2 or windows.shape[1] < self.window_length:
+            raise ValueError(f"windows must be (n, >= {self.window_length}), got {windows.shape}")
+        features = np.empty((len(windows), self.n_frames, self.n_mfcc), np.int8)
+        self.library.batch_features(windows.ctypes.data, len(windows), windows.shape[1], features.ctypes.data)
+        return features
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """int8 features (n, n_frames, n_mfcc) to int8 scores (n, genres)."""
+        features = np.ascontiguousarray(features, np.int8)
+        if features.shape[1:] != (self.n_frames, self.n_mfcc):
+            raise ValueError(f"features must be (n, {self.n_frames}, {self.n_mfcc}), got {features.shape}")
+        scores = np.empty((len(features), self.n_genres), np.int8)
+        self.library.batch_scores(features.ctypes.data, len(features), scores.ctypes.data)
+        return scores
+
+    def decisions(self, adc: np.ndarray) -> dict[str, np.ndarray]:
+        """A stream of ADC counts (uint16) to decisions: window, label, vote, confidence, silent, scores."""
+        adc = np.ascontiguousarray(adc, np.uint16)
+        rows = np.empty((len(adc) // (self.n_frames * self.frame_step) + 1, 5 + self.n_genres), np.int32)
+        n = self.library.batch_decisions(adc.ctypes.data, len(adc), rows.ctypes.data, len(rows))
+        names = ("window", "label", "vote", "confidence", "silent")
+        return {**{name: rows[:n, i] for i, name in enumerate(names)}, "scores": rows[:n, 5:].astype(np.int8)}
+
+    def self_test(self) -> bool:
+        """The sketch's self-test, on this machine."""
+        return bool(self.library.host_self_test())
+
+
+@cache
+def host_library(generated: Path | None = None) -> HostLibrary:
+    """Compile the firmware's C for this machine and load it.
+
+    Parameters
+    ----------
+    generated : Path, optional
+        Folder with headers of your own model instead of those that ship.
+
+    Raises
+    ------
+    RuntimeError
+        When there is no C compiler, or it refuses the source.
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+    sketch = toolchain.deploy_sketch("genre_recognizer", generated)
+    batch = EMULATOR / "host_batch.c"
+    key = toolchain.content_hash(sketch / "src", batch)[:16]
+    library = build_dir() / "host" / f"firmware-{key}.so"
+    if not library.exists():
+        with tempfile.TemporaryDirectory() as temporary:
+            target = Path(temporary) / "library.so"
+            toolchain.call([*toolchain.find_host_compiler(), "-O2", "-w", "-shared", "-fPIC", "-I", sketch / "src",
+                            *sorted((sketch / "src").rglob("*.c")), batch, "-o", target, "-lm"],
+                           "compiling the firmware's C for this machine", "The message says where it stopped.")
+            write_whole(library, lambda file: file.write(target.read_bytes()))
+    return HostLibrary(ctypes.CDLL(str(library)))
+
+
+# ---- command line
+
+def add_arguments(parser) -> None:
+    """Arguments of `python -m mgr_helpers pico`."""
+    parser.add_argument("--audio", required=True, help="recording to play to the emulated microphone")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--gain", type=float, default=-6.0, metavar="DB", help="level at the ADC (default -6 dB)")
+    parser.add_argument("--noise", type=float, default=1.0, metavar="LSB", help="noise in ADC steps (default 1)")
+    parser.add_argument("--compiler", choices=("gcc", "zig"), help="default: gcc if present, else zig")
+    parser.add_argument("--seconds", type=float, help="listen to the first seconds only")
+
+
+def run(arguments) -> int:
+    """`python -m mgr_helpers pico`: what the emulated Pico says about a recording."""
+    image = build_image("genre_recognizer", arguments.compiler)
+    result = listen(arguments.audio, arguments.gain, arguments.noise, arguments.seconds, image)
+    if arguments.json:
+        left_out = ("uart", "output", "adc", "lines", "pins", "stages", "xip")
+        size = {key: image[key] for key in ("compiler", "optimize", "flash_bytes", "ram_static")}
+        print(json.dumps({**{key: value for key, value in result.items() if key not in left_out}, "image": size}))
+        return 0
+    print(f"{'time':>8}  {'window':8}{'vote':8}{'confidence':>10}   {'scores'}")
+    for decision in result["decisions"]:
+        print(f"{decision['time_ms'] / 1000:6.2f} s  {decision['label']:8}{decision['vote']:8}"
+              f"{decision['confidence']:8d} %   {' '.join(f'{score:4d}' for score in decision['scores'])}")
+    print("\n".join(result["overruns"]))
+    print(f"self-test {'passed' if result['self_test'] else 'FAILED'}; {100 * result['awake_share']:.1f} % of the time awake; "
+          f"flash {image['flash_bytes']}, RAM {image['ram_static']} and stack {result['stack_bytes']} bytes")
+    print(result["genre"])
+    return 0
