@@ -232,8 +232,7 @@ def with_changes(config: Config = CONFIG, **changes) -> Config:
 def from_q15(raw, config: Config = CONFIG) -> np.ndarray:
     """Raw MFCCs of the integer front end (`mfcc_q15.mfcc`) in the unit of this module's, to compare them.
 
-    The front end takes log2 of Mel sums that are 2**18 times this module's (or more for another FFT length), which
-    shows in coefficient 0 only.
+    The front end takes log2 of Mel sums that are a power of two times this module's, which shows in coefficient 0 only.
 
     Parameters
     ----------
@@ -244,8 +243,9 @@ def from_q15(raw, config: Config = CONFIG) -> np.ndarray:
     float64 (..., n_mfcc)
         In natural log units. Explained in notebooks/04_mfcc_fixed_point.ipynb.
     """
-    fraction_bits = config.log_fraction_bits + config.dct_fraction_bits
-    logs = np.asarray(raw) / 2.0**fraction_bits
-    sum_bits = np.log2(2.0**15 / config.fft_length / 2 * 2.0**15)  # q15 in, FFT and magnitude halve
+    from .mfcc_q15 import MEL_FRACTION_BITS
+    logs = np.asarray(raw) / 2.0**(config.log_fraction_bits + config.dct_fraction_bits)
+    # samples are q15, the FFT divides by its length and the magnitude by two
+    sum_bits = 15 - np.log2(config.fft_length) - 1 + MEL_FRACTION_BITS
     logs[..., 0] -= sum_bits * dct_matrix(config)[0].sum()
     return logs * np.log(2)

@@ -21,7 +21,7 @@ DIVERGING = "RdBu_r"  # differences, with zero in the middle
 def use_style() -> None:
     """Set matplotlib's defaults for the series: readable fonts, colour-blind safe cycle, light grid."""
     plt.rcParams.update({
-        "figure.figsize": (8, 3), "figure.dpi": 90, "figure.constrained_layout.use": True,
+        "figure.figsize": (8, 3), "figure.dpi": 80, "figure.constrained_layout.use": True,
         "font.size": 11, "axes.titlesize": 12, "axes.labelsize": 11, "legend.fontsize": 10,
         "axes.spines.top": False, "axes.spines.right": False, "axes.prop_cycle": plt.cycler(color=PALETTE),
         "axes.grid": True, "grid.color": "#DDDDDD", "grid.linewidth": 0.6, "axes.axisbelow": True,
@@ -94,6 +94,8 @@ def mfcc_image(mfccs, ax=None, title: str = "", label: str = "value (natural log
     ax = axes(ax)
     shown = ax.imshow(np.asarray(mfccs).T, origin="lower", aspect="auto", interpolation="nearest", **image)
     ax.set(xlabel="frame", ylabel="MFCC", title=title)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.get_major_locator().set_params(integer=True)
     ax.grid(False)
     if label:
         ax.figure.colorbar(shown, ax=ax, label=label)
@@ -149,4 +151,16 @@ def bars(names, values, ax=None, xlabel: str = "bytes", colors=None, number: str
     ax.margins(x=0.15)
     ax.set(xlabel=xlabel)
     ax.grid(False, axis="y")
+    return ax
+
+
+def decisions(rows: list[dict], config: Config = CONFIG, ax=None):
+    """The Pico's scores over time, one step a window: `decisions` of `pico.listen`."""
+    ax = axes(ax, height=2)
+    scores = (np.array([row["scores"] for row in rows]) + 128) / 256
+    edges = np.arange(len(rows) + 1) * config.window_step / config.sample_rate
+    for genre, score in zip(config.genres, scores.T):
+        ax.stairs(score, edges, baseline=None, color=genre_color(genre), lw=2, label=genre)
+    ax.set(xlabel="time (s)", ylabel="score", ylim=(-0.05, 1.05))
+    ax.legend(ncols=len(config.genres), loc="lower right")
     return ax
