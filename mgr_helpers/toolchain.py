@@ -32,7 +32,8 @@ CMSIS_SOURCES = (
     "ComplexMathFunctions/arm_cmplx_mag_q15.c", "MatrixFunctions/arm_mat_vec_mult_q15.c",
     "TransformFunctions/arm_rfft_q15.c", "TransformFunctions/arm_rfft_init_q15.c",
     "TransformFunctions/arm_cfft_q15.c", "TransformFunctions/arm_cfft_init_q15.c",
-    "TransformFunctions/arm_cfft_radix4_q15.c", "TransformFunctions/arm_bitreversal2.c",
+    "TransformFunctions/arm_cfft_radix4_q15.c",
+    "TransformFunctions/arm_bitreversal.c", "TransformFunctions/arm_bitreversal2.c",
     "CommonTables/arm_common_tables.c", "CommonTables/arm_const_structs.c",
 )
 _INCLUDE = re.compile(r'^(\s*#\s*include\s*")(?:[\w./]*/)?(\w+\.h")', re.MULTILINE)
@@ -184,15 +185,17 @@ def cmsis_sources() -> Path:
     RuntimeError
         When the archive cannot be fetched, or is not the one that is expected.
     """
-    header = EMULATOR / "cmsis_compiler.h"
-    stamp = hashlib.sha256("\n".join((CMSIS_SHA256, *CMSIS_SOURCES, header.read_text())).encode()).hexdigest()
-
     def fill(folder: Path) -> None:
         with tempfile.TemporaryDirectory() as download:
             _copy_flat(_download_cmsis(Path(download)), folder)
-        shutil.copy(header, folder)
+        shutil.copy(EMULATOR / "cmsis_compiler.h", folder)
 
-    return build_whole(build_dir() / "cmsis", fill, stamp)
+    return build_whole(build_dir() / "cmsis", fill, _cmsis_stamp())
+
+
+def _cmsis_stamp() -> str:
+    parts = (CMSIS_SHA256, *CMSIS_SOURCES, (EMULATOR / "cmsis_compiler.h").read_text())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _download_cmsis(folder: Path) -> Path:
@@ -263,7 +266,7 @@ def deploy_sketch(name: str | Path = "genre_recognizer", generated: Path | None 
         if needs_cmsis:
             shutil.copytree(cmsis_sources(), folder / "src" / "cmsis", ignore=shutil.ignore_patterns(".stamp"))
 
-    stamp = content_hash(*parts, EMULATOR / "cmsis_compiler.h") + CMSIS_SHA256
+    stamp = content_hash(*parts) + (_cmsis_stamp() if needs_cmsis else "")
     base = build_dir() / "sketches" / ("own_model" if generated else "")
     folder = build_whole(base / source.name, fill, stamp)
     _zip(folder, stamp)
