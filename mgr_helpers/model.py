@@ -125,11 +125,12 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
     tf = import_tf()
     import keras
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * EPOCH_STEPS, alpha=0.05)
-    model.compile(keras.optimizers.Adam(schedule, clipnorm=5.0), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.Adam(schedule, clipnorm=5.0), "sparse_categorical_crossentropy",
+                  metrics=["accuracy"])
     batches = tf.data.Dataset.from_tensor_slices((x, genre)).shuffle(len(x)).repeat().batch(BATCH)
     stopping = [keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)]
     history = model.fit(batches, epochs=epochs, steps_per_epoch=EPOCH_STEPS, validation_data=validation, verbose=0,
-                        class_weight=class_weights(genre, model.output_shape[-1]),
+                        shuffle=False, class_weight=class_weights(genre, model.output_shape[-1]),
                         callbacks=[*callbacks, *(stopping if validation else [])])
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
