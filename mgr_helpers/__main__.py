@@ -8,6 +8,7 @@ import sys
 
 # command: module with add_arguments(parser) and run(arguments) -> exit status, and what the command does
 COMMANDS = {
+    "notebooks": ("series", "run the notebook series on a data set"),
     "pico": ("pico", "play a recording to the emulated Pico and print what it says"),
     "firmware": ("toolchain", "complete Arduino sketch folders and zips under build/sketches/"),
     "tables": ("mfcc_q15_book", "the book's q15 tables and the smaller ones: equal values, bytes of each"),

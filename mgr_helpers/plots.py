@@ -162,5 +162,5 @@ def decisions(rows: list[dict], config: Config = CONFIG, ax=None):
     for genre, score in zip(config.genres, scores.T):
         ax.stairs(score, edges, baseline=None, color=genre_color(genre), lw=2, label=genre)
     ax.set(xlabel="time (s)", ylabel="score", ylim=(-0.05, 1.05))
-    ax.legend(ncols=len(config.genres), loc="lower right")
+    ax.legend(ncols=len(config.genres), loc="lower center", bbox_to_anchor=(0.5, 1))
     return ax

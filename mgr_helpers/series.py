@@ -99,8 +99,8 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
     from nbclient.exceptions import CellExecutionError
 
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3",
-                            resources={"metadata": {"path": str(NOTEBOOKS)}}, store_widget_state=keep_players)
+    client = NotebookClient(notebook, kernel_name="python3", timeout=CELL_SECONDS, store_widget_state=keep_players,
+                            extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(NOTEBOOKS)}})
     start = time.monotonic()
     try:
         client.execute()
