@@ -193,7 +193,7 @@ def missing_at(library, pico, now_us):
 
 
 def test_clock_finds_lost_blocks_and_nothing_else(library):
-    """A day of blocks around a jump of the clock's 32 bits: only those that were lost are found, all of them."""
+    """Minutes of blocks around a jump of the clock's 32 bits: only those that were lost are found, all of them."""
     pico, rng = Pico(library), np.random.default_rng(3)
     pico.command("R\n")
     start, taken, lost, found = 2**32 - 40_000_000, 256, 0, 0

@@ -198,8 +198,13 @@ uint32_t recorder_missing(recorder_t *r, uint32_t now_us)
     r->clock_last = now_us;
     r->expected += (uint32_t)(r->clock_phase / sample);
     r->clock_phase %= sample;
-    // Whatever waits in the DMA's current block makes us late by less than a block at times, but not always.
+    // What waits in the DMA's current block makes us late by up to a block; right after a block's end by nothing. The
+    // earliest that we have ever been is zero.
     int32_t late = (int32_t)(r->expected - r->received);
+    if (late < 0) {
+        r->expected = r->received;
+        late = 0;
+    }
     r->least_late = r->drains == 0 || late < r->least_late ? late : r->least_late;
     if (++r->drains < RECORDER_DRAINS) {
         return 0;

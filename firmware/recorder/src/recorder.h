@@ -24,7 +24,7 @@ extern "C" {
 #define RECORDER_QUEUE 65536u        // bytes that wait for the host, nearly two seconds of samples; a power of two
 #define RECORDER_RESERVE 256u        // of them, kept for the frames that tell what was dropped and that a take ended
 #define RECORDER_SETTLE 16u          // blocks before the bias is known
-#define RECORDER_DRAINS 16u          // readings of the clock that decide whether samples are missing
+#define RECORDER_DRAINS 8u           // readings of the clock that decide whether samples are missing
 
 typedef enum { END_BUTTON, END_HOST, END_LENGTH } end_reason_t;
 
