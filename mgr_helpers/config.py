@@ -41,7 +41,7 @@ class Config:
     adc_bits: int = 12
     bias_shift: int = 4  # the tracked bias moves by 1/16 of its error at each frame step
     vote_windows: int = 10
-    silence_peak: int = 64  # q15; a window whose peak stays below is silence
+    silence_peak: int = 256  # q15, 16 ADC steps: a window whose peak stays below is silence
 
     def __post_init__(self) -> None:
         needed = self.frame_length + (self.n_frames - 1) * self.frame_step

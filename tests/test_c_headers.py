@@ -1,0 +1,58 @@
+"""Generated headers: what is committed is what the generator writes, and its pieces are right."""
+
+import numpy as np
+import pytest
+
+from mgr_helpers import c_headers, quantize
+from mgr_helpers.config import PRETRAINED
+
+TFLITE = (PRETRAINED / "model_int8.tflite").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["constants.h", "tables.h", "model.h", "labels.h", "test_vector.h", "model_tflite.h"])
+def test_committed_headers_are_those_of_the_pretrained_model(name):
+    committed = (c_headers.GENERATED / name).read_text()
+    assert committed == c_headers.headers(TFLITE)[name], "run `make pretrained`, or c_headers.write_headers"
+
+
+def test_nothing_else_is_committed_there():
+    assert {path.name for path in c_headers.GENERATED.iterdir()} == set(c_headers.headers(TFLITE))
+
+
+@pytest.mark.parametrize("real", [2**-15, 1.0, 0.9999999999, 3.7, 1e-9, 0.5 - 2**-40])
+def test_multiplier(real):
+    multiplier, shift = c_headers.multiplier_of(real)
+    assert 2**30 <= multiplier < 2**31
+    assert multiplier * 2.0 ** (shift - 31) == pytest.approx(real, rel=2**-30)
+
+
+@pytest.mark.parametrize("real", [0.0, -1.0, float("nan")])
+def test_multiplier_of_a_damaged_scale(real):
+    with pytest.raises(ValueError, match="damaged"):
+        c_headers.multiplier_of(real)
+
+
+def test_exp_table_follows_exp():
+    softmax = quantize.lstm_tensors(TFLITE)["softmax"]
+    table = c_headers.exp_table(softmax) / 2**31
+    real = np.exp(-np.arange(256) * softmax["beta"] * softmax["x_scale"])
+    assert np.abs(table - real).max() < 1e-6
+
+
+def test_folded_bias():
+    rng = np.random.default_rng(0)
+    weights, x, bias = rng.integers(-127, 128, (7, 20)), rng.integers(-128, 128, 20), rng.integers(-999, 999, 7)
+    assert np.array_equal(weights @ (x - 13) + bias, weights @ x + c_headers.folded_bias(weights, bias, 13))
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a model", TFLITE[:1000]], ids=["empty", "text", "cut"])
+def test_a_file_that_is_not_ours_writes_nothing(damage, tmp_path):
+    with pytest.raises(ValueError, match="model"):
+        c_headers.write_headers(damage, tmp_path / "generated")
+    assert not (tmp_path / "generated").exists()
+
+
+def test_the_pieces_of_c_text():
+    text = c_headers.c_array("A", np.arange(-40, 40, dtype=np.int16), "note")
+    assert "static const int16_t A[80]" in text and text.count(",") == 80
+    assert max(map(len, text.splitlines())) <= 120
