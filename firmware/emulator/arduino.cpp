@@ -102,8 +102,10 @@ void delayMicroseconds(unsigned int microseconds)
 
 void delay(unsigned long milliseconds)
 {
-    for (; milliseconds; milliseconds--) {
-        delayMicroseconds(1000);
+    while (milliseconds) {
+        unsigned long part = min(milliseconds, 1000000ul);  // half of what the 32-bit timer can tell apart
+        delayMicroseconds(1000 * part);
+        milliseconds -= part;
     }
 }
 
