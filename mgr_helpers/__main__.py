@@ -10,6 +10,7 @@ import sys
 COMMANDS = {
     "notebooks": ("series", "run the notebook series on a data set"),
     "pico": ("pico", "play a recording to the emulated Pico and print what it says"),
+    "readme": ("readme", "write the measured results into README.md"),
     "firmware": ("toolchain", "complete Arduino sketch folders and zips under build/sketches/"),
     "tables": ("mfcc_q15_book", "the book's q15 tables and the smaller ones: equal values, bytes of each"),
     "record": ("record", "record labelled takes from a Pico with a microphone"),

@@ -1,0 +1,53 @@
+"""The one configuration, and the files that repeat it."""
+
+import re
+import tomllib
+
+import pytest
+
+from mgr_helpers.config import CONFIG, ROOT, Config, artifact, work_dir
+
+
+def test_round_trip():
+    assert Config.from_dict(CONFIG.to_dict()) == CONFIG
+
+
+def test_fingerprint_changes_with_every_field():
+    assert Config(bias_shift=5).fingerprint() != CONFIG.fingerprint() == Config().fingerprint()
+
+
+@pytest.mark.parametrize("change, word", [
+    ({"n_frames": 21}, "clip_length"), ({"frame_length": 4096, "n_frames": 5}, "frame_length"), ({"upper_hz": 12000.0}, "upper_hz"),
+    ({"n_mfcc": 41}, "n_mels")])
+def test_impossible_configurations(change, word):
+    with pytest.raises(ValueError, match=word):
+        Config(**change)
+
+
+def test_unknown_field():
+    with pytest.raises(ValueError, match="unknown"):
+        Config.from_dict({**CONFIG.to_dict(), "hop": 1})
+
+
+def test_missing_artifact_says_what_to_do():
+    with pytest.raises(FileNotFoundError, match="make pretrained"):
+        artifact("no_such_file")
+
+
+def test_work_folder_by_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("MGR_WORK", str(tmp_path / "own"))
+    assert work_dir() == tmp_path / "own" and work_dir().is_dir()
+
+
+def test_requirements_repeat_pyproject():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    listed = [line for line in lines if line and not line.startswith(("#", "-"))]
+    assert listed == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+
+
+def test_no_constant_of_the_pipeline_stands_twice():
+    """The sample rate and the frame length, as numbers, stand in the configuration only."""
+    for path in (ROOT / "mgr_helpers").glob("*.py"):
+        if path.name != "config.py":
+            code = re.sub(r'""".*?"""|#.*', "", path.read_text(), flags=re.S)
+            assert not re.search(r"\b22050\b|\b21504\b", code), path.name

@@ -1,0 +1,97 @@
+"""The runner of the series: what it takes out of notebooks, and what is committed."""
+
+import json
+import re
+
+import pytest
+
+from mgr_helpers import readme, series
+from mgr_helpers.config import PRETRAINED, ROOT
+
+NOTEBOOKS = series.find_notebooks()
+
+
+def cell(*outputs):
+    return {"cell_type": "code", "metadata": {}, "outputs": list(outputs), "source": ""}
+
+
+def shown(**data):
+    return {"output_type": "display_data", "data": data, "metadata": {}}
+
+
+def test_players_widgets_and_stderr_are_taken_out():
+    outputs = [shown(**{"text/html": '<audio controls src="data:audio/wav;base64,AAAA">'}),
+               shown(**{"application/vnd.jupyter.widget-view+json": {}, "text/plain": "interactive(children=())"}),
+               shown(**{"application/vnd.jupyter.widget-view+json": {}, "text/plain": "  0%|  | 0/20 [00:00<?, ?it/s]"}),
+               {"output_type": "stream", "name": "stderr", "text": "warning"},
+               shown(**{"image/png": "AAAA"})]
+    notebook = series.clean({"cells": [cell(*outputs)], "metadata": {"widgets": {"state": "AAAA"}}})
+    kept = notebook["cells"][0]["outputs"]
+    assert [output.get("text") for output in kept] == [series.AUDIO_NOTE + "\n", series.WIDGET_NOTE + "\n", None]
+    assert "widgets" not in notebook["metadata"] and "base64" not in json.dumps(notebook)
+
+
+def test_a_path_of_this_machine_is_an_error():
+    output = {"output_type": "stream", "name": "stdout", "text": f"read {ROOT}/data/x.wav"}
+    with pytest.raises(ValueError, match="path of this machine"):
+        series.clean({"cells": [cell(output)], "metadata": {}})
+
+
+def test_a_notebook_that_stops_says_where(tmp_path, monkeypatch):
+    import nbformat
+    monkeypatch.setattr(series, "NOTEBOOKS", tmp_path)
+    monkeypatch.setenv("MGR_BUILD", str(tmp_path / "build"))
+    bad = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
+    nbformat.write(bad, tmp_path / "02_bad.ipynb")
+    with pytest.raises(RuntimeError, match="02_bad.ipynb stopped: ZeroDivisionError"):
+        series.run_notebook(tmp_path / "02_bad.ipynb", tmp_path / "out.ipynb", keep_players=True)
+    assert not (tmp_path / "out.ipynb").exists()
+    assert (tmp_path / "build" / "failed" / "02_bad.ipynb").exists()
+
+
+def test_an_unknown_number_is_an_error():
+    with pytest.raises(FileNotFoundError, match="99"):
+        series.find_notebooks(["99"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_notebook_is_clean(path):
+    text = path.read_text()
+    notebook = json.loads(text)
+    assert path.stat().st_size < 1_500_000
+    assert "<audio" not in text and '"name": "stderr"' not in text and '"output_type": "error"' not in text
+    assert not re.search(r'(?<![\w.])/(home|root|tmp|Users|work)/\w', text)
+    series.check_no_paths(notebook)
+    first = "".join(notebook["cells"][0]["source"])
+    assert first.startswith("# ") and f"blob/main/notebooks/{path.name})" in first
+    counts = [cell["execution_count"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert counts == list(range(1, len(counts) + 1)), "run `make notebooks`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_code_cells_are_short(path):
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    lines = sorted(len("".join(cell["source"]).splitlines()) for cell in cells)
+    assert lines[len(lines) // 2] <= 6 and lines[-1] <= 25
+
+
+def test_relative_links_exist():
+    for path in [ROOT / "README.md", *NOTEBOOKS]:
+        for target in re.findall(r"\]\((?!http|attachment)([^)#]+)\)", path.read_text().replace('\\"', '"')):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_readme_lists_every_notebook_with_its_badge():
+    text = (ROOT / "README.md").read_text()
+    for path in NOTEBOOKS:
+        assert f"(notebooks/{path.name})" in text and f"blob/main/notebooks/{path.name})" in text
+
+
+def test_readme_holds_the_measured_results():
+    metrics, firmware = (json.loads((PRETRAINED / name).read_text()) for name in ("metrics.json", "firmware.json"))
+    assert readme.results(metrics, firmware) in (ROOT / "README.md").read_text(), "run `python -m mgr_helpers readme`"
+
+
+def test_readme_needs_its_marks():
+    with pytest.raises(ValueError, match="once each"):
+        readme.filled("nothing", "block")
