@@ -60,7 +60,7 @@ void spectrum(int16_t in[FFT_LENGTH], int16_t out[2 * FFT_LENGTH]) {
     arm_rfft_q15(&instance, in, out);
 }
 
-static uint32_t slow_root(uint32_t x) {
+static __attribute__((noinline)) uint32_t slow_root(uint32_t x) {
     q31_t result;
     arm_sqrt_q31((q31_t)x, &result);
     return (uint32_t)result >> 16;
@@ -69,20 +69,23 @@ static uint32_t slow_root(uint32_t x) {
 // CMSIS-DSP's root is exact but for some numbers next to twice a square, where it is one off: below x = 2^27 only twice a
 // square itself, above it within 13 (a test tries every x). So: the root of x / 2 by table and chord, corrected to be
 // exact; a bit for each square where CMSIS-DSP is one too low; and CMSIS-DSP itself for what is left.
-uint32_t root(uint32_t x) {
+static inline uint32_t root_inline(uint32_t x) {
     const uint32_t y = x >> 1;
     if (y < 64) return SMALL_ROOTS[x];
-    int bits = 0;  // even, so that y >> bits lies in 64..1023
-    while (y >> bits >= 1024) bits += 4;
+    uint32_t bits = 0;  // a multiple of 4, so that y >> bits lies in 64..1023
+    for (uint32_t rest = y >> 10; rest; rest >>= 4) bits += 4;
     const uint32_t index = y >> bits;
-    const uint32_t left = ROOTS[index - 64];
-    const uint32_t chord = left + (((ROOTS[index - 63] - left) * (y - (index << bits))) >> bits);
+    const uint16_t *const left = ROOTS + index - 64;
+    const uint32_t chord = left[0] + (((uint32_t)(left[1] - left[0]) * (y - (index << bits))) >> bits);
     uint32_t r = chord >> (ROOT_FRACTION_BITS - bits / 2);  // the chord lies below the root
-    while ((r + 1) * (r + 1) <= y) r++;
-    const uint32_t rest = x - 2 * r * r;  // 0 to 4 r + 1
+    uint32_t above = (r + 1) * (r + 1);
+    while (above <= y) above += 2 * ++r + 1;
+    const uint32_t rest = x + 4 * r + 2 - 2 * above;  // x - 2 r^2, 0 to 4 r + 1
     if (x >> 27) return rest <= 13 || rest + 13 > 4 * r + 1 ? slow_root(x) : r;
     return rest ? r : r - ((LOW_SQUARES[r >> 5] >> (r & 31)) & 1);
 }
+
+uint32_t root(uint32_t x) { return root_inline(x); }
 
 int magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]) {
     int shift = headroom(bins + 2 * FIRST_BIN, 2 * (END_BIN - FIRST_BIN));
@@ -90,7 +93,7 @@ int magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]) {
     for (int bin = FIRST_BIN; bin < END_BIN; bin++) {
         const int32_t re = bins[2 * bin] * (1 << shift);
         const int32_t im = bins[2 * bin + 1] * (1 << shift);
-        magnitude[bin] = (uint16_t)root(((uint32_t)(re * re) + (uint32_t)(im * im)) >> 1);
+        magnitude[bin] = (uint16_t)root_inline(((uint32_t)(re * re) + (uint32_t)(im * im)) >> 1);
     }
     return shift;
 }
