@@ -1,7 +1,7 @@
 """From a folder of songs to one-second int16 clips, split without leakage.
 
-A data set is a folder with one sub-folder per genre. Every file becomes mono int16 samples at the pipeline's rate; a file
-that can't be used is named with its reason, never dropped in silence.
+A data set is a folder with one sub-folder per genre. Every file becomes mono int16 samples at the pipeline's rate; a
+file that can't be used is named with its reason, never dropped in silence.
 
 Explained in notebooks/02_prepare_dataset.ipynb.
 """
@@ -40,8 +40,8 @@ GTZAN_NAME = re.compile(r"([a-z]+)\.(\d{5})")  # disco.00001
 class Song:
     """One recording, ready for the pipeline.
 
-    `path` is its name within the data set ("jazz/a.wav"), `song` its id, `group` the artist (or the song itself where the
-    artist is unknown), `samples` int16 mono at the configuration's rate, `split` its published part, or "".
+    `path` is its name within the data set ("jazz/a.wav"), `song` its id, `group` the artist (or the song itself where
+    the artist is unknown), `samples` int16 mono at the configuration's rate, `split` its published part, or "".
     """
 
     path: str
@@ -145,8 +145,8 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     Parameters
     ----------
     source : str or Path
-        "mini" (synthetic, built in), "gtzan" (downloaded on first use), or a folder with one sub-folder per genre. Such a
-        folder may hold a manifest.csv with the columns file and artist (or group), and fault_filtered_split.
+        "mini" (synthetic, built in), "gtzan" (downloaded on first use), or a folder with one sub-folder per genre.
+        Such a folder may hold a manifest.csv with the columns file and artist (or group), and fault_filtered_split.
     recordings : str or Path, optional
         A second folder of the same form, whose songs are added: your own recordings.
     n_jobs : int
@@ -204,7 +204,7 @@ def _list_files(root: Path, prefix: str, config: Config, may_lack_genres: bool =
         if not (root / genre).is_dir():
             if may_lack_genres:
                 continue
-            raise FileNotFoundError(f"{shown(root)} has no sub-folder {genre!r}; it has {_other_folders(root, config)}: "
+            raise FileNotFoundError(f"{shown(root)} has no sub-folder {genre!r}, but {_other_folders(root, config)}: "
                                     "add it, rename one, or change Config.genres")
         names = {f"{genre}/{path.name}" for path in (root / genre).iterdir()
                  if not path.name.startswith(".") and path.suffix != ".json"}
@@ -239,8 +239,9 @@ def _read_manifest(root: Path) -> dict[str, dict]:
 def _gtzan_facts() -> dict[str, dict]:
     """Artist and fault-filtered part of GTZAN's songs by name ("jazz.00001"); see data/gtzan_splits/README.md."""
     with open(SPLIT_LISTS / "artists.csv", newline="", encoding="utf-8") as file:
-        return {row["file"].removesuffix(".wav"): {"artist": row["artist"], "fault_filtered_split": row["filtered_split"]}
-                for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    return {row["file"].removesuffix(".wav"): {"artist": row["artist"], "fault_filtered_split": row["filtered_split"]}
+            for row in rows}
 
 
 def _other_folders(root: Path, config: Config) -> list[str]:
@@ -267,7 +268,7 @@ def _check_genres(songs: list[Song], skipped: list[dict], config: Config) -> Non
 
 # Clips ---------------------------------------------------------------------------------------------------------------
 def clips(songs: SongSet | list[Song], config: Config = CONFIG) -> dict[str, np.ndarray]:
-    """Cut songs into one-second clips that don't overlap; a silent second is left out, as the Pico says *silence* to it.
+    """Cut songs into one-second clips that don't overlap; a silent second is left out, as the Pico says *silence*.
 
     Returns
     -------
@@ -353,7 +354,7 @@ def _deal(clips: dict, n_folds: int, seed: int) -> np.ndarray:
 
 
 def _imbalance(genre: np.ndarray, part: np.ndarray, share: np.ndarray, config: Config) -> float:
-    """Largest ratio, as a logarithm, of a genre's share in a part to the wanted one; infinite where a genre is absent."""
+    """Largest ratio, as a logarithm, of a genre's share in a part to the wanted one; infinite where one is absent."""
     counts = np.zeros((len(config.genres), len(share)))
     np.add.at(counts, (genre, part), 1)
     with np.errstate(divide="ignore"):
@@ -364,8 +365,8 @@ def _check_groups(clips: dict, needed: int, config: Config) -> None:
     for index, genre in enumerate(config.genres):
         groups = np.unique(clips["group"][clips["genre"] == index])
         if len(groups) < needed:
-            raise ValueError(f"{genre} has {len(groups)} artists or songs ({', '.join(groups)}), a split that shares none "
-                             f"needs {needed}: add songs of other artists")
+            raise ValueError(f"{genre} has {len(groups)} artists or songs ({', '.join(groups)}), a split that shares "
+                             f"none needs {needed}: add songs of other artists")
 
 
 def folds_by_group(clips: dict, n_folds: int = 5, seed: int = 0, config: Config = CONFIG) -> np.ndarray:
@@ -443,8 +444,8 @@ def load_clips(config: Config = CONFIG) -> dict[str, np.ndarray]:
     Returns
     -------
     dict
-        audio int16 (n, clip_length), genre int64 (n,), song, group, split str (n,) as in `clips`, where split is "train",
-        "validation" or "test"; genres (list of str) and source ("mini", "gtzan" or the folder's name).
+        audio int16 (n, clip_length), genre int64 (n,), song, group, split str (n,) as in `clips`, where split is
+        "train", "validation" or "test"; genres (list of str) and source ("mini", "gtzan" or the folder's name).
 
     Raises
     ------
@@ -482,8 +483,8 @@ def cached_features(audio: np.ndarray, compute: Callable[[np.ndarray], np.ndarra
     audio : array
         What `compute` takes, for example int16 (n_clips, clip_length).
     compute : callable
-        From `audio` to an array. The cache notices when the file that defines it changes; parameters that it closes over
-        belong in `name`.
+        From `audio` to an array. The cache notices when the file that defines it changes; parameters that it closes
+        over belong in `name`.
     name : str
         Tells apart what is computed, for example "mfcc_q15".
 

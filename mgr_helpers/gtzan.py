@@ -1,6 +1,7 @@
 """GTZAN, downloaded once: progress, resume, checksum, safe extraction; whole or absent, whatever interrupts it.
 
-G. Tzanetakis and P. Cook, "Musical genre classification of audio signals", IEEE Trans. Speech and Audio Processing, 2002.
+G. Tzanetakis and P. Cook, "Musical genre classification of audio signals", IEEE Transactions on Speech and Audio
+Processing, 2002.
 
 Explained in notebooks/02_prepare_dataset.ipynb.
 """
@@ -119,7 +120,8 @@ def download(url: str, path: Path, size: int, sha256: str) -> Path:
     found = _sha256(part)
     if found != sha256:
         part.unlink()
-        raise ValueError(f"{url} has a wrong checksum ({found[:12]}..., expected {sha256[:12]}...) and was deleted. {REMEDY}")
+        raise ValueError(f"{url} has a wrong checksum ({found[:12]}..., expected {sha256[:12]}...) and was deleted. "
+                         f"{REMEDY}")
     return part.replace(path)
 
 

@@ -1,7 +1,7 @@
 """A small synthetic set of disco, jazz and metal, so that every notebook runs anywhere in minutes.
 
-A deterministic generator: additive tones, filtered noise and distortion, arranged by each genre's rules of tempo, drums,
-bass and harmony. Two songs share an "artist" (timbre and mix), as in real data, so that splits can be made by artist.
+A deterministic generator: additive tones, filtered noise and distortion, arranged by each genre's rules of tempo,
+drums, bass and harmony. Two songs share an "artist" (timbre and mix), so that splits can be made by artist.
 **It is synthetic: a number measured on it says nothing about real music.**
 
 Explained in notebooks/02_prepare_dataset.ipynb.
@@ -51,7 +51,8 @@ def song(genre: str, index: int) -> np.ndarray:
     Explained in notebooks/02_prepare_dataset.ipynb.
     """
     if genre not in ARRANGERS or not 0 <= index < N_SONGS:
-        raise ValueError(f"no song {index} of {genre!r} in the mini set: it has 0 to {N_SONGS - 1} of {list(ARRANGERS)}")
+        raise ValueError(f"no song {index} of {genre!r} in the mini set: it has 0 to {N_SONGS - 1} "
+                         f"of {', '.join(ARRANGERS)}")
     code = list(ARRANGERS).index(genre)
     artist = np.random.default_rng([SEED, code, index // SONGS_PER_ARTIST])
     rng = np.random.default_rng([SEED, code, index // SONGS_PER_ARTIST, index])
@@ -92,7 +93,7 @@ def _hz(midi: float) -> float:
 
 
 def _tone(midi, seconds, harmonics, decay, attack=0.004, vibrato=0.0):
-    """A sum of harmonics that rises in `attack` seconds, falls with time constant `decay` and is cut after `seconds`."""
+    """A sum of harmonics that rises in `attack` seconds, falls with time constant `decay`, ends after `seconds`."""
     t = np.arange(int(seconds * RATE)) / RATE
     phase = 2 * np.pi * _hz(midi) * t + vibrato * np.sin(2 * np.pi * 5.3 * t) * np.minimum(1, 3 * t)
     audible = harmonics[:max(1, int(0.45 * RATE / _hz(midi)))]
@@ -118,7 +119,8 @@ def _noise(rng, seconds, low, high, decay):
 def _kick(artist):
     t = np.arange(int(0.25 * RATE)) / RATE
     low, click = artist.uniform(42, 60), artist.uniform(60, 200)
-    return np.sin(2 * np.pi * (low * t + click * 0.02 * (1 - np.exp(-t / 0.02)))) * np.exp(-t / artist.uniform(0.06, 0.12))
+    phase = 2 * np.pi * (low * t + click * 0.02 * (1 - np.exp(-t / 0.02)))
+    return np.sin(phase) * np.exp(-t / artist.uniform(0.06, 0.12))
 
 
 def _snare(artist, low=200, high=9000):
@@ -139,10 +141,7 @@ def _disco(artist, rng, n):
     beat, key = 60 / rng.uniform(112, 130), rng.integers(40, 52)
     chords = [(key + root, kind) for root, kind in PROGRESSIONS["disco"][rng.integers(3)]]
     tracks = {name: np.zeros(n) for name in ("drums", "bass", "strings", "clav")}
-    kick, snare = _kick(artist), _snare(artist)
-    hat = _noise(artist, 0.16, artist.uniform(4000, 7000), 10500, artist.uniform(0.04, 0.08))
-    pluck, bow = _harmonics(artist.uniform(0.7, 1.2), even=artist.uniform(0.3, 1)), _harmonics(artist.uniform(0.9, 1.5))
-    bass, muted = _harmonics(artist.uniform(1.1, 1.8)), artist.random(8) < 0.35
+    kick, snare, hat, pluck, bow, bass, muted = _disco_sounds(artist)
     for b in range(int(n / RATE / beat) + 1):
         now, (root, kind) = b * beat, chords[b // 4 % len(chords)]
         _place(tracks["drums"], kick, now, 1.2)
@@ -161,15 +160,19 @@ def _disco(artist, rng, n):
     return tracks
 
 
+def _disco_sounds(artist):
+    kick, snare = _kick(artist), _snare(artist)
+    hat = _noise(artist, 0.16, artist.uniform(4000, 7000), 10500, artist.uniform(0.04, 0.08))
+    pluck, bow = _harmonics(artist.uniform(0.7, 1.2), even=artist.uniform(0.3, 1)), _harmonics(artist.uniform(0.9, 1.5))
+    return kick, snare, hat, pluck, bow, _harmonics(artist.uniform(1.1, 1.8)), artist.random(8) < 0.35
+
+
 def _jazz(artist, rng, n):
     """Swing at 90 to 200 beats a minute: ride, brushes, walking bass, seventh chords in ii-V-I, a reed that sings."""
     beat, key = 60 / rng.uniform(90, 200), rng.integers(45, 57)
     chords = [(key + root, kind) for root, kind in PROGRESSIONS["jazz"][rng.integers(3)]]
     tracks = {name: np.zeros(n) for name in ("drums", "bass", "piano", "reed")}
-    ride = _noise(artist, 0.35, artist.uniform(3000, 6000), 10500, 0.1) + 0.3 * _tone(98, 0.35, (1, 0.5), 0.1)
-    brush = _noise(artist, 0.2, 800, 7000, 0.08) * np.hanning(int(0.2 * RATE))
-    electric = _harmonics(artist.uniform(1.6, 2.4), 8)
-    horn, bass = _harmonics(artist.uniform(0.9, 1.7), even=artist.uniform(0.2, 1)), _harmonics(artist.uniform(1.5, 2.2), 8)
+    ride, brush, electric, horn, bass = _jazz_sounds(artist)
     melody = 0
     for b in range(int(n / RATE / beat) + 1):
         now, (root, kind) = b * beat, chords[b // 4 % len(chords)]
@@ -188,6 +191,15 @@ def _jazz(artist, rng, n):
             sung = _tone(pitch, length, horn, 2, 0.04, 0.5) + 0.1 * _noise(rng, length, 1000, 6000, 0.3)
             _place(tracks["reed"], sung, now + beat * rng.choice((0, 0.66)), rng.uniform(0.3, 0.5))
     return tracks
+
+
+def _jazz_sounds(artist):
+    ride = _noise(artist, 0.35, artist.uniform(3000, 6000), 10500, 0.1) + 0.3 * _tone(98, 0.35, (1, 0.5), 0.1)
+    brush = _noise(artist, 0.2, 800, 7000, 0.08) * np.hanning(int(0.2 * RATE))
+    electric = _harmonics(artist.uniform(1.6, 2.4), 8)
+    horn = _harmonics(artist.uniform(0.9, 1.7), even=artist.uniform(0.2, 1))
+    bass = _harmonics(artist.uniform(1.5, 2.2), 8)
+    return ride, brush, electric, horn, bass
 
 
 def _metal(artist, rng, n):
@@ -214,9 +226,12 @@ def _metal(artist, rng, n):
 
 
 PROGRESSIONS = {  # of (semitones above the key, chord), four beats each
-    "disco": [[(0, MINOR7), (5, DOMINANT)], [(0, MINOR), (8, MAJOR7), (10, MAJOR), (7, MINOR7)], [(0, MAJOR7), (9, MINOR7)]],
-    "jazz": [[(2, MINOR7), (7, DOMINANT), (0, MAJOR7), (9, DOMINANT)], [(0, MINOR7), (5, DOMINANT), (10, MAJOR7), (3, MAJOR7)],
-             [(0, DOMINANT), (5, DOMINANT), (0, DOMINANT), (7, DOMINANT)]],
+    "disco": [[(0, MINOR7), (5, DOMINANT)],
+              [(0, MINOR), (8, MAJOR7), (10, MAJOR), (7, MINOR7)],
+              [(0, MAJOR7), (9, MINOR7)]],
+    "jazz": [[(2, MINOR7), (7, DOMINANT), (0, MAJOR7), (9, DOMINANT)],  # ii-V-I
+             [(0, MINOR7), (5, DOMINANT), (10, MAJOR7), (3, MAJOR7)],
+             [(0, DOMINANT), (5, DOMINANT), (0, DOMINANT), (7, DOMINANT)]],  # blues
 }
 ARRANGERS = {"disco": _disco, "jazz": _jazz, "metal": _metal}
 

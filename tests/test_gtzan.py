@@ -132,7 +132,7 @@ def link(kind, name, target):
 
 @pytest.mark.parametrize("member", [
     (tarfile.TarInfo("../outside.txt"), b"x"), (tarfile.TarInfo("genres/../../outside.txt"), b"x"),
-    link(tarfile.SYMTYPE, "genres/jazz/link", "/etc/passwd"), link(tarfile.LNKTYPE, "genres/jazz/hard", "../../outside"),
+    link(tarfile.SYMTYPE, "genres/jazz/link", "/etc/passwd"), link(tarfile.LNKTYPE, "genres/jazz/hard", "../outside"),
     link(tarfile.CHRTYPE, "genres/device", "")])
 def test_unsafe_archives_are_refused(tmp_path, member):
     with pytest.raises(ValueError, match="damaged or unsafe"):
@@ -153,8 +153,9 @@ def test_truncated_archive_leaves_nothing(tmp_path):
 
 
 def test_folder_of_the_user_is_used(tmp_path):
-    (tmp_path / "gtzan" / "Data" / "genres_original" / "jazz").mkdir(parents=True)
-    assert gtzan.fetch(CONFIG, tmp_path / "gtzan", "http://127.0.0.1:9/") == tmp_path / "gtzan" / "Data" / "genres_original"
+    own = tmp_path / "gtzan" / "Data" / "genres_original"
+    (own / "jazz").mkdir(parents=True)
+    assert gtzan.fetch(CONFIG, tmp_path / "gtzan", "http://127.0.0.1:9/") == own
 
 
 def test_falls_back_to_kaggle(tmp_path, monkeypatch, capsys):
