@@ -246,6 +246,7 @@ def model_h(tflite: bytes) -> str:
     return c_header(
         "MODEL_H", "#include <stdint.h>\n",
         c_defines({"N_LSTM": len(layers), "MAX_UNITS": max(layer["units"] for layer in layers),
+                   "MAX_INPUTS": max(layer["inputs"] for layer in layers),
                    "RECIPROCAL_START": round(48 / 17 * 2**29), "RECIPROCAL_SLOPE": f"({round(-32 / 17 * 2**29)})"}),
         c_array("SIGMOID", quantize.sigmoid_table(), "sigmoid(i / 24) in Q0.16, read out of TFLM"),
         c_array("EXP", exp_table(tensors["softmax"]), "exp of the difference of two logits, Q0.31"),
