@@ -1,8 +1,9 @@
 """Build the firmware, run it on an emulated Pico, and run the same C on this machine.
 
-The emulated Pico is rp2040js: a Cortex-M0+ with the RP2040's ADC, DMA, UART and timers. The sketch that runs is the very
-`.ino`, over small stand-ins for the Arduino core (firmware/emulator/). What it doesn't cover: the real core, USB, the
-second-stage boot loader, waits for flash (cache misses are counted, not timed), and the 15 cycles of an interrupt's entry.
+The emulated Pico is rp2040js: a Cortex-M0+ with the RP2040's ADC, DMA, UART and timers. The sketch that runs is the
+very `.ino`, over small stand-ins for the Arduino core (firmware/emulator/). What it doesn't cover: the real core, USB,
+the second-stage boot loader, waits for flash (cache misses are counted, not timed), and the 15 cycles of an
+interrupt's entry.
 
 Explained in notebooks/08_deploy_to_pico.ipynb.
 """
@@ -24,6 +25,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from . import toolchain
 from .config import CONFIG, Config, build_dir
@@ -104,7 +106,8 @@ class _Build:
         headers = sorted(files[0].parent.glob("*.h")) if shared else []
         content = toolchain.content_hash(*files, *headers, EMULATOR / "include", *reads)
         stamp = " ".join((self.tools.version, *self.flags, content))
-        name = f"{self.tools.name}-{hashlib.sha256(' '.join(self.flags).encode()).hexdigest()[:8]}" if shared else self.name
+        flags = hashlib.sha256(" ".join(self.flags).encode()).hexdigest()[:8]
+        name = f"{self.tools.name}-{flags}" if shared else self.name
 
         def fill(folder: Path) -> None:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -120,7 +123,8 @@ class _Build:
         language = (*tools.c, *_C) if file.suffix == ".c" else (*tools.cpp, *_CPP, "-x", "c++", "-include", "Arduino.h")
         special = ("-fno-builtin",) if file.stem == "runtime" else ()  # or memset() becomes a call of memset()
         said = toolchain.call([*language, *self.flags, *special, *(("-Wall", "-Wextra") if ours else ("-w",)),
-                               *self.include, "-c", file, "-o", target], f"compiling {file.name}", "Its messages follow.")
+                               *self.include, "-c", file, "-o", target], f"compiling {file.name}",
+                              "Its messages follow.")
         return said if ours else ""
 
     def link(self, objects: list[Path]) -> Path:
@@ -188,8 +192,8 @@ def elf_sizes(elf: Path) -> dict:
 
 # ---- running
 
-def adc_counts(samples: np.ndarray, gain_db: float = -6.0, noise_lsb: float = 1.0, bias: float | None = None, seed: int = 0,
-               config: Config = CONFIG) -> np.ndarray:
+def adc_counts(samples: np.ndarray, gain_db: float = -6.0, noise_lsb: float = 1.0, bias: float | None = None,
+               seed: int = 0, config: Config = CONFIG) -> np.ndarray:
     """What the Pico's ADC reads when int16 audio comes from the microphone: gain, bias, noise, 12 bits. Nothing else.
 
     `microphone.adc_counts` also has the room and the loudspeaker. At 0 dB full scale is the ADC's; the MAX9814 gives
@@ -241,7 +245,24 @@ def _result(folder: Path, said: str = "") -> dict:
     return json.loads(file.read_text())
 
 
-def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = None, data: bytes = b"", **options) -> dict:
+def _follow(folder: Path, seconds: float | None) -> str:
+    """Run the job in a folder, with a progress bar when it takes long; returns what the emulator complained of."""
+    command, environment = _node(folder)
+    said = []
+    pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "env": environment}
+    with subprocess.Popen(command, **pipes) as process, \
+            tqdm(total=seconds, desc="emulated Pico", unit="s", delay=2, leave=False, disable=seconds is None,
+                 bar_format="{desc}: {percentage:3.0f}% {bar} {n:.1f} of {total:.1f} s") as bar:
+        for line in process.stderr:
+            if line.startswith("progress "):
+                bar.update(float(line.split()[1]) - bar.n)
+            else:
+                said.append(line)
+    return "".join(said)
+
+
+def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = None, data: bytes = b"",
+            **options) -> dict:
     """Run an image on the emulated Pico.
 
     Parameters
@@ -261,9 +282,9 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
     -------
     dict
         stopped ("time", "exit" or what went wrong), exit_status, seconds, wall_seconds, cycles, cycles_awake,
-        cycles_asleep, awake_share, adc_samples, adc_rate (Hz), stack_bytes, heap_bytes, uart (bytes sent), lines (seconds
-        and samples delivered at the end of each line), pins (output changes), stages (cycles between marks), xip, output
-        (bytes that the image wrote), adc (uint16: the counts that were delivered).
+        cycles_asleep, awake_share, adc_samples, adc_rate (Hz), stack_bytes, heap_bytes, uart (bytes sent), lines
+        (seconds and samples delivered at the end of each line), pins (output changes), stages (cycles between marks),
+        xip, output (bytes that the image wrote), adc (uint16: the counts that were delivered).
 
     Raises
     ------
@@ -276,17 +297,15 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
         folder = Path(temporary)
         (folder / "input.bin").write_bytes(data)
         _job(image, folder, adc, seconds=seconds, input=str(folder / "input.bin"), output=str(folder / "output.bin"),
-             uart=str(folder / "uart.bin"), adc_log=str(folder / "delivered.bin"), **options)
-        command, environment = _node(folder)
-        said = toolchain.call(command, "running the emulated Pico", "The message is the emulator's.", env=environment)
-        result = _result(folder, said)
+             uart=str(folder / "uart.bin"), adc_log=str(folder / "delivered.bin"), progress=True, **options)
+        result = _result(folder, _follow(folder, seconds))
         result["uart"] = (folder / "uart.bin").read_bytes()
         result["output"] = (folder / "output.bin").read_bytes()
         result["adc"] = np.fromfile(folder / "delivered.bin", "<u2")
     if result["stopped"] not in ("time", "exit") or result["exit_status"]:
         sent = result["uart"][-500:].decode(errors="replace")
-        raise RuntimeError(f"the emulated Pico stopped: {result['stopped']} (exit status {result['exit_status']}) after "
-                           f"{result['seconds']:.6f} s; it had sent: {sent!r}")
+        raise RuntimeError(f"the emulated Pico stopped: {result['stopped']} (exit status {result['exit_status']}) "
+                           f"after {result['seconds']:.6f} s; it had sent: {sent!r}")
     return result
 
 
@@ -400,9 +419,12 @@ def exactness(windows: np.ndarray, image: dict | None = None, config: Config = C
     """
     image = image or build_image(EMULATOR / "exactness.c")
     cut = np.ascontiguousarray(np.asarray(windows)[:, : config.window_length], "<i2")
-    output = np.frombuffer(emulate(image, data=cut.tobytes())["output"], np.int8)
+    parts = np.array_split(cut, -(-len(cut) // 16))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a thread only waits for its emulator
+        outputs = pool.map(lambda part: emulate(image, data=part.tobytes())["output"], parts)
+        outputs = list(tqdm(outputs, total=len(parts), desc="emulated Pico", unit="x16 windows", delay=2, leave=False))
     n_features = config.n_frames * config.n_mfcc
-    rows = output.reshape(len(cut), n_features + len(config.genres))
+    rows = np.frombuffer(b"".join(outputs), np.int8).reshape(len(cut), n_features + len(config.genres))
     return rows[:, :n_features].reshape(-1, config.n_frames, config.n_mfcc), rows[:, n_features:]
 
 
@@ -584,7 +606,8 @@ def run(arguments) -> int:
         print(f"{decision['time_ms'] / 1000:6.2f} s  {decision['label']:8}{decision['vote']:8}"
               f"{decision['confidence']:8d} %   {' '.join(f'{score:4d}' for score in decision['scores'])}")
     print("\n".join(result["overruns"]))
-    print(f"self-test {'passed' if result['self_test'] else 'FAILED'}; {100 * result['awake_share']:.1f} % of the time awake; "
-          f"flash {image['flash_bytes']}, RAM {image['ram_static']} and stack {result['stack_bytes']} bytes")
+    print(f"self-test {'passed' if result['self_test'] else 'FAILED'}; "
+          f"{100 * result['awake_share']:.1f} % of the time awake; flash {image['flash_bytes']}, "
+          f"RAM {image['ram_static']} and stack {result['stack_bytes']} bytes")
     print(result["genre"])
     return 0

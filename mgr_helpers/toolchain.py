@@ -200,9 +200,9 @@ def _download_cmsis(folder: Path) -> Path:
     wanted = folder / "requirements.txt"
     wanted.write_text(f"cmsisdsp=={CMSIS_VERSION} --hash=sha256:{CMSIS_SHA256}\n")
     call([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary",
-         "cmsisdsp", "--require-hashes", "-r", wanted, "-d", folder], f"downloading CMSIS-DSP (cmsisdsp {CMSIS_VERSION})",
-        f"It must come once from the Python package index, with SHA-256 {CMSIS_SHA256}: check the network, or the index "
-        "that pip is set to, and try again.")
+         "cmsisdsp", "--require-hashes", "-r", wanted, "-d", folder],
+        f"downloading CMSIS-DSP (cmsisdsp {CMSIS_VERSION})", "It must come once from the Python package index, with "
+        f"SHA-256 {CMSIS_SHA256}: check the network, or the index that pip is set to, and try again.")
     return folder / f"cmsisdsp-{CMSIS_VERSION}.tar.gz"
 
 
@@ -219,7 +219,8 @@ def _copy_flat(archive: Path, folder: Path) -> None:
                 continue
             text = tar.extractfile(members[name]).read().decode()
             (folder / Path(name).name).write_text(_INCLUDE.sub(r"\1\2", text))
-            waiting += [headers[file] for file in re.findall(r'#\s*include\s*"(?:.*/)?(\w+\.h)"', text) if file in headers]
+            included = re.findall(r'#\s*include\s*"(?:.*/)?(\w+\.h)"', text)
+            waiting += [headers[file] for file in included if file in headers]
 
 
 def content_hash(*paths: Path) -> str:

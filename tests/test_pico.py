@@ -1,9 +1,11 @@
 """The emulated Pico: what images print, measure and compute, by both compilers; and the same C on this machine."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ import soundfile
 from mgr_helpers import mfcc_q15, mini_set, pico, toolchain
 from mgr_helpers.config import CONFIG
 
-gcc = pytest.param("gcc", marks=pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no arm-none-eabi-gcc"))
+no_gcc = not shutil.which("arm-none-eabi-gcc")
+gcc = pytest.param("gcc", marks=pytest.mark.skipif(no_gcc, reason="no arm-none-eabi-gcc"))
 both_compilers = pytest.mark.parametrize("compiler", [gcc, "zig"])
 
 
@@ -62,9 +65,31 @@ def test_mailbox_memory_and_stages(tmp_path, compiler):
     assert 0 < result["stack_bytes"] < 500
 
 
+def test_fast_core_equals_rp2040js():
+    """Random instructions one by one."""
+    environment = {**os.environ, "NODE_PATH": str(toolchain.emulator_modules())}
+    script = Path(__file__).with_name("check_fast_core.js")
+    command = [toolchain.find_node()[0], script, toolchain.EMULATOR, "100000"]
+    taken = toolchain.call(command, "comparing", "See what it printed.", env=environment)
+    assert int(taken) > 50_000
+
+
+@both_compilers
+def test_fast_core_equals_rp2040js_on_the_sketch(compiler):
+    """The whole sketch, its interrupts and its self-test: the same words at the same cycle."""
+    image = pico.build_image("genre_recognizer", compiler)
+    adc = pico.adc_counts(mini_set.song("jazz", 0)[:4000])
+    fast, plain = (pico.emulate(image, adc, seconds=0.3, **options) for options in ({}, {"plain": True}))
+    for key in ("uart", "lines", "cycles", "cycles_awake", "adc_samples", "stack_bytes", "pins"):
+        assert fast[key] == plain[key], key
+    assert b"TEST PASSED" in fast["uart"] and fast["adc_samples"] > 1000
+
+
 def test_sizes_are_those_of_the_linker(tmp_path):
-    image = c_image(tmp_path, "const char table[5000] = {1};\nstatic char work[3000];\nint main(void) "
-                    "{ emulator_write(work, *(const volatile char *)table); emulator_exit(0); return 0; }", name="sizes")
+    body = """const char table[5000] = {1};
+    static char work[3000];
+    int main(void) { emulator_write(work, *(const volatile char *)table); emulator_exit(0); return 0; }"""
+    image = c_image(tmp_path, body, name="sizes")
     assert image["symbols"]["table"] == 5000 and image["symbols"]["work"] == 3000
     assert image["flash_bytes"] > 5000 and 3000 <= image["ram_static"] < 3100
     contents = image["bin"].read_bytes()
@@ -232,7 +257,8 @@ def test_adc_counts():
     assert pico.adc_counts(samples, 0, 0, bias=2048).tolist() == [2048, 4095, 0, 3072]
     assert pico.adc_counts(samples, -20, 0).tolist() == [1527, 1731, 1322, 1629]
     noisy = pico.adc_counts(np.zeros(20000, np.int16), 0, 3, bias=2000)
-    assert noisy.std() == pytest.approx(3, rel=0.03) and np.array_equal(noisy, pico.adc_counts(np.zeros(20000), 0, 3, 2000))
+    assert noisy.std() == pytest.approx(3, rel=0.03)
+    assert np.array_equal(noisy, pico.adc_counts(np.zeros(20000), 0, 3, bias=2000))
 
 
 def test_overall_leaves_silence_out():
@@ -265,7 +291,8 @@ def test_serial_port(tmp_path):
 
 
 def command(*words):
-    return subprocess.run([sys.executable, "-m", "mgr_helpers", "pico", *map(str, words)], capture_output=True, text=True)
+    words = [sys.executable, "-m", "mgr_helpers", "pico", *map(str, words)]
+    return subprocess.run(words, capture_output=True, text=True)
 
 
 def test_command(tmp_path):

@@ -74,7 +74,8 @@ def test_a_wrong_archive_is_refused_and_nothing_stays(monkeypatch, tmp_path, emp
 
 
 def test_without_network_npm_leaves_nothing(monkeypatch, tmp_path, empty_build):
-    for name, value in {"registry": "http://127.0.0.1:9/", "cache": str(tmp_path / "npm"), "fetch_retries": "0"}.items():
+    offline = {"registry": "http://127.0.0.1:9/", "cache": str(tmp_path / "npm"), "fetch_retries": "0"}
+    for name, value in offline.items():
         monkeypatch.setenv(f"npm_config_{name}", value)
     with pytest.raises(RuntimeError, match="check the network"):
         toolchain.emulator_modules()
@@ -103,7 +104,7 @@ def test_deployed_sketch_is_complete():
         names = set(packed.namelist())
     files = {path.relative_to(folder.parent).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert names == files - {"genre_recognizer/.stamp"}
-    for file in (folder / "src").rglob("*.[ch]"):  # every quoted include is beside its file, as the Arduino IDE wants it
+    for file in (folder / "src").rglob("*.[ch]"):  # quoted includes are found without include paths
         if file.parent.name != "cmsis":
             for name in re.findall(r'#\s*include\s*"([^"]+)"', file.read_text()):
                 assert (file.parent / name).exists() or (folder / "src" / name).exists(), (file.name, name)

@@ -16,7 +16,7 @@ constexpr unsigned TIMER_IRQ = 0, DMA_IRQ = 11, UART_IRQ = 20;
 
 void enableInterrupt(unsigned number) { reg(NVIC_ENABLE) = 1u << number; }
 
-// Sleeps until `ready()`. With interrupts held back between the test and the WFI, none can slip in between and be missed.
+// Sleeps until `ready()`. With interrupts held back between the test and the WFI, none slips in between.
 template <class Condition> void sleepUntil(Condition ready)
 {
     while (true) {
@@ -275,7 +275,7 @@ bool ADCInput::begin()
         freeCount_ = freeCount_ + 1;
     }
     reg(ADC) = 1u | ((uint32_t)(pin_ - 26) << 12);
-    reg(ADC + 0x08) = (1u << 24) | (1u << 11) | (1u << 10) | (1u << 3) | 1u;  // FIFO with DMA requests from one entry on
+    reg(ADC + 0x08) = (1u << 24) | (1u << 11) | (1u << 10) | (1u << 3) | 1u;  // FIFO, and a DMA request for each entry
     setFrequency(hertz_);
     while (reg(ADC + 0x08) & (0xfu << 16)) {
         (void)*&reg(ADC + 0x0c);

@@ -12,10 +12,13 @@
 //   interactive  UART 0 is this process's stdin and stdout; ends when stdin is closed
 //   pace         seconds of emulated time per second, at most (0: as fast as it goes)
 //   events       [[seconds, pin, 0 or 1], ...]: levels of input pins (a button)
+//   progress     a line on stderr now and then: how many seconds have been emulated
 //   xip          count the flash reads that would miss the RP2040's XIP cache (slower)
+//   plain        every instruction by rp2040js itself (slower)
 'use strict';
 const fs = require('fs');
 const { RP2040 } = require('rp2040js');
+const { fastCore } = require('./fast_core.js');
 
 const RAM = 0x20000000, RAM_BYTES = 0x42000, STACK_BOTTOM = 0x20040000, VECTORS = 0x10000100;
 const MARK = 0x180, CALL = 0x184; // SIO offsets: include/emulator.h
@@ -35,8 +38,9 @@ function complain(component, message) {
   throw new Error(`${component}: ${message}`);
 }
 
-// Memory straight from typed arrays: as rp2040js does it, but faster. Unaligned accesses stop the run, as on a Cortex-M0+.
-function fastMemory(mcu, cache) {
+// Memory straight from typed arrays: as rp2040js does it, but faster, and unaligned accesses stop the run, as a
+// Cortex-M0+ would.
+function checkedMemory(mcu, cache) {
   const { core, sram, flash } = mcu;
   const unaligned = (address) => complain('memory', `unaligned access to 0x${(address >>> 0).toString(16)}`);
   for (const [bits, View] of [[8, Uint8Array], [16, Uint16Array], [32, Uint32Array]]) {
@@ -222,25 +226,30 @@ function connectPins(mcu, job, state) {
 function runSlice(mcu, state, end) {
   const { core, clock } = mcu, nanosPerCycle = 1e9 / mcu.clkSys, wallEnd = Date.now() + SLICE_MS;
   while (state.exit === null && clock.nanosCounter < end) {
-    for (let i = 0; i < 20000 && state.exit === null && clock.nanosCounter < end; i++) {
+    for (let i = 0; i < 2000 && state.exit === null && clock.nanosCounter < end; i++) {
+      const alarm = clock.nextAlarm;
       if (core.waiting) {
         if (core.pendingInterrupts & core.enabledInterrupts) { // WFI ends even where PRIMASK holds the handler back
           core.waiting = false;
           core.interruptsUpdated = true;
           continue;
         }
-        const wait = Math.min(clock.nextAlarm ? clock.nanosToNextAlarm : Infinity, end - clock.nanosCounter);
+        const wait = Math.min(alarm ? clock.nanosToNextAlarm : Infinity, end - clock.nanosCounter);
         if (wait === Infinity) return 'stuck: asleep, and nothing will wake it';
         state.asleep += wait;
         clock.tick(wait);
-      } else {
+        continue;
+      }
+      const due = (Math.min(end, alarm ? alarm.nanos : Infinity) - clock.nanosCounter) / nanosPerCycle;
+      let cycles = state.fast ? state.fast(Math.min(due, 1e5)) : 0;
+      if (!cycles) {
         const before = core.cycles;
         core.executeInstruction();
-        const target = clock.nanosCounter + (core.cycles - before) * nanosPerCycle;
-        const alarm = clock.nextAlarm;
-        if (alarm !== null && alarm.nanos <= target) clock.tick(target - clock.nanosCounter);
-        else clock.nanosCounter = target;
+        cycles = core.cycles - before;
       }
+      const target = clock.nanosCounter + cycles * nanosPerCycle;
+      if (clock.nextAlarm !== null && clock.nextAlarm.nanos <= target) clock.tick(target - clock.nanosCounter);
+      else clock.nanosCounter = target;
     }
     if (Date.now() > wallEnd) return null;
   }
@@ -261,6 +270,7 @@ async function run(mcu, job, state, feed) {
     const ahead = job.pace ? (Date.now() - wallStart + SLICE_MS) * 1e6 * job.pace : Infinity;
     const step = job.interactive ? mcu.clock.nanos + 5e6 : Infinity; // look at stdin at least every 5 ms
     const stop = runSlice(mcu, state, Math.min(end, ahead, step));
+    if (job.progress) process.stderr.write(`progress ${mcu.clock.nanos / 1e9}\n`);
     if (job.interactive) await send(state);
     if (stop && (stop !== 'time' || mcu.clock.nanos >= end)) return stop;
     if (state.closed) return 'closed';
@@ -295,8 +305,9 @@ async function main() {
   const mcu = new RP2040(), cache = job.xip ? new XipCache() : null;
   const logs = { adc: new Log(job.adc_log), output: new Log(job.output), uart: new Log(job.uart) };
   loadImage(mcu, job.image);
-  fastMemory(mcu, cache);
+  checkedMemory(mcu, cache);
   const state = { exit: null, heap: 0, asleep: 0, closed: false, sent: [], lines: [], pins: [], uart: logs.uart };
+  state.fast = job.plain ? null : fastCore(mcu, cache);
   state.stages = new Stages(() => [mcu.core.cycles, cache ? cache.misses : 0]);
   state.adc = connectAdc(mcu, job, logs.adc);
   connectCalls(mcu, state, new Reader(job.input), logs.output);

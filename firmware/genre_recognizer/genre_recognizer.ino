@@ -48,8 +48,9 @@ static void reportOverrun() {
 
 static void report(const decision_t &decision) {
   const char *label = decision.silent ? "silence" : GENRE_NAMES[decision.label];
-  Serial.printf("DECISION window=%u time_ms=%u label=%s vote=%s confidence=%d scores=", static_cast<unsigned>(decision.window),
-                static_cast<unsigned>(millis()), label, GENRE_NAMES[decision.vote], decision.confidence);
+  const unsigned window = decision.window, time = millis();
+  Serial.printf("DECISION window=%u time_ms=%u label=%s vote=%s confidence=%d scores=", window, time, label,
+                GENRE_NAMES[decision.vote], decision.confidence);
   for (int i = 0; i < N_GENRES; i++) Serial.printf(i ? ",%d" : "%d", decision.scores[i]);
   Serial.println();
   digitalWrite(LED_BUILTIN, decision.silent ? LOW : HIGH);
