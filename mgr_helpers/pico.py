@@ -255,7 +255,7 @@ def _follow(folder: Path, seconds: float | None) -> str:
                  bar_format="{desc}: {percentage:3.0f}% {bar} {n:.1f} of {total:.1f} s") as bar:
         for line in process.stderr:
             if line.startswith("progress "):
-                bar.update(float(line.split()[1]) - bar.n)
+                bar.update(min(float(line.split()[1]), seconds or 0) - bar.n)
             else:
                 said.append(line)
     return "".join(said)
@@ -449,23 +449,18 @@ def overall(decisions: list[dict], config: Config = CONFIG) -> str:
 
 
 def load_audio(file: str | Path, config: Config = CONFIG) -> np.ndarray:
-    """Mono int16 samples at the pipeline's rate, from any file that soundfile reads.
+    """`dataset.read_audio` of one file, whose name an error gives.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        When there is no such file, or it cannot be read as audio; both name it.
+    ValueError
+        When there is no such file, it is not audio, or it is silent or shorter than a clip.
     """
-    import soundfile
-    import soxr
-    if not Path(file).is_file():
-        raise FileNotFoundError(f"{file}: no such file")
+    from . import dataset
     try:
-        samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise ValueError(f"{file}: cannot be read as audio ({error}); give a WAV, FLAC, OGG, MP3 or AU file") from error
-    mono = soxr.resample(samples.mean(axis=1), rate, config.sample_rate)
-    return np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
+        return dataset.read_audio(Path(file), config)
+    except dataset.UnusableFile as error:
+        raise ValueError(f"{file}: {error}") from error
 
 
 def listen(audio: str | Path | np.ndarray, gain_db: float = -6.0, noise_lsb: float = 1.0, seconds: float | None = None,
@@ -550,7 +545,6 @@ class HostLibrary:
         return bool(self.library.host_self_test())
 
 
-@cache
 def host_library(generated: Path | None = None) -> HostLibrary:
     """Compile the firmware's C for this machine and load it.
 
@@ -577,6 +571,11 @@ def host_library(generated: Path | None = None) -> HostLibrary:
                             *sorted((sketch / "src").rglob("*.c")), batch, "-o", target, "-lm"],
                            "compiling the firmware's C for this machine", "The message says where it stopped.")
             write_whole(library, lambda file: file.write(target.read_bytes()))
+    return _load(library)
+
+
+@cache
+def _load(library: Path) -> HostLibrary:
     return HostLibrary(ctypes.CDLL(str(library)))
 
 
