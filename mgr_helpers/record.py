@@ -531,6 +531,38 @@ class Session:
         self._asked_to_start = False
 
 
+def record_take(label: str, seconds: float, port: str | None = None, folder: Path = DATA / "recordings") -> Path | None:
+    """Record one take of a fixed length, started from here: for notebooks. Returns its WAV.
+
+    Raises
+    ------
+    TimeoutError
+        When no take has come within ten seconds more than its length.
+    """
+    with Link(port) as link:
+        session = Session(link, Settings(label, Path(folder), seconds, takes=1, start=True))
+        session.run(seconds + 10)
+        session.stop()
+    if not session.kept:
+        raise TimeoutError(f"no take came from {port or 'a Pico'}: is it plugged in, with firmware/recorder on it?")
+    return session.kept[0]
+
+
+def save_takes(data: bytes, label: str, folder: Path = DATA / "recordings", decoder=None) -> list[Path]:
+    """Write the takes in a stream that is in memory to disk, as the script would have done. Returns their WAVs."""
+    decoder, writer, paths = decoder or Decoder(), None, []
+    for event in [*decoder.feed(data), *decoder.finish()]:
+        if isinstance(event, Header) and not event.recording or isinstance(event, Error) and writer is None:
+            continue
+        writer = writer or TakeWriter(folder, label)
+        if isinstance(event, End):
+            paths.append(writer.finish(event))
+            writer = None
+        else:
+            writer.add(event)
+    return [path for path in paths if path is not None]
+
+
 # --- the command --------------------------------------------------------------------------------------------------------
 
 def add_arguments(parser) -> None:
