@@ -137,11 +137,16 @@ def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Con
     correct, total = np.bincount(of_song, right), np.bincount(of_song)
     confusion = np.zeros((len(config.genres), len(config.genres)), int)
     np.add.at(confusion, (genre, scores.argmax(axis=1)), 1)
-    recall = {name: float(row[i] / row.sum()) for i, (name, row) in enumerate(zip(config.genres, confusion)) if row.sum()}
-    return {"windows": {"n": len(genre), "accuracy": float(right.mean()), "interval": bootstrap_interval(correct, total)},
-            "songs": {"n": len(songs), "accuracy": float((true == voted).mean()),
-                      "interval": bootstrap_interval((true == voted).astype(int), np.ones(len(songs), int))},
+    recall = {name: float(row[i] / row.sum())
+              for i, (name, row) in enumerate(zip(config.genres, confusion)) if row.sum()}
+    return {"windows": _share(correct, total), "songs": _share((true == voted).astype(int), np.ones(len(songs), int)),
             "recall": recall, "confusion": confusion.tolist()}
+
+
+def _share(correct: np.ndarray, total: np.ndarray) -> dict:
+    """Accuracy and its interval from right and all windows (or votes) of each song."""
+    return {"n": int(total.sum()), "accuracy": float(correct.sum() / total.sum()),
+            "interval": bootstrap_interval(correct, total)}
 
 
 # --- engines ----------------------------------------------------------------------------------------------------------
@@ -201,8 +206,8 @@ def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_fold
     training : dict
         raw, genre, group: windows to train on (augmented ones too), see `microphone.random_windows`.
     tests : dict of dict
-        Windows to test on by the name of their condition ("clean", "microphone -12 dB"), each as `windows_of` gives them;
-        all conditions hold the same songs.
+        Windows to test on by the name of their condition ("clean", "microphone -12 dB"), each as `windows_of` gives
+        them; all conditions hold the same songs.
     fit : callable
         `fit(raw, genre, seed)` trains a model and returns {engine: function from raw to scores}.
     n_folds, seed : int
@@ -228,13 +233,14 @@ def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_fold
         kept = of_training != k
         for engine, run in fit(training["raw"][kept], training["genre"][kept], seed + k).items():
             for name, test in tests.items():
-                part = run(test["raw"][fold[name] == k])
-                whole = scores.setdefault(engine, {}).setdefault(name, np.zeros((len(test["genre"]), part.shape[1]), part.dtype))
-                whole[fold[name] == k] = part
+                tested = fold[name] == k
+                part = run(test["raw"][tested])
+                whole = np.zeros((len(tested), part.shape[1]), part.dtype)
+                scores.setdefault(engine, {}).setdefault(name, whole)[tested] = part
     return scores
 
 
-# --- command line -------------------------------------------------------------------------------------------------------
+# --- command line ---------------------------------------------------------------------------------------------------
 
 def evaluate(audio: str | Path, model: str | Path = PRETRAINED / "model_int8.tflite", engine: str = "tflm",
              level_db: float | None = None, room: bool = False, seed: int = 0) -> dict:
@@ -256,8 +262,8 @@ def evaluate(audio: str | Path, model: str | Path = PRETRAINED / "model_int8.tfl
     Returns
     -------
     dict
-        As `figures`, with `skipped` (list of {"file", "reason"}) and `model` {"file", "bytes", "ops", "engine", "source",
-        "microphone_db", "room"}.
+        As `figures`, with `skipped` (list of {"file", "reason"}) and `model` {"file", "bytes", "ops", "engine",
+        "source", "microphone_db", "room"}.
 
     Raises
     ------

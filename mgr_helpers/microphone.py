@@ -27,11 +27,11 @@ class Ranges:
 
     Attributes
     ----------
-    level_db : of the music: at 0 dB its int16 full scale is the ADC's full scale. -24 dB is quiet music: a few dozen counts.
+    level_db : of the music: at 0 dB its int16 full scale is the ADC's full scale; -24 dB leaves a few dozen counts.
     high_pass_hz : corner of a first-order high-pass: small loudspeakers and the coupling capacitors of the module.
     low_pass_hz : corner of a first-order low-pass: loudspeaker, air, distance.
-    noise_lsb : standard deviation of Gaussian noise in ADC steps. The RP2040's data sheet states 8.7 effective bits, which
-        is noise of 2.9 steps; the microphone's own and the room's come on top.
+    noise_lsb : standard deviation of Gaussian noise in ADC steps. The RP2040's data sheet states 8.7 effective bits,
+        which is noise of 2.9 steps; the microphone's own and the room's come on top.
     room_seconds : time in which the room's echo decays by 60 dB (T60): 0.2 s is a furnished room, 0.7 s a bare one.
     direct_to_reverberant_db : direct sound over echoes; near 0 dB a metre or two from the loudspeaker.
     """
@@ -45,6 +45,7 @@ class Ranges:
 
 
 TRAINING = Ranges()
+CLEAN, ROOM, STRETCH = 0.4, 0.3, 0.12  # of training windows: share that stays clean, share in a room, change of speed
 # wider, so that a test also holds what training never heard
 TESTING = Ranges((-36.0, 0.0), (40.0, 300.0), (4000.0, 11000.0), (0.4, 6.0), (0.15, 0.9), (-5.0, 12.0))
 
@@ -132,8 +133,8 @@ def hear_clips(clips: np.ndarray, seed: int, level_db: float | None = None, room
     return np.stack(heard) if heard else clips[:, : clips.shape[1] // config.frame_step * config.frame_step]
 
 
-def random_windows(songs: list, n: int, seed: int, clean: float = 0.2, room: float = 0.3, stretch: float = 0.12,
-                   ranges: Ranges = TRAINING, config: Config = CONFIG) -> dict[str, np.ndarray]:
+def random_windows(songs: list, n: int, seed: int, clean: float = CLEAN, room: float = ROOM,
+                   stretch: float = STRETCH, ranges: Ranges = TRAINING, config: Config = CONFIG) -> dict:
     """Feature windows cut at random from songs, most of them heard through the microphone: what the model trains on.
 
     Genres come equally often; a genre's songs by the square root of their length. Each window is played a little faster
@@ -160,8 +161,7 @@ def random_windows(songs: list, n: int, seed: int, clean: float = 0.2, room: flo
     rng = np.random.default_rng(seed)
     genre = np.array([config.genres.index(song.genre) for song in songs])
     weight = np.sqrt([len(song.samples) for song in songs])
-    picks = [rng.choice(np.flatnonzero(genre == i % len(config.genres)), p=_share(weight, genre == i % len(config.genres)))
-             for i in range(n)]
+    picks = [_pick(weight * (genre == i % len(config.genres)), rng) for i in range(n)]
     raw = np.zeros((n, config.n_frames, config.n_mfcc), np.int32)
     for i, pick in enumerate(tqdm(picks, desc="training windows", unit="window", leave=False)):
         window = _cut(songs[pick].samples, np.exp(rng.uniform(-stretch, stretch)), rng, config)
@@ -172,8 +172,8 @@ def random_windows(songs: list, n: int, seed: int, clean: float = 0.2, room: flo
             "group": np.array([songs[p].group for p in picks])}
 
 
-def _share(weight: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    return weight[chosen] / weight[chosen].sum()
+def _pick(weight: np.ndarray, rng: np.random.Generator) -> int:
+    return int(rng.choice(len(weight), p=weight / weight.sum()))
 
 
 def _cut(samples: np.ndarray, speed: float, rng: np.random.Generator, config: Config) -> np.ndarray:

@@ -6,13 +6,18 @@ Explained in notebooks/05_train_lstm.ipynb.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from .config import CONFIG, Config
+from .config import CONFIG, Config, artifact
+from .files import write_whole
 from .mfcc_q15 import RAW_ONE
 from .tf_quiet import import_tf
 
 BATCH, EPOCH_STEPS = 64, 60
+N_CALIBRATION = 200
+
 
 def fit_normalisation(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each coefficient over training windows.
@@ -110,7 +115,7 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
         Normalised windows.
     genre : int array (n,)
     validation : (x, genre) of other artists, optional
-        With it, training stops when its loss hasn't fallen for `patience` epochs, and the best epoch's weights are kept.
+        With it, training stops when its loss hasn't fallen for `patience` epochs; the best epoch's weights are kept.
     epochs : int
         Of 60 steps of 64 windows each, however many windows there are: a small set is passed more often.
     callbacks : list of keras.callbacks.Callback
@@ -166,3 +171,64 @@ def predict(model, x: np.ndarray) -> np.ndarray:
     """Probabilities float32 (n, n_genres) of normalised windows, without Keras' progress bar."""
     parts = [model(x[start : start + 512], training=False).numpy() for start in range(0, len(x), 512)]
     return np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
+
+
+# --- what notebook 06 reads -----------------------------------------------------------------------------------------
+
+def calibration_choice(n: int, seed: int = 0) -> np.ndarray:
+    """Indices of at most 200 of n training windows, at random and sorted: they calibrate the quantisation."""
+    return np.sort(np.random.default_rng(seed).permutation(n)[:N_CALIBRATION])
+
+
+def save(folder: Path, network, mean: np.ndarray, std: np.ndarray, raw: np.ndarray, genre: np.ndarray) -> None:
+    """Write model.keras and calibration.npz: normalisation, and some training windows for notebook 06.
+
+    Parameters
+    ----------
+    folder : Path
+    network : keras.Model
+        Saved without the optimiser's state, which is two thirds of the bytes.
+    mean, std : float arrays (n_mfcc,)
+    raw : int32 array (n, n_frames, n_mfcc)
+        All training windows; `calibration_choice` of them are kept.
+    genre : int array (n,)
+
+    Explained in notebooks/05_train_lstm.ipynb.
+    """
+    import keras
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    bare = keras.models.clone_model(network)
+    bare.set_weights(network.get_weights())
+    bare.save(folder / "model.keras")
+    chosen = calibration_choice(len(raw))
+    write_whole(folder / "calibration.npz", lambda file: np.savez_compressed(
+        file, raw=raw[chosen], genre=genre[chosen], mean=mean, std=std))
+
+
+def load(folder: Path | None = None) -> tuple:
+    """The network and calibration windows that `save` wrote.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        By default the work folder when notebook 05 has filled it, else data/pretrained/.
+
+    Returns
+    -------
+    network : keras.Model
+    calibration : dict
+        raw int32 (n, n_frames, n_mfcc), genre int64 (n,), mean and std float64 (n_mfcc,).
+
+    Raises
+    ------
+    FileNotFoundError
+        When neither folder has them.
+
+    Explained in notebooks/06_quantize_model.ipynb.
+    """
+    import_tf()
+    import keras
+    path = artifact("model.keras") if folder is None else Path(folder) / "model.keras"
+    with np.load(path.with_name("calibration.npz")) as file:
+        return keras.models.load_model(path), dict(file)

@@ -21,6 +21,7 @@ import numpy as np
 from tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
+from .config import CONFIG, Config
 from .tf_quiet import import_tf
 
 METADATA_NAME = "mgr_front_end"
@@ -87,7 +88,7 @@ def convert(model, calibration: np.ndarray | None, front_end: dict) -> bytes:
     calibration : float32 array (n, n_frames, n_mfcc), or None
         Normalised windows of the *training* set: their range fixes the scales. None: a float file.
     front_end : dict
-        `{"config", "mean", "std", "labels"}`, embedded in the file (see `read_front_end`).
+        From `front_end_dict`; embedded in the file (see `read_front_end`).
 
     Returns
     -------
@@ -155,6 +156,12 @@ def _find_metadata(parsed: schema.ModelT) -> int | None:
     return None
 
 
+def front_end_dict(mean: np.ndarray, std: np.ndarray, config: Config = CONFIG) -> dict:
+    """What `convert` embeds in the file: configuration, normalisation (see `model.fit_normalisation`) and labels."""
+    return {"config": config.to_dict(), "mean": [float(value) for value in mean],
+            "std": [float(value) for value in std], "labels": list(config.genres)}
+
+
 def embed_front_end(tflite: bytes, front_end: dict) -> bytes:
     """Write the front end's numbers into the .tflite file's own metadata, replacing older ones.
 
@@ -162,8 +169,7 @@ def embed_front_end(tflite: bytes, front_end: dict) -> bytes:
     ----------
     tflite : bytes
     front_end : dict
-        `{"config": CONFIG.to_dict(), "mean": [n_mfcc floats], "std": [n_mfcc floats], "labels": [str]}`, plus anything
-        that JSON can hold.
+        From `front_end_dict`.
 
     Returns
     -------
@@ -486,7 +492,7 @@ def sigmoid_table() -> np.ndarray:
     """TFLM's table of the sigmoid, read out of the runtime itself.
 
     The 256 entries are about sigmoid(u / 24) * 2**16, but 44 differ from it by rounding, so they are measured: with
-    inputs of scale 2/12288 TANH reads the table at u = z / 128, and where z is a multiple of 128 it returns T[u] - 32768.
+    inputs of scale 2/12288 TANH reads the table at u = z / 128, and where z is a multiple of 128 it gives T[u] - 32768.
     T[255] is only ever a neighbour in an interpolation, so it is found from a value between T[254] and itself.
 
     Returns

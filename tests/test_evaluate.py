@@ -1,0 +1,188 @@
+"""Figures, votes, intervals, engines, the microphone simulation and the evaluate command."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mgr_helpers import __main__ as command
+from mgr_helpers import dataset, evaluate, mfcc_q15, microphone, mini_set, model, pretrained, quantize
+from mgr_helpers.config import CONFIG
+
+
+@pytest.fixture(scope="module")
+def songs():
+    """Two short songs a genre, each by another artist."""
+    def one(genre, i):
+        samples = mini_set.song(genre, 2 * i)[: 4 * CONFIG.sample_rate]
+        return dataset.Song(f"{genre}/{i}.wav", genre, f"{genre}/{i}", f"{genre} artist {i}", samples)
+
+    return [one(genre, i) for genre in CONFIG.genres for i in range(2)]
+
+
+@pytest.fixture(scope="module")
+def windows(songs):
+    return evaluate.windows_of(songs)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, windows):
+    """A folder with a small model, as `pretrained` writes it."""
+    folder = tmp_path_factory.mktemp("model")
+    network, mean, std, _ = pretrained.train_on(windows["raw"], windows["genre"], epochs=2)
+    pretrained.write_models(folder, network, mean, std, windows)
+    return folder
+
+
+# --- figures
+
+def test_figures_of_a_known_case():
+    scores = np.eye(3)[[0, 0, 1, 1, 1, 2]]
+    genre, song = np.array([0, 0, 0, 1, 1, 2]), np.array(["a", "a", "a", "b", "b", "c"])
+    result = evaluate.figures(scores, genre, song)
+    assert result["windows"]["n"] == 6 and result["windows"]["accuracy"] == pytest.approx(5 / 6)
+    assert result["songs"]["n"] == 3 and result["songs"]["accuracy"] == 1.0
+    assert result["confusion"] == [[2, 1, 0], [0, 2, 0], [0, 0, 1]]
+    assert result["recall"] == {"disco": pytest.approx(2 / 3), "jazz": 1.0, "metal": 1.0}
+    json.dumps(result)
+
+
+def test_int8_scores_vote_as_their_probabilities():
+    scores = np.array([[127, -128, -128], [-128, 100, -100], [-128, 100, -100]], np.int8)
+    _, true, voted = evaluate.song_votes(scores, np.zeros(3, int), np.array(["a"] * 3))
+    assert true.tolist() == [0] and voted.tolist() == [1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10), st.integers(1, 10)), min_size=2, max_size=40))
+def test_the_interval_holds_the_accuracy(pairs):
+    correct, total = np.array([min(pair) for pair in pairs]), np.array([pair[1] for pair in pairs])
+    low, high = evaluate.bootstrap_interval(correct, total)
+    assert 0 <= low <= correct.sum() / total.sum() <= high <= 1
+
+
+def test_more_songs_give_a_narrower_interval():
+    few, many = (np.subtract(*evaluate.bootstrap_interval(np.arange(n) % 2, np.ones(n, int))) for n in (10, 1000))
+    assert abs(many) < abs(few) / 3
+
+
+def test_no_window_is_an_error():
+    with pytest.raises(ValueError, match="no window"):
+        evaluate.figures(np.zeros((0, 3)), np.zeros(0, int), np.zeros(0, str))
+
+
+# --- windows
+
+def test_windows_are_those_of_the_stream(songs, windows):
+    expected = sum((len(song.samples) // 1024 - 21) // 20 + 1 for song in songs)
+    assert len(windows["raw"]) == expected == len(windows["genre"])
+    first = mfcc_q15.mfcc_windows(songs[0].samples[None, : CONFIG.window_length])
+    assert np.array_equal(windows["raw"][0], first[0])
+
+
+def test_silent_windows_are_left_out(songs):
+    half = songs[0].samples.copy()
+    half[: 2 * CONFIG.window_length] = 0
+    silent = dataset.Song("x", "disco", "x", "x", half)
+    assert 0 < len(evaluate.windows_of([silent])["raw"]) < len(evaluate.windows_of([songs[0]])["raw"])
+
+
+# --- microphone
+
+def test_adc_counts_are_twelve_bits_about_the_bias():
+    silence = np.zeros(22050, np.int16)
+    counts = microphone.adc_counts(silence, np.random.default_rng(0))
+    assert counts.dtype == np.uint16
+    assert counts.mean() == pytest.approx(1.23 / 3.3 * 4096, abs=1)
+    assert 0.3 < counts.std() < 6
+    loud = (32767 * np.sign(np.sin(np.arange(22050) / 20))).astype(np.int16)
+    assert microphone.adc_counts(loud, np.random.default_rng(0), 0.0).max() <= 4095
+
+
+def test_level_moves_the_level():
+    tone = (20000 * np.sin(2 * np.pi * 1000 * np.arange(22050) / 22050)).astype(np.int16)
+    levels = [np.std(microphone.hear(tone, np.random.default_rng(0), db)[2048:].astype(float)) for db in (-6, -26)]
+    assert levels[0] / levels[1] == pytest.approx(10, rel=0.05)
+
+
+def test_a_room_rings_on_and_keeps_the_level():
+    rng = np.random.default_rng(0)
+    response = microphone.room_response(rng)
+    assert np.sum(response**2) == pytest.approx(1)
+    tail = [np.sum(response[len(response) * i // 4 : len(response) * (i + 1) // 4] ** 2) for i in range(4)]
+    assert tail == sorted(tail, reverse=True)
+
+
+def test_hear_clips_keeps_the_window_and_repeats(songs):
+    clips = np.stack([song.samples[: CONFIG.clip_length] for song in songs])
+    heard = microphone.hear_clips(clips, 1)
+    assert heard.shape == (len(clips), CONFIG.window_length) and heard.dtype == np.int16
+    assert np.array_equal(heard, microphone.hear_clips(clips, 1))
+    assert not np.array_equal(heard, microphone.hear_clips(clips, 2))
+
+
+def test_random_windows_are_balanced_and_repeat(songs):
+    one, two = (microphone.random_windows(songs, 12, seed=4) for _ in range(2))
+    assert np.bincount(one["genre"]).tolist() == [4, 4, 4]
+    assert np.array_equal(one["raw"], two["raw"])
+    assert all(song.startswith(CONFIG.genres[genre]) for song, genre in zip(one["song"], one["genre"]))
+
+
+def test_random_windows_of_the_shortest_song(songs):
+    short = [dataset.Song("s", genre, genre, genre, songs[0].samples[: CONFIG.clip_length]) for genre in CONFIG.genres]
+    assert microphone.random_windows(short, 30, seed=0)["raw"].shape == (30, CONFIG.n_frames, CONFIG.n_mfcc)
+
+
+# --- engines and protocols
+
+@pytest.mark.slow
+def test_engines_agree(trained, windows):
+    tflite, float_tflite = ((trained / name).read_bytes() for name in ("model_int8.tflite", "model_float.tflite"))
+    scores = {name: evaluate.engine_scores(name, tflite, windows["raw"], float_tflite) for name in evaluate.ENGINES}
+    assert np.array_equal(scores["c"], scores["tflm"])
+    for engine in ("litert", "tflm"):
+        assert np.abs((scores[engine] + 128.0) / 256 - scores["float"]).max() < 0.1
+    with pytest.raises(ValueError, match="unknown engine"):
+        evaluate.engine_scores("abacus", tflite, windows["raw"])
+    with pytest.raises(ValueError, match="model_float.tflite"):
+        evaluate.engine_scores("float", tflite, windows["raw"])
+
+
+def test_cross_validation_never_tests_on_an_artist_it_trained_on(songs, windows):
+    seen = []
+
+    def fit(raw, genre, seed):
+        seen.append({window.tobytes() for window in raw})
+        return {"spy": lambda test: np.array([[window.tobytes() in seen[-1]] * 3 for window in test], float)}
+
+    scores = evaluate.cross_validate(windows, {"clean": windows}, fit, n_folds=2)
+    assert len(seen) == 2 and scores["spy"]["clean"].shape == (len(windows["genre"]), 3)
+    assert not scores["spy"]["clean"].any()
+
+
+def test_what_ships_is_ours_and_small():
+    folder = pretrained.PRETRAINED
+    quantize.load_tflite(folder / "model_int8.tflite")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["parameters"] <= 15000
+    assert (folder / "MODEL_CARD.md").read_text() == pretrained.model_card(metrics)
+
+
+@pytest.mark.slow
+def test_command_prints_json(trained, songs, tmp_path, capsys):
+    import soundfile
+    for song in songs:
+        (tmp_path / song.genre).mkdir(exist_ok=True)
+        soundfile.write(tmp_path / song.path, song.samples, CONFIG.sample_rate)
+    (tmp_path / "jazz" / "bad.wav").write_bytes(b"RIFF")
+    words = ["evaluate", "--audio", str(tmp_path), "--model", str(trained / "model_int8.tflite"), "--json"]
+    for more in ([], ["--mic", "-12"], ["--room"], ["--engine", "float"]):
+        assert command.main(words + more) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert set(result) == {"windows", "songs", "recall", "confusion", "skipped", "model"}
+        assert result["songs"]["n"] == 6 and result["skipped"][0]["file"] == "jazz/bad.wav"
+    assert command.main(["evaluate", "--audio", str(tmp_path / "none")]) == 1
+    assert "none" in capsys.readouterr().err
