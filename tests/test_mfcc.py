@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mgr_helpers import mfcc
 from mgr_helpers.config import CONFIG
 from mgr_helpers.tf_quiet import import_tf
+from notebook_code import functions_of
 
 OTHER = dataclasses.replace(CONFIG, sample_rate=16000, clip_length=16000, frame_length=1024, frame_step=512,
                             fft_length=1024, lower_hz=80.0, upper_hz=7600.0, n_mels=24, n_mfcc=13)
@@ -94,3 +95,14 @@ def test_stages_of_one_frame_are_that_row_of_all(music):
 def test_the_integer_front_end_is_in_the_same_unit(music):
     from mgr_helpers import mfcc_q15
     assert mfcc.mean_difference(mfcc.from_q15(mfcc_q15.mfcc(music)), mfcc.mfcc(music)) < 0.5
+
+
+def test_functions_shown_in_the_notebook_equal_the_helpers(music):
+    """Notebook 03 builds the MFCCs up by hand; what it shows must be what the helper computes."""
+    import librosa
+    names = {"np": np, "mfcc": mfcc, "CONFIG": CONFIG, "tf": import_tf(), "librosa": librosa}
+    shown = functions_of("03_mfcc_tensorflow_vs_librosa", names, "mfcc_by_hand", "mfcc_tensorflow", "mfcc_librosa")
+    samples = mfcc.to_float(music)
+    np.testing.assert_array_equal(shown["mfcc_by_hand"](samples), mfcc.mfcc(music))
+    np.testing.assert_allclose(shown["mfcc_tensorflow"](samples), mfcc.tensorflow_mfcc(music), atol=1e-4)
+    np.testing.assert_allclose(shown["mfcc_librosa"](samples), mfcc.librosa_mfcc(music), atol=1e-4)

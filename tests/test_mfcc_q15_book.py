@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mgr_helpers import mfcc, mfcc_q15, mfcc_q15_book as book
 from mgr_helpers.config import CONFIG
+from notebook_code import functions_of
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +111,13 @@ def test_command_prints_the_comparison(capsys):
     assert book.run(argparse.Namespace(frames=5)) == 0
     printed = capsys.readouterr().out
     assert "0 values differ" in printed and "153,070" in printed
+
+
+def test_functions_shown_in_the_notebook_equal_the_helpers(music):
+    """Notebook 04 shows the recipe with plain CMSIS-DSP calls; they must be what the helper computes."""
+    import cmsisdsp
+    names = {"np": np, "dsp": cmsisdsp, "mfcc": mfcc, "book": book, "CONFIG": CONFIG}
+    shown = functions_of("04_mfcc_fixed_point", names, "mfcc_book", "mel_sparse")
+    np.testing.assert_array_equal(shown["mfcc_book"](music), book.mfcc(music))
+    magnitude = book.frame_stages(music[:CONFIG.frame_length])["magnitude"]
+    np.testing.assert_array_equal(shown["mel_sparse"](magnitude), book.mel_dense(magnitude))
