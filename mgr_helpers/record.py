@@ -14,6 +14,7 @@ import json
 import queue
 import re
 import secrets
+import signal
 import sys
 import threading
 import time
@@ -233,8 +234,12 @@ class TakeWriter:
         self.saturated += int((distance > 32767 >> (16 - self.header.bits)).sum())
         self.clipped += int(((values == 0) | (values == 2**self.header.bits - 1)).sum()) if self.header.bias else 0
         self._sum += int(values.sum())
-        self._wav.writeframes(audio.astype("<i2").tobytes())  # corrects the WAV's header too
-        self._file.flush()
+        try:
+            self._wav.writeframes(audio.astype("<i2").tobytes())  # corrects the WAV's header too
+            self._file.flush()
+        except OSError as error:
+            raise OSError(f"{shown(self._part)} can't be written ({error}): make room and run again; what was recorded "
+                          "until now is in it and will be recovered") from error
 
     def _sidecar(self, end: End) -> dict:
         header = self.header
@@ -425,15 +430,25 @@ class Session:
         self.writer: TakeWriter | None = None
         self.decoder = self._new_decoder()
         self.connected_at: float | None = None
+        self.interrupted = False
         self._peak, self._asked_to_start, self._takes = 0, False, 0
+        self._asking = self._stopping = False
 
     def _new_decoder(self) -> Decoder | TextDecoder:
         return TextDecoder() if self.settings.text_format else Decoder()
 
     @property
     def done(self) -> bool:
-        """Whether all takes that were asked for are recorded."""
-        return bool(self.settings.takes) and self._takes >= self.settings.takes
+        """Whether all takes that were asked for are recorded, or the last one before Ctrl-C has ended."""
+        if self._stopping:
+            return self.writer is None
+        return self.interrupted or bool(self.settings.takes) and self._takes >= self.settings.takes
+
+    def interrupt(self, *signal_and_frame) -> None:
+        """Handler of Ctrl-C: the message in hand is handled to its end. A second one, or one at a question, is at once."""
+        if self._asking or self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
 
     def run(self, seconds: float = float("inf")) -> None:
         """Handle messages until the takes are done, or for so many seconds."""
@@ -465,9 +480,9 @@ class Session:
 
     def stop(self) -> None:
         """End a running take: ask the Pico to, and keep what there is if it doesn't answer."""
+        self._stopping, self.settings.ask = True, False
         if self.writer is not None:
             self.link.send("S")
-            self.settings.takes, self.settings.ask = self._takes + 1, False
             self.run(STOP_SECONDS)
         if self.writer is not None:
             self._events(self.decoder.finish("stopped"))
@@ -521,14 +536,24 @@ class Session:
             say("a take was lost before any of its samples arrived")
             return
         say(summary(path))
+        self._takes += 1
+        self._asked_to_start = False
         if self.settings.ask:
-            path = review(path)
+            path = self._review(path)
         if path is not None:
             self.settings.label = path.parent.name
             self.kept.append(path)
             self.on_take(path)
-        self._takes += 1
-        self._asked_to_start = False
+
+    def _review(self, path: Path) -> Path | None:
+        self._asking = True
+        try:
+            return review(path)
+        except KeyboardInterrupt:  # keep it, and be done
+            self.interrupted = True
+            return path
+        finally:
+            self._asking = False
 
 
 def record_take(label: str, seconds: float, port: str | None = None, folder: Path = DATA / "recordings") -> Path | None:
@@ -594,11 +619,13 @@ def run(args) -> int:
         session = Session(link, settings, uploader.add_take if uploader else lambda path: None)
         if find_port(args.port) is None:
             say(f"waiting for {args.port or 'a Pico'}: plug it in")
+        before = signal.signal(signal.SIGINT, session.interrupt)
         try:
             session.run()
-        except KeyboardInterrupt:
             session.stop()
-        session.display.clear()
+        finally:
+            signal.signal(signal.SIGINT, before)
+            session.display.clear()
     say(f"{len(session.kept)} takes in {shown(args.output)}")
     if uploader:
         uploader.close()

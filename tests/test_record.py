@@ -241,6 +241,27 @@ def test_ctrl_c_with_a_silent_pico(pico, tmp_path):
     script.communicate()
 
 
+def test_ctrl_c_at_the_question_keeps_the_take(pico, tmp_path, monkeypatch):
+    with session_of(pico, tmp_path, ask=True) as session:
+        monkeypatch.setattr(record.review, "__defaults__", (lambda prompt: session.interrupt(),))
+        pico.start(noise(300))
+        pico.end(300)
+        session.run(20)
+    assert session.interrupted and len(session.kept) == 1 and read(session.kept[0])[1]["complete"]
+
+
+def test_full_disk_is_explained_and_nothing_is_lost(tmp_path, monkeypatch):
+    writer = record.TakeWriter(tmp_path, "jazz")
+    writer.add(sa.Header(bias=BIAS))
+    writer.add(sa.Samples(0, 0, 0, noise(500).astype(np.int16)))
+    monkeypatch.setattr(wave.Wave_write, "writeframes", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(OSError, match="jazz.*part can't be written.*No space left.*make room"):
+        writer.add(sa.Samples(0, 0, 500, noise(500).astype(np.int16)))
+    monkeypatch.setattr(record, "ABANDONED_SECONDS", 0.0)
+    (path,) = record.recover(tmp_path)
+    assert read(path)[0].tolist() == noise(500).tolist()
+
+
 def test_killed_script_loses_nothing(pico, tmp_path, monkeypatch):
     script = start_script(pico, tmp_path)
     pico.wait_for("H")

@@ -50,13 +50,13 @@ void frame_samples(frame_t *frame, const uint16_t *values, size_t count)
 
 size_t frame_end(frame_t *frame, uint8_t *wire)
 {
-    frame_u32(frame, crc32(frame->bytes, frame->count));
+    frame_u32(frame, frame_crc32(frame->bytes, frame->count));
     size_t count = cobs_encode(frame->bytes, frame->count, wire);
     wire[count] = 0;
     return count + 1;
 }
 
-uint32_t crc32(const uint8_t *bytes, size_t count)
+uint32_t frame_crc32(const uint8_t *bytes, size_t count)
 {
     // of the polynomial 0xedb88320, for four bits at a time: 64 bytes where a table for eight takes 1 KB
     static const uint32_t table[16] = {

@@ -32,7 +32,7 @@ void frame_samples(frame_t *frame, const uint16_t *values, size_t count);       
 size_t frame_end(frame_t *frame, uint8_t *wire);
 
 // CRC-32 as in zlib.
-uint32_t crc32(const uint8_t *bytes, size_t count);
+uint32_t frame_crc32(const uint8_t *bytes, size_t count);
 
 // Consistent Overhead Byte Stuffing (Cheshire and Baker 1999): no zero byte in the output. Returns its length.
 size_t cobs_encode(const uint8_t *bytes, size_t count, uint8_t *encoded);
