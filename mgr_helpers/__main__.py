@@ -14,6 +14,7 @@ COMMANDS = {
     "firmware": ("toolchain", "complete Arduino sketch folders and zips under build/sketches/"),
     "tables": ("mfcc_q15_book", "the book's q15 tables and the smaller ones: equal values, bytes of each"),
     "record": ("record", "record labelled takes from a Pico with a microphone"),
+    "bench-decoder": ("serial_audio", "how many times faster than real time the serial decoder is"),
     "evaluate": ("evaluate", "accuracy of the models on a data set"),
     "pretrained": ("pretrained", "train on a data set and rebuild data/pretrained/ and the firmware's headers"),
 }
