@@ -482,6 +482,29 @@ def test_overrun_of_the_sampling_is_told(image, tmp_path):
     assert find(delivered, after) == [start + len(values) - len(after) + sidecar["missing"]]
 
 
+def test_unplugging_the_emulated_pico(image, tmp_path):
+    """The cable is pulled in mid-take: the take so far is on disk, equal to what was sampled; the next board is used."""
+    from mgr_helpers import pico as emulated
+    place, adc = tmp_path / "board", music(12)
+    with record.Link(str(place)) as link:
+        session = record.Session(link, record.Settings("jazz", tmp_path, takes=2, start=True, seconds=2.0))
+        with emulated.serial_port(image, adc, pace=1.0) as board:
+            place.symlink_to(board["port"])
+            while session.writer is None or session.writer.samples < 9000:
+                session.run(0.05)
+            board["unplug"]()
+            delivered = board["result"]()["adc"].astype(np.int16)
+        while not session.kept:
+            session.run(0.1)
+        place.unlink()
+        with emulated.serial_port(image, adc) as board:
+            place.symlink_to(board["port"])
+            session.run(30)
+    (first, about), (_, second) = map(read, session.kept)
+    assert len(first) >= 9000 and len(find(delivered, first)) == 1 and about["end"] == "unplugged"
+    assert not about["complete"] and second["complete"] and abs(second["seconds"] - 2.0) < 0.001
+
+
 @pytest.mark.skipif(not LONG, reason="takes 15 minutes: MGR_LONG=1")
 def test_soak_of_half_an_hour(image, tmp_path):
     """30 emulated minutes in one take: no sample lost, the script's memory flat."""
