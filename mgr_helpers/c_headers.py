@@ -78,24 +78,21 @@ def constants_h(config: Config = CONFIG) -> str:
     return c_header("CONSTANTS_H", c_defines(values))
 
 
-def root_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def root_tables() -> tuple[np.ndarray, np.ndarray]:
     """Tables of the C function ``root``.
 
     Returns
     -------
-    small : uint8 (128,)
-        CMSIS-DSP's own roots of the first numbers.
-    roots : uint16 (961,)
-        sqrt(i) in Q5.11 for i = 64..1024.
+    roots : uint16 (1025,)
+        sqrt(i) in Q5.11 for i = 0..1024.
     low_squares : uint32 (256,)
         A bit for each r below 8192: whether CMSIS-DSP says r - 1 for x = 2 r^2.
     """
     import cmsisdsp
 
-    small = np.array([cmsisdsp.arm_sqrt_q31(x)[1] >> 16 for x in range(128)], np.uint8)
-    roots = np.minimum(np.floor(np.sqrt(np.arange(64, 1025)) * (1 << ROOT_FRACTION_BITS)), 65535).astype(np.uint16)
+    roots = np.minimum(np.floor(np.sqrt(np.arange(1025)) * (1 << ROOT_FRACTION_BITS)), 65535).astype(np.uint16)
     low = np.array([cmsisdsp.arm_sqrt_q31(2 * r * r)[1] >> 16 != r for r in range(8192)])
-    return small, roots, np.packbits(low, bitorder="little").view("<u4")
+    return roots, np.packbits(low, bitorder="little").view("<u4")
 
 
 def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
@@ -103,7 +100,7 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
     config = front_end.config
     weights, spans = mfcc_q15.mel_weights(config), mfcc_q15.mel_spans(config)
     offset, multiplier = mfcc_q15.feature_step(front_end)
-    small, roots, low_squares = root_tables()
+    roots, low_squares = root_tables()
     return c_header(
         "TABLES_H", "#include <stdint.h>\n",
         c_defines({
@@ -112,8 +109,7 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
             "FEATURE_SHIFT": mfcc_q15.FEATURE_SHIFT, "INPUT_ZERO_POINT": front_end.zero_point,
         }),
         c_array("HANN", mfcc_q15.hann_q15(config)[: config.frame_length // 2 + 1], "Q0.15, first half and middle"),
-        c_array("SMALL_ROOTS", small, "arm_sqrt_q31(x) >> 16 for x below 128"),
-        c_array("ROOTS", roots, "sqrt(i) in Q5.11, i from 64 to 1024"),
+        c_array("ROOTS", roots, "sqrt(i) in Q5.11, i from 0 to 1024"),
         c_array("LOW_SQUARES", low_squares, "bit r: arm_sqrt_q31(2 r^2) >> 16 is r - 1"),
         c_array("MEL_FIRST_BIN", np.array([start for start, _ in spans], np.uint16)),
         c_array("MEL_N_BINS", np.array([stop - start for start, stop in spans], np.uint16)),

@@ -14,7 +14,7 @@ int main(void)
     lstm_reset();
     while (emulator_read(frame, sizeof frame) == sizeof frame) {
         uint16_t *const magnitude = (uint16_t *)windowed;
-        int16_t logs[N_MELS];
+        int32_t logs[N_MELS];
         int32_t raw[N_MFCC];
         int8_t features[N_MFCC], scores[N_GENRES];
         int shift;

@@ -4,8 +4,8 @@
 #include "cmsis/arm_math.h"
 #include "generated/tables.h"
 
-static int16_t windowed[FFT_LENGTH];
-static int16_t fft[2 * FFT_LENGTH];
+static int16_t windowed[FFT_LENGTH] __attribute__((aligned(4)));
+static int16_t fft[2 * FFT_LENGTH] __attribute__((aligned(4)));
 static int32_t level;    // c0 of the frame before
 static int first_frame;  // no frame before
 
@@ -13,7 +13,7 @@ void features_reset(void) { first_frame = 1; }
 
 void features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) {
     uint16_t *const magnitude = (uint16_t *)windowed;  // the FFT has used up its input
-    int16_t logs[N_MELS];
+    int32_t logs[N_MELS];
     int32_t raw[N_MFCC];
 
     int shift = block_scale_window(frame, windowed);
@@ -29,12 +29,24 @@ void features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) 
     quantize(raw, features);
 }
 
-// Bits by which n values can be shifted left before the largest one leaves 16 bits: 0 to 15.
+typedef uint32_t __attribute__((may_alias)) pair_t;  // two int16 in one load
+
+// Bits by which n values can be shifted left before the largest one leaves 16 bits: 0 to 15. Wherever a bit differs from
+// the bit below it, the number needs both; x ^ 2x shows these places, for two numbers in a word at once.
 static int headroom(const int16_t *values, int n) {
-    int32_t seen = 0;  // every bit that any |value| has; -32768 counts as 32767
-    for (int i = 0; i < n; i++) seen |= values[i] ^ (values[i] >> 15);
+    const int16_t *const end = values + n;
+    uint32_t seen = 0;
+    for (; ((uintptr_t)values & 2) && values < end; values++) seen |= (uint32_t)(*values ^ (*values * 2));
+    for (; values + 8 <= end; values += 8) {
+        const pair_t *const pair = (const pair_t *)values;
+        seen |= pair[0] ^ (pair[0] << 1);
+        seen |= pair[1] ^ (pair[1] << 1);
+        seen |= pair[2] ^ (pair[2] << 1);
+        seen |= pair[3] ^ (pair[3] << 1);
+    }
+    for (; values < end; values++) seen |= (uint32_t)(*values ^ (*values * 2));
     int shift = 15;
-    for (; seen; seen >>= 1) shift--;
+    for (seen = (seen | seen >> 16) & 0xFFFE; seen >>= 1;) shift--;
     return shift;
 }
 
@@ -43,11 +55,13 @@ int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t out[FFT_LENGTH
     const int shift = headroom(frame, FRAME_LENGTH);
     const int down = 15 - shift;
     const int half = FRAME_LENGTH / 2;
+    const int16_t *up = frame + 1, *back = frame + FRAME_LENGTH - 1, *weight = HANN + 1;
+    int16_t *low = out + 1, *high = out + FRAME_LENGTH - 1;
     out[0] = (int16_t)((frame[0] * HANN[0]) >> down);
-    for (int i = 1; i < half; i++) {  // the periodic window is symmetric about its middle
-        const int32_t weight = HANN[i];
-        out[i] = (int16_t)((frame[i] * weight) >> down);
-        out[FRAME_LENGTH - i] = (int16_t)((frame[FRAME_LENGTH - i] * weight) >> down);
+    while (low < out + half) {  // the periodic window is symmetric about its middle
+        const int32_t w = *weight++;
+        *low++ = (int16_t)((*up++ * w) >> down);
+        *high-- = (int16_t)((*back-- * w) >> down);
     }
     out[half] = (int16_t)((frame[half] * HANN[half]) >> down);
     for (int i = FRAME_LENGTH; i < FFT_LENGTH; i++) out[i] = 0;
@@ -60,7 +74,7 @@ void spectrum(int16_t in[FFT_LENGTH], int16_t out[2 * FFT_LENGTH]) {
     arm_rfft_q15(&instance, in, out);
 }
 
-static __attribute__((noinline)) uint32_t slow_root(uint32_t x) {
+static uint32_t slow_root(uint32_t x) {
     q31_t result;
     arm_sqrt_q31((q31_t)x, &result);
     return (uint32_t)result >> 16;
@@ -68,21 +82,41 @@ static __attribute__((noinline)) uint32_t slow_root(uint32_t x) {
 
 // CMSIS-DSP's root is exact but for some numbers next to twice a square, where it is one off: below x = 2^27 only twice a
 // square itself, above it within 13 (a test tries every x). So: the root of x / 2 by table and chord, corrected to be
-// exact; a bit for each square where CMSIS-DSP is one too low; and CMSIS-DSP itself for what is left.
+// exact; a bit for each square where CMSIS-DSP is one too low; and CMSIS-DSP itself for the few numbers that are left.
+// The chord of the table over the segment that holds y, for y >> bits in 64..1023 (or y itself below 1024): at most one
+// below the root.
+static inline uint32_t chord(uint32_t y, int bits) {
+    const uint32_t index = y >> bits;
+    const uint16_t *const left = ROOTS + index;
+    const uint32_t rise = (uint32_t)(left[1] - left[0]) * (y - (index << bits));
+    return (left[0] + (rise >> bits)) >> (ROOT_FRACTION_BITS - bits / 2);
+}
+
+// From 2^27 on, where CMSIS-DSP may be off by one up to 13 away from twice a square.
+static __attribute__((noinline)) uint32_t large_root(uint32_t x) {
+    uint32_t r = chord(x >> 1, 20);
+    while ((r + 1) * (r + 1) <= x >> 1) r++;
+    const uint32_t rest = x - 2 * r * r;  // 0 to 4 r + 1
+    return rest <= 13 || rest + 13 > 4 * r + 1 ? slow_root(x) : r;
+}
+
 static inline uint32_t root_inline(uint32_t x) {
     const uint32_t y = x >> 1;
-    if (y < 64) return SMALL_ROOTS[x];
-    uint32_t bits = 0;  // a multiple of 4, so that y >> bits lies in 64..1023
-    for (uint32_t rest = y >> 10; rest; rest >>= 4) bits += 4;
-    const uint32_t index = y >> bits;
-    const uint16_t *const left = ROOTS + index - 64;
-    const uint32_t chord = left[0] + (((uint32_t)(left[1] - left[0]) * (y - (index << bits))) >> bits);
-    uint32_t r = chord >> (ROOT_FRACTION_BITS - bits / 2);  // the chord lies below the root
-    uint32_t above = (r + 1) * (r + 1);
-    while (above <= y) above += 2 * ++r + 1;
-    const uint32_t rest = x + 4 * r + 2 - 2 * above;  // x - 2 r^2, 0 to 4 r + 1
-    if (x >> 27) return rest <= 13 || rest + 13 > 4 * r + 1 ? slow_root(x) : r;
-    return rest ? r : r - ((LOW_SQUARES[r >> 5] >> (r & 31)) & 1);
+    uint32_t r;
+    if (y >> 18) {
+        if (y >> 26) return large_root(x);
+        r = y >> 22 ? chord(y, 16) : chord(y, 12);
+    } else if (y >> 10) {
+        r = y >> 14 ? chord(y, 8) : chord(y, 4);
+    } else {
+        r = chord(y, 0);
+    }
+    uint32_t square = r * r;
+    if (square + 2 * r + 1 <= y) {
+        square += 2 * r + 1;
+        r++;
+    }
+    return 2 * square == x ? r - ((LOW_SQUARES[r >> 5] >> (r & 31)) & 1) : r;
 }
 
 uint32_t root(uint32_t x) { return root_inline(x); }
@@ -109,22 +143,31 @@ int32_t log2_q9(uint32_t value) {
 }
 
 // The sums fit 32 bits: mfcc_q15.mel_sum_bound() proves it for a shift of at most MAX_SPECTRUM_SHIFT.
-void log_mel(const uint16_t magnitude[N_BINS], int shift, int16_t logs[N_MELS]) {
+void log_mel(const uint16_t magnitude[N_BINS], int shift, int32_t logs[N_MELS]) {
     const uint8_t *weight = MEL_WEIGHTS;
     for (int band = 0; band < N_MELS; band++) {
         const uint16_t *bin = magnitude + MEL_FIRST_BIN[band];
         const uint8_t *const end = weight + MEL_N_BINS[band];
         uint32_t sum = LOG_FLOOR;
+        for (; weight + 4 <= end; weight += 4, bin += 4) {
+            sum += (uint32_t)bin[0] * weight[0] + (uint32_t)bin[1] * weight[1];
+            sum += (uint32_t)bin[2] * weight[2] + (uint32_t)bin[3] * weight[3];
+        }
         while (weight < end) sum += (uint32_t)*bin++ * *weight++;
-        logs[band] = (int16_t)(log2_q9(sum) - (shift << LOG_FRACTION_BITS));
+        logs[band] = log2_q9(sum) - (shift << LOG_FRACTION_BITS);
     }
 }
 
-void raw_mfcc(const int16_t logs[N_MELS], int32_t raw[N_MFCC]) {
+void raw_mfcc(const int32_t logs[N_MELS], int32_t raw[N_MFCC]) {
     const int16_t *weight = DCT;
     for (int k = 0; k < N_MFCC; k++) {
         int32_t sum = 0;
-        for (int band = 0; band < N_MELS; band++) sum += logs[band] * *weight++;
+        int band = 0;
+        for (; band + 4 <= N_MELS; band += 4, weight += 4) {
+            sum += logs[band] * weight[0] + logs[band + 1] * weight[1];
+            sum += logs[band + 2] * weight[2] + logs[band + 3] * weight[3];
+        }
+        while (band < N_MELS) sum += logs[band++] * *weight++;
         raw[k] = sum;
     }
 }

@@ -22,8 +22,8 @@ void features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]);
 int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t windowed[FFT_LENGTH]);
 void spectrum(int16_t windowed[FFT_LENGTH], int16_t fft[2 * FFT_LENGTH]);
 int magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]);
-void log_mel(const uint16_t magnitude[N_BINS], int shift, int16_t logs[N_MELS]);
-void raw_mfcc(const int16_t logs[N_MELS], int32_t raw[N_MFCC]);
+void log_mel(const uint16_t magnitude[N_BINS], int shift, int32_t logs[N_MELS]);
+void raw_mfcc(const int32_t logs[N_MELS], int32_t raw[N_MFCC]);
 void quantize(const int32_t raw[N_MFCC], int8_t features[N_MFCC]);
 
 // floor(sqrt(x / 2)) as arm_sqrt_q31(x) >> 16 gives it, its own rounding included; x below 2^31.
