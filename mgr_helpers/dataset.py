@@ -483,8 +483,8 @@ def cached_features(audio: np.ndarray, compute: Callable[[np.ndarray], np.ndarra
     audio : array
         What `compute` takes, for example int16 (n_clips, clip_length).
     compute : callable
-        From `audio` to an array. The cache notices when the file that defines it changes; parameters that it closes
-        over belong in `name`.
+        From `audio` to an array. The cache notices when its source changes, or any of the helper package; parameters
+        that it closes over belong in `name`.
     name : str
         Tells apart what is computed, for example "mfcc_q15".
 
@@ -501,9 +501,8 @@ def cached_features(audio: np.ndarray, compute: Callable[[np.ndarray], np.ndarra
 
 
 def _code_of(function: Callable) -> bytes:
+    """What the result may depend on: the function's source, and that of the helper package, which it may call."""
     while isinstance(function, functools.partial):
         function = function.func
-    file = getattr(inspect.getmodule(function), "__file__", None)
-    if file:
-        return Path(file).read_bytes()
-    return function.__code__.co_code + repr(function.__code__.co_consts).encode()  # defined in a notebook
+    package = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return b"".join([inspect.getsource(function).encode(), *package])
