@@ -43,7 +43,7 @@ _CPP = ("-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics
 # ---- building
 
 def build_image(source: str | Path = "genre_recognizer", compiler: str | None = None, optimize: str = "-O2",
-                generated: Path | None = None, defines: tuple[str, ...] = ()) -> dict:
+                generated: Path | None = None, defines: tuple[str, ...] = (), include: tuple[Path, ...] = ()) -> dict:
     """Build an image for the emulated Pico; what has not changed is not built again.
 
     Parameters
@@ -59,6 +59,8 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
         Folder with headers of your own model instead of those that ship.
     defines : tuple of str
         Macros, for example ("STAGES=1",).
+    include : tuple of Path
+        Folders with further headers of `source`.
 
     Returns
     -------
@@ -79,14 +81,18 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     main = source if is_c else next(sketch.glob("*.ino"))
     name = "-".join((main.stem, tools.name, *optimize.split(), *defines, *(["own"] if generated else [])))
     flags = (*_COMMON, optimize, *(f"-D{define}" for define in defines))
-    build = _Build(tools, flags, re.sub(r"[^\w-]", "", name), ("-I", EMULATOR / "include", "-I", sketch / "src"))
+    folders = (EMULATOR / "include", sketch / "src", *include)
+    build = _Build(tools, flags, re.sub(r"[^\w-]", "", name), tuple(f"-I{folder}" for folder in folders))
     cmsis, portable = [], []
     for file in sorted((sketch / "src").rglob("*.c")):
         (cmsis if file.parent.name == "cmsis" else portable).append(file)
     board = [EMULATOR / part for part in ("startup.c", "runtime.c", *([] if is_c else ["arduino.cpp"]))]
     objects = build.objects("arduino" if not is_c else "board", board, shared=True)
     objects += build.objects("cmsis", cmsis, shared=True)
-    objects += build.objects("portable", portable, sketch) + build.objects("main", [main], sketch)
+    if is_c:  # what of it isn't called isn't linked
+        book = [toolchain.cmsis_sources() / Path(name).name for name in toolchain.BOOK_SOURCES]
+        objects += build.objects("book", book, shared=True)
+    objects += build.objects("portable", portable, sketch) + build.objects("main", [main], sketch, *include)
     folder = build.link(objects)
     return {"elf": folder / "image.elf", "bin": folder / "image.bin", **json.loads((folder / "build.json").read_text())}
 
@@ -282,9 +288,9 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
     -------
     dict
         stopped ("time", "exit" or what went wrong), exit_status, seconds, wall_seconds, cycles, cycles_awake,
-        cycles_asleep, awake_share, adc_samples, adc_rate (Hz), stack_bytes, heap_bytes, uart (bytes sent), lines
-        (seconds and samples delivered at the end of each line), pins (output changes), stages (cycles between marks),
-        xip, output (bytes that the image wrote), adc (uint16: the counts that were delivered).
+        cycles_asleep, awake_share, adc_start (s), adc_samples, adc_rate (Hz), stack_bytes, heap_bytes, uart (bytes
+        sent), lines (of each: seconds and samples delivered at its end, seconds and seconds asleep at its start), pins
+        (output changes), stages (cycles between marks), xip, output (bytes that the image wrote), adc (uint16: the counts that were delivered).
 
     Raises
     ------
@@ -604,7 +610,8 @@ def run(arguments) -> int:
     for decision in result["decisions"]:
         print(f"{decision['time_ms'] / 1000:6.2f} s  {decision['label']:8}{decision['vote']:8}"
               f"{decision['confidence']:8d} %   {' '.join(f'{score:4d}' for score in decision['scores'])}")
-    print("\n".join(result["overruns"]))
+    for line in result["overruns"]:
+        print(line)
     print(f"self-test {'passed' if result['self_test'] else 'FAILED'}; "
           f"{100 * result['awake_share']:.1f} % of the time awake; flash {image['flash_bytes']}, "
           f"RAM {image['ram_static']} and stack {result['stack_bytes']} bytes")

@@ -65,6 +65,20 @@ def test_mailbox_memory_and_stages(tmp_path, compiler):
     assert 0 < result["stack_bytes"] < 500
 
 
+@pytest.mark.parametrize(("kilobytes", "least", "most"), [(4, 512, 700), (32, 16384, 16600)])
+def test_xip_cache(tmp_path, kilobytes, least, most):
+    """Four passes over a table in flash: 4 KB misses only at first, 32 KB never stays in a cache of 16 KB."""
+    body = f"""const int table[{256 * kilobytes}] = {{1}};
+    int main(void) {{
+        for (int pass = 0; pass < 4; pass++) for (int i = 0; i < {256 * kilobytes}; i++) (void)*(const volatile int *)&table[i];
+        emulator_exit(0);
+        return 0;
+    }}"""
+    image = c_image(tmp_path, body, name=f"xip{kilobytes}")
+    for plain in (False, True):
+        assert least <= pico.emulate(image, xip=True, plain=plain)["xip"]["misses"] <= most
+
+
 def test_fast_core_equals_rp2040js():
     """Random instructions one by one."""
     environment = {**os.environ, "NODE_PATH": str(toolchain.emulator_modules())}
