@@ -70,7 +70,8 @@ def test_xip_cache(tmp_path, kilobytes, least, most):
     """Four passes over a table in flash: 4 KB misses only at first, 32 KB never stays in a cache of 16 KB."""
     body = f"""const int table[{256 * kilobytes}] = {{1}};
     int main(void) {{
-        for (int pass = 0; pass < 4; pass++) for (int i = 0; i < {256 * kilobytes}; i++) (void)*(const volatile int *)&table[i];
+        for (int pass = 0; pass < 4; pass++)
+            for (int i = 0; i < {256 * kilobytes}; i++) (void)*(const volatile int *)&table[i];
         emulator_exit(0);
         return 0;
     }}"""
