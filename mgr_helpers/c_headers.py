@@ -72,7 +72,7 @@ def constants_h(config: Config = CONFIG) -> str:
         "ADC_BITS": config.adc_bits,
         "BIAS_SHIFT": config.bias_shift,
         "VOTE_WINDOWS": config.vote_windows,
-        "SILENCE_PEAK": config.silence_peak,
+        "SILENCE_BITS": config.silence_bits,
         "RFFT_INIT": f"arm_rfft_init_{config.fft_length}_q15",
     }
     return c_header("CONSTANTS_H", c_defines(values))
@@ -147,9 +147,9 @@ def folded_bias(weights: np.ndarray, bias: np.ndarray | int, zero_point: int) ->
 
 
 def lstm_arrays(layer: dict) -> dict[str, np.ndarray]:
-    """Weights and biases of one LSTM layer in the order in which the C code walks through them: unit, then gate."""
+    """Weights (unit, value, gate) and biases (unit, gate) of one LSTM layer, as the C code walks through them."""
     gates = list(layer["gates"].values())
-    weights = np.stack([np.concatenate([gate["W"], gate["R"]], axis=1) for gate in gates], axis=1)
+    weights = np.stack([np.concatenate([gate["W"], gate["R"]], axis=1) for gate in gates], axis=2)
     input_bias = np.stack([folded_bias(gate["W"], gate["b"], layer["x_zero_point"]) for gate in gates], axis=1)
     hidden_bias = np.stack([folded_bias(gate["R"], 0, layer["h_zero_point"]) for gate in gates], axis=1)
     return {"WEIGHTS": weights.astype(np.int8), "INPUT_BIAS": input_bias.astype(np.int32),

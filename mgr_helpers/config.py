@@ -41,7 +41,7 @@ class Config:
     adc_bits: int = 12
     bias_shift: int = 4  # the tracked bias moves by 1/16 of its error at each frame step
     vote_windows: int = 10
-    silence_peak: int = 256  # q15, 16 ADC steps: a window whose peak stays below is silence
+    silence_bits: int = 8  # a window whose q15 samples all fit 8 bits and a sign (16 ADC steps) is silence
 
     def __post_init__(self) -> None:
         needed = self.frame_length + (self.n_frames - 1) * self.frame_step
@@ -70,6 +70,11 @@ class Config:
     def window_length(self) -> int:
         """Samples that one window of `n_frames` frames covers."""
         return self.frame_length + (self.n_frames - 1) * self.frame_step
+
+    @property
+    def silence_peak(self) -> int:
+        """Audio whose largest |sample| stays below this is silence."""
+        return 1 << self.silence_bits
 
     def to_dict(self) -> dict:
         """Plain dictionary, for JSON."""

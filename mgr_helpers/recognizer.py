@@ -59,16 +59,9 @@ def decisions(adc: np.ndarray, tflite: bytes) -> list[dict]:
         return []
     features = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows, config), front_end)
     scores = quantize.run_tflm(tflite, features)
-    silent = _peaks(windows, config) < config.silence_peak
+    silent = np.max(windows ^ (windows >> 15), axis=1) < 1 << config.silence_bits  # |x|, with -32768 as 32767
     winner, confidence = vote(scores, silent, config.vote_windows)
     return [{"window": i, "label": config.genres[scores[i].argmax()], "vote": config.genres[winner[i]],
              "confidence": int(confidence[i]), "scores": scores[i].tolist(), "silent": bool(silent[i])}
             for i in range(len(windows))]
 
-
-def _peaks(windows: np.ndarray, config) -> np.ndarray:
-    """Largest |sample| that the Pico converted while each window was open: from the second on, its new samples only."""
-    overlap = config.frame_length - config.frame_step
-    peaks = [np.max(windows[0] ^ (windows[0] >> 15))]
-    peaks += [np.max(window[overlap:] ^ (window[overlap:] >> 15)) for window in windows[1:]]
-    return np.array(peaks)

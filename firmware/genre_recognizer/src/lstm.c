@@ -13,7 +13,7 @@ enum { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE, N_GATES };
 
 typedef struct {
     uint8_t n_inputs, n_units;
-    const int8_t *weights;        // for each unit and gate: n_inputs weights of the input, n_units of the hidden state
+    const int8_t *weights;        // for each unit and value (inputs, then hidden state): one weight for each gate
     const int32_t *input_bias;    // for each unit and gate; the input's zero point is folded in
     const int32_t *hidden_bias;   // likewise of the hidden state
     scale_t input_scale[N_GATES], hidden_scale[N_GATES];
@@ -97,15 +97,29 @@ static void widen(const int8_t *values, int32_t *words, int n) {
     while (n--) *words++ = *values++;
 }
 
+// Sums of all four gates of a unit: the weights of one value stand together, so it is loaded once.
+static const int8_t *dot_gates(const int8_t *weights, const int32_t *values, int n, int32_t sums[N_GATES]) {
+    int32_t i = 0, f = 0, c = 0, o = 0;
+    for (; n > 0; n--, weights += N_GATES) {
+        const int32_t value = *values++;
+        i += weights[INPUT_GATE] * value;
+        f += weights[FORGET_GATE] * value;
+        c += weights[CELL_GATE] * value;
+        o += weights[OUTPUT_GATE] * value;
+    }
+    sums[INPUT_GATE] = i, sums[FORGET_GATE] = f, sums[CELL_GATE] = c, sums[OUTPUT_GATE] = o;
+    return weights;
+}
+
 // One unit: its four gates, then its cell state and its next hidden state.
 static int8_t step_unit(const lstm_layer_t *layer, int unit, const int32_t *input, const int32_t *state, int16_t *c) {
     const int8_t *weights = layer->weights + unit * N_GATES * (layer->n_inputs + layer->n_units);
-    int32_t gate[N_GATES];
+    int32_t of_input[N_GATES], of_state[N_GATES], gate[N_GATES];
+    weights = dot_gates(weights, input, layer->n_inputs, of_input);
+    dot_gates(weights, state, layer->n_units, of_state);
     for (int g = 0; g < N_GATES; g++) {
-        const int32_t x = dot(weights, input, layer->n_inputs) + layer->input_bias[unit * N_GATES + g];
-        weights += layer->n_inputs;
-        const int32_t h = dot(weights, state, layer->n_units) + layer->hidden_bias[unit * N_GATES + g];
-        weights += layer->n_units;
+        const int32_t x = of_input[g] + layer->input_bias[unit * N_GATES + g];
+        const int32_t h = of_state[g] + layer->hidden_bias[unit * N_GATES + g];
         gate[g] = clamp16(clamp16(rescale(x, layer->input_scale[g])) + clamp16(rescale(h, layer->hidden_scale[g])));
     }
     const int32_t kept = clamp16(scale_down(sigmoid(gate[FORGET_GATE]) * *c, 15));

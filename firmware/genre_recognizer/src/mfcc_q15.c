@@ -11,15 +11,15 @@ static int first_frame;  // no frame before
 
 void features_reset(void) { first_frame = 1; }
 
-void features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) {
+int features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) {
     uint16_t *const magnitude = (uint16_t *)windowed;  // the FFT has used up its input
     int32_t logs[N_MELS];
     int32_t raw[N_MFCC];
 
-    int shift = block_scale_window(frame, windowed);
+    const int frame_shift = block_scale_window(frame, windowed);
     spectrum(windowed, fft);
-    shift += magnitudes(fft, magnitude);
-    log_mel(magnitude, shift, logs);
+    const int spectrum_shift = magnitudes(fft, magnitude);
+    log_mel(magnitude, frame_shift + spectrum_shift, logs);
     raw_mfcc(logs, raw);
 
     const int32_t c0 = raw[0];
@@ -27,6 +27,7 @@ void features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) 
     level = c0;
     first_frame = 0;
     quantize(raw, features);
+    return frame_shift;
 }
 
 typedef uint32_t __attribute__((may_alias)) pair_t;  // two int16 in one load

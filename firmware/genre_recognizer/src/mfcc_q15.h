@@ -15,8 +15,8 @@ extern "C" {
 // Start a window: the first frame after it has no frame before it, so its level change is 0.
 void features_reset(void);
 
-// One frame of Q0.15 samples to the model's int8 input.
-void features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]);
+// One frame of Q0.15 samples to the model's int8 input. Returns the bits that its loudest sample leaves free, 0 to 15.
+int features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]);
 
 // The stages, one by one, for tests and for the per-stage benchmark. Those that scale a block return their shift.
 int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t windowed[FFT_LENGTH]);

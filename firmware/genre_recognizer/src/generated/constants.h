@@ -19,7 +19,7 @@
 #define ADC_BITS 12
 #define BIAS_SHIFT 4
 #define VOTE_WINDOWS 10
-#define SILENCE_PEAK 64
+#define SILENCE_BITS 8
 #define RFFT_INIT arm_rfft_init_2048_q15
 
 #endif
