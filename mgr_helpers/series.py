@@ -101,8 +101,8 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, kernel_name="python3", timeout=CELL_SECONDS, store_widget_state=keep_players,
                             extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(NOTEBOOKS)}})
-    # nbclient's stand-in for the Output widget sends while it polls the same socket, and now and then waits for the whole
-    # timeout; without it, what an interactive cell shows first becomes an ordinary output
+    # nbclient's stand-in for the Output widget sends while it polls the same socket, and now and then waits for the
+    # whole timeout; without it, what an interactive cell shows first becomes an ordinary output
     client.widget_registry = {}
     start = time.monotonic()
     try:
