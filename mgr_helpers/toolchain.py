@@ -24,17 +24,18 @@ from .files import build_whole, shown, write_whole
 EMULATOR = FIRMWARE / "emulator"
 CMSIS_VERSION = "1.10.3"
 CMSIS_SHA256 = "307d32298faa7c58db912851027fce35f886fec7eb1a27c4b309ce1a97f47519"
-# What the front end calls, and the book's way that notebook 04 and the benchmark compare it with
+# What the front end calls
 CMSIS_SOURCES = (
-    "BasicMathFunctions/arm_mult_q15.c", "BasicMathFunctions/arm_shift_q15.c", "BasicMathFunctions/arm_abs_q15.c",
-    "StatisticsFunctions/arm_absmax_q15.c", "FastMathFunctions/arm_sqrt_q15.c", "FastMathFunctions/arm_sqrt_q31.c",
-    "ComplexMathFunctions/arm_cmplx_mag_q15.c", "MatrixFunctions/arm_mat_vec_mult_q15.c",
+    "BasicMathFunctions/arm_shift_q15.c", "FastMathFunctions/arm_sqrt_q31.c",
     "TransformFunctions/arm_rfft_q15.c", "TransformFunctions/arm_rfft_init_q15.c",
     "TransformFunctions/arm_cfft_q15.c", "TransformFunctions/arm_cfft_init_q15.c",
     "TransformFunctions/arm_cfft_radix4_q15.c",
     "TransformFunctions/arm_bitreversal.c", "TransformFunctions/arm_bitreversal2.c",
     "CommonTables/arm_common_tables.c", "CommonTables/arm_const_structs.c",
 )
+# What only the book's way calls, with which the benchmark compares it: in no sketch
+BOOK_SOURCES = ("BasicMathFunctions/arm_mult_q15.c", "ComplexMathFunctions/arm_cmplx_mag_q15.c",
+                "MatrixFunctions/arm_mat_vec_mult_q15.c")
 _INCLUDE = re.compile(r'^(\s*#\s*include\s*")(?:[\w./]*/)?(\w+\.h")', re.MULTILINE)
 
 
@@ -173,7 +174,7 @@ def emulator_modules() -> Path:
 
 
 def cmsis_sources() -> Path:
-    """Folder with the C files of CMSIS-DSP that the firmware needs, all side by side; fetched once.
+    """Folder with the C files of CMSIS-DSP that the firmware and the benchmark need, side by side; fetched once.
 
     They come from the source archive of the Python package `cmsisdsp` (Apache-2.0), whose hash is checked. Include
     lines lose their folders, so that the files compile wherever they are copied to, without include paths.
@@ -192,7 +193,7 @@ def cmsis_sources() -> Path:
 
 
 def _cmsis_stamp() -> str:
-    parts = (CMSIS_SHA256, *CMSIS_SOURCES, (EMULATOR / "cmsis_compiler.h").read_text())
+    parts = (CMSIS_SHA256, *CMSIS_SOURCES, *BOOK_SOURCES, (EMULATOR / "cmsis_compiler.h").read_text())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -212,7 +213,7 @@ def _copy_flat(archive: Path, folder: Path) -> None:
         members = {member.name.split("/", 1)[1]: member for member in tar.getmembers() if "/" in member.name}
         headers = {Path(name).name: name for name in members
                    if name.endswith(".h") and name.split("/")[0] in ("Include", "PrivateInclude")}
-        waiting = [f"Source/{name}" for name in CMSIS_SOURCES] + ["LICENSE"]
+        waiting = [f"Source/{name}" for name in CMSIS_SOURCES + BOOK_SOURCES] + ["LICENSE"]
         while waiting:
             name = waiting.pop()
             if (folder / Path(name).name).exists():
@@ -263,7 +264,8 @@ def deploy_sketch(name: str | Path = "genre_recognizer", generated: Path | None 
             shutil.rmtree(folder / "src" / "generated", ignore_errors=True)
             shutil.copytree(generated, folder / "src" / "generated")
         if needs_cmsis:
-            shutil.copytree(cmsis_sources(), folder / "src" / "cmsis", ignore=shutil.ignore_patterns(".stamp"))
+            left_out = shutil.ignore_patterns(".stamp", *(Path(name).name for name in BOOK_SOURCES))
+            shutil.copytree(cmsis_sources(), folder / "src" / "cmsis", ignore=left_out)
 
     stamp = content_hash(*parts) + (_cmsis_stamp() if needs_cmsis else "")
     base = build_dir() / "sketches" / ("own_model" if generated else "")

@@ -189,9 +189,14 @@ function connectCalls(mcu, state, input, output) {
 
 function connectUart(mcu, job, state, log) {
   const pending = [];
+  let start = null; // of the line: time, and time asleep until then
   mcu.uart[0].onByte = (byte) => {
     log.push(byte);
-    if (byte === 10 && state.lines.length < 100000) state.lines.push([mcu.clock.nanos / 1e9, state.adc.delivered]);
+    start ??= [mcu.clock.nanos / 1e9, state.asleep / 1e9];
+    if (byte === 10 && state.lines.length < 100000) {
+      state.lines.push([mcu.clock.nanos / 1e9, state.adc.delivered, ...start]);
+    }
+    if (byte === 10) start = null;
     if (job.interactive) state.sent.push(byte);
   };
   if (job.interactive) {
@@ -293,7 +298,8 @@ function summary(mcu, state, stopped, cache, wall) {
   return {
     stopped, exit_status: state.exit, seconds: nanos / 1e9, wall_seconds: wall,
     cycles, cycles_awake: cycles - asleep, cycles_asleep: asleep, awake_share: (cycles - asleep) / cycles,
-    adc_samples: adc.delivered, adc_rate: adc.delivered > 1 ? (adc.delivered - 1) / ((adc.last - adc.first) * 1e-9) : 0,
+    adc_start: adc.first / 1e9, adc_samples: adc.delivered,
+    adc_rate: adc.delivered > 1 ? (adc.delivered - 1) / ((adc.last - adc.first) * 1e-9) : 0,
     stack_bytes: stack, heap_bytes: state.heap, uart_bytes: state.uart.bytes,
     lines: state.lines, pins: state.pins, stages: state.stages.totals,
     xip: cache && { reads: cache.reads, misses: cache.misses },

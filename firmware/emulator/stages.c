@@ -1,31 +1,76 @@
 /* SPDX-License-Identifier: MIT
-   One stage of the chain after the other, each with a mark around it: cycles per stage (mgr_helpers/bench.py). */
+   One stage of the chain after the other over windows of audio, each with a mark around it: cycles per stage
+   (mgr_helpers/bench.py). Writes the int8 features, which must be those of the whole chain. */
 #include "emulator.h"
 #include "lstm.h"
 #include "mfcc_q15.h"
+#include "recognizer.h"
 
-static int16_t frame[FRAME_LENGTH];
-static int16_t windowed[FFT_LENGTH], fft[2 * FFT_LENGTH];
+static int16_t window[WINDOW_LENGTH] __attribute__((aligned(4)));
+static uint16_t counts[FRAME_STEP];
+static int16_t windowed[FFT_LENGTH] __attribute__((aligned(4))), fft[2 * FFT_LENGTH] __attribute__((aligned(4)));
+static int32_t logs[N_MELS];
+static volatile int32_t last_log;
 
 #define STAGE(n, call) do { emulator_mark(n); call; emulator_mark(0); } while (0)
 
+/* The first FRAME_STEP counts end no frame: their bias is removed, they are scaled, and that is all. */
+static void remove_bias(const int16_t *samples)
+{
+    decision_t decision;
+    for (int i = 0; i < FRAME_STEP; i++) {
+        counts[i] = (uint16_t)((samples[i] >> (16 - ADC_BITS)) + (1 << (ADC_BITS - 1)));
+    }
+    recognizer_init();
+    STAGE(1, recognizer_push(counts, FRAME_STEP, &decision));
+}
+
+/* The log is part of stage 5; here it is once more alone, for Mel sums of the same size. */
+static void take_logs(int shift)
+{
+    uint32_t sums[N_MELS];
+    for (int band = 0; band < N_MELS; band++) {
+        sums[band] = 0x9c3fb5a1u >> (31 - ((logs[band] >> 9) + shift));
+    }
+    emulator_mark(6);
+    for (int band = 0; band < N_MELS; band++) {
+        last_log = log2_q9(sums[band]);
+    }
+    emulator_mark(0);
+}
+
+static void frame_features(const int16_t *frame, int8_t *features)
+{
+    static int32_t level;
+    uint16_t *const magnitude = (uint16_t *)windowed;
+    int32_t raw[N_MFCC];
+    int shift;
+    STAGE(2, shift = block_scale_window(frame, windowed));
+    STAGE(3, spectrum(windowed, fft));
+    STAGE(4, shift += magnitudes(fft, magnitude));
+    STAGE(5, log_mel(magnitude, shift, logs));
+    take_logs(shift);
+    STAGE(7, raw_mfcc(logs, raw));
+    const int32_t c0 = raw[0];
+    raw[0] = frame == window ? 0 : c0 - level;
+    level = c0;
+    STAGE(8, quantize(raw, features));
+}
+
 int main(void)
 {
-    lstm_reset();
-    while (emulator_read(frame, sizeof frame) == sizeof frame) {
-        uint16_t *const magnitude = (uint16_t *)windowed;
-        int32_t logs[N_MELS];
-        int32_t raw[N_MFCC];
-        int8_t features[N_MFCC], scores[N_GENRES];
-        int shift;
-        STAGE(1, shift = block_scale_window(frame, windowed));
-        STAGE(2, spectrum(windowed, fft));
-        STAGE(3, shift += magnitudes(fft, magnitude));
-        STAGE(4, log_mel(magnitude, shift, logs));
-        STAGE(5, raw_mfcc(logs, raw));
-        STAGE(6, quantize(raw, features));
-        STAGE(7, lstm_step(features));
-        STAGE(8, lstm_scores(scores));
+    int8_t features[N_MFCC], scores[N_GENRES];
+    while (emulator_read(window, sizeof window) == sizeof window) {
+        for (int i = 0; i < N_FRAMES; i++) {
+            remove_bias(window + i * FRAME_STEP);
+        }
+        lstm_reset();
+        for (int i = 0; i < N_FRAMES; i++) {
+            frame_features(window + i * FRAME_STEP, features);
+            STAGE(9, lstm_step(features));
+            emulator_write(features, sizeof features);
+        }
+        STAGE(10, lstm_scores(scores));
     }
     emulator_exit(0);
     return 0;
