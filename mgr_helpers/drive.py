@@ -1,8 +1,8 @@
 """Recordings to and from Google Drive: in the background while one records, or from a notebook in Colab.
 
 A file is uploaded only where Drive has none of its name and MD5 in the label's folder, and under an ID that Drive gave
-beforehand, so that neither a lost reply, nor a request that arrives late, nor a killed script makes a copy. What is still to
-do is listed in `pending_uploads.json` beside the recordings.
+beforehand, so that neither a lost reply, nor a late request, nor a killed script makes a copy. What is still to do is
+listed in `pending_uploads.json` beside the recordings.
 Explained in notebooks/01_record_audio.ipynb.
 """
 
@@ -34,22 +34,28 @@ PENDING = "pending_uploads.json"
 TIMEOUT = 60.0  # seconds without an answer
 ATTEMPTS = 10
 FIRST_DELAY, LONGEST_DELAY = 1.0, 64.0  # seconds between attempts: doubled each time
-RATE_LIMITS = ("rateLimitExceeded", "userRateLimitExceeded", "sharingRateLimitExceeded", "backendError", "internalError")
+RATE_LIMITS = ("rateLimitExceeded", "userRateLimitExceeded", "sharingRateLimitExceeded", "backendError")
 
 ADVICE = {
-    "invalid_grant": "Google no longer accepts the saved login (invalid_grant). Delete {token} and run again to log in. While "
-                     "the OAuth consent screen is in testing, a login ends after seven days: publish the app to keep it",
-    "consent": "access was refused (access_denied). Log in again and allow it; while the OAuth consent screen is in testing, "
-               "your address must be among its test users (console.cloud.google.com, APIs & Services)",
-    "secrets": "{secrets} is missing or no OAuth client. In console.cloud.google.com: enable the Google Drive API, then "
-               "Credentials, Create credentials, OAuth client ID, Desktop app, and download it under this name",
+    "invalid_grant":
+        "Google no longer accepts the saved login (invalid_grant). Delete {token} and run again to log in. While the "
+        "OAuth consent screen is in testing, a login ends after seven days: publish the app to keep it",
+    "consent":
+        "access was refused (access_denied). Log in again and allow it; while the OAuth consent screen is in testing, "
+        "your address must be among its test users (console.cloud.google.com, APIs & Services)",
+    "secrets":
+        "{secrets} is missing or no OAuth client. In console.cloud.google.com: enable the Google Drive API, then "
+        "Credentials, Create credentials, OAuth client ID, Desktop app, and download it under this name",
     "login": "Google refused the login (401). Delete {token} and run again to log in",
-    "quota": "Google Drive is full (storageQuotaExceeded). Make room and run again. A service account has no room of its own: "
-             "let it write to a folder of a shared drive, or use an OAuth client",
-    "disabled": "the Google Drive API is not enabled for this project: enable it in console.cloud.google.com, wait a minute, "
-                "and run again",
-    "folder": "this program may not write to that Drive folder or can't find it. Give a folder's name instead of its ID (it is "
-              "created), or share the folder with the account that logs in",
+    "quota":
+        "Google Drive is full (storageQuotaExceeded). Make room and run again. A service account has no room of its "
+        "own: let it write to a folder of a shared drive, or use an OAuth client",
+    "disabled":
+        "the Google Drive API is not enabled for this project: enable it in console.cloud.google.com, wait a minute, "
+        "and run again",
+    "folder":
+        "this program may not write to that Drive folder or can't find it. Give a folder's name instead of its ID (it "
+        "is created), or share the folder with the account that logs in",
     "network": "Google Drive can't be reached: is there a network?",
 }
 
@@ -72,7 +78,7 @@ def _pydrive():
     return pydrive2
 
 
-# --- logging in ---------------------------------------------------------------------------------------------------------
+# --- logging in ---------------------------------------------------------------------------------------------
 
 def connect_local(secrets: Path = Path("client_secrets.json"), token: Path | None = None):
     """Log in from this machine: with the browser the first time, afterwards with the saved token.
@@ -150,7 +156,7 @@ def _make_private(token: Path) -> None:
     token.chmod(0o600)
 
 
-# --- what went wrong ----------------------------------------------------------------------------------------------------
+# --- what went wrong ----------------------------------------------------------------------------------------
 
 def _http_error(error: BaseException | None):
     """The googleapiclient HttpError at the bottom of an error, None when there is none."""
@@ -239,7 +245,7 @@ def persist(action: Callable, what: str):
     raise problem from failure
 
 
-# --- where recordings go ------------------------------------------------------------------------------------------------
+# --- where recordings go ------------------------------------------------------------------------------------
 
 def md5_of(path: Path) -> str:
     """MD5 of a file, as Drive computes it."""
@@ -309,7 +315,8 @@ class DriveFolder:
         if key not in self._ids:
             self._ids[key] = service.files().generateIds(maxResults=1).execute(http=http_object)["ids"][0]
         media = MediaIoBaseUpload(content, metadata["mimeType"], resumable=True) if content else None
-        request = service.files().insert(body={**metadata, "id": self._ids[key]}, media_body=media, supportsAllDrives=True)
+        body = {**metadata, "id": self._ids[key]}
+        request = service.files().insert(body=body, media_body=media, supportsAllDrives=True)
         item = request.execute(http=http_object)
         del self._ids[key]
         return item
@@ -350,7 +357,7 @@ class MountedFolder:
         return True
 
 
-# --- uploading in the background ----------------------------------------------------------------------------------------
+# --- uploading in the background ----------------------------------------------------------------------------
 
 class Uploader(threading.Thread):
     """Uploads takes while others are recorded, and takes up what an earlier run left.
@@ -443,7 +450,8 @@ class Uploader(threading.Thread):
             self._change.notify()
         sizes = [(self.root / name).stat().st_size for name in self.pending if (self.root / name).exists()]
         start = self.sent_bytes
-        with tqdm(total=sum(sizes), unit="B", unit_scale=True, desc="uploading", disable=None if sizes else True) as bar:
+        hidden = None if sizes else True  # None: where there is no terminal
+        with tqdm(total=sum(sizes), unit="B", unit_scale=True, desc="uploading", disable=hidden) as bar:
             while self.is_alive():
                 self.join(0.1)
                 bar.n = min(bar.total, max(0, self.sent_bytes - start))
@@ -462,7 +470,7 @@ def _read_pending(root: Path) -> list[str]:
         raise DriveError(f"{shown(file)} is damaged ({error}): delete it; the recordings are all there") from error
 
 
-# --- downloading --------------------------------------------------------------------------------------------------------
+# --- downloading --------------------------------------------------------------------------------------------
 
 def download_recordings(drive, folder: str, to: Path) -> list[Path]:
     """Bring a Drive folder of recordings to disk, for notebook 02: `<to>/<label>/<file>`.

@@ -1,7 +1,8 @@
 """Record labelled takes from a Pico that runs firmware/recorder: ``python -m mgr_helpers record --label jazz``.
 
 A take goes to disk while it is recorded: `data/recordings/<label>/.<name>.wav.part` grows, and becomes `<name>.wav`
-when the take ends, is stopped, or its cable is pulled. Beside it, `<name>.json` says how it was made and what is missing.
+when the take ends, is stopped, or its cable is pulled. Beside it, `<name>.json` says how it was made and what is
+missing.
 Explained in notebooks/01_record_audio.ipynb.
 """
 
@@ -40,7 +41,7 @@ ABANDONED_SECONDS = 10.0  # a .part file that was not written to for so long bel
 METER_DB = 48
 
 
-# --- the port -----------------------------------------------------------------------------------------------------------
+# --- the port -----------------------------------------------------------------------------------------------
 
 def find_port(port: str | None = None) -> str | None:
     """Name of the Pico's serial port, None while there is none.
@@ -87,7 +88,7 @@ class Link(threading.Thread):
         """Send a command; nothing happens while no board is there."""
         port = self._port
         if port is not None:
-            with contextlib.suppress(serial.SerialException, OSError):  # the reading thread notices it too and says "gone"
+            with contextlib.suppress(serial.SerialException, OSError):  # the reading thread says "gone" then
                 port.write(command.encode() + b"\n")
 
     def run(self) -> None:
@@ -128,7 +129,7 @@ def _exclusive() -> bool | None:
     return None if sys.platform == "win32" else True
 
 
-# --- the file -----------------------------------------------------------------------------------------------------------
+# --- the file -----------------------------------------------------------------------------------------------
 
 def check_label(label: str) -> str:
     """The label, if it can be a folder's name.
@@ -295,7 +296,7 @@ def _mend_wav(path: Path, samples: int) -> None:
 
 def relabel(path: Path, label: str) -> Path:
     """Move a take and its sidecar to another label. Returns the WAV's new path."""
-    new = path.parent.parent / check_label(label) / f"{label}_{path.stem.split('_', path.parent.name.count('_') + 1)[-1]}.wav"
+    new = path.parent.parent / check_label(label) / (label + path.name.removeprefix(path.parent.name))
     values = json.loads(path.with_suffix(".json").read_text())
     new.parent.mkdir(parents=True, exist_ok=True)
     write_json(new.with_suffix(".json"), {**values, "label": label, "file": new.name})
@@ -310,7 +311,7 @@ def delete(path: Path) -> None:
     path.with_suffix(".json").unlink(missing_ok=True)
 
 
-# --- what the user sees -------------------------------------------------------------------------------------------------
+# --- what the user sees -------------------------------------------------------------------------------------
 
 def level(peak: float, full_scale: float = 2048.0) -> float:
     """Decibels relative to full scale of a peak in ADC counts."""
@@ -406,7 +407,7 @@ def review(path: Path, ask=input) -> Path | None:
             return path
 
 
-# --- the session --------------------------------------------------------------------------------------------------------
+# --- the session --------------------------------------------------------------------------------------------
 
 @dataclasses.dataclass
 class Settings:
@@ -445,7 +446,7 @@ class Session:
         return self.interrupted or bool(self.settings.takes) and self._takes >= self.settings.takes
 
     def interrupt(self, *signal_and_frame) -> None:
-        """Handler of Ctrl-C: the message in hand is handled to its end. A second one, or one at a question, is at once."""
+        """Handler of Ctrl-C: the message in hand is handled first. At a question, or the second time, it is at once."""
         if self._asking or self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
@@ -588,13 +589,13 @@ def save_takes(data: bytes, label: str, folder: Path = DATA / "recordings", deco
     return [path for path in paths if path is not None]
 
 
-# --- the command --------------------------------------------------------------------------------------------------------
+# --- the command --------------------------------------------------------------------------------------------
 
 def add_arguments(parser) -> None:
     """Arguments of `python -m mgr_helpers record`."""
     parser.add_argument("--label", help="genre of the takes (asked for when not given)")
     parser.add_argument("--port", help="serial port (found by its USB id when not given)")
-    parser.add_argument("--seconds", type=float, default=0.0, help="length of each take; 0: until the button is pressed")
+    parser.add_argument("--seconds", type=float, default=0.0, help="length of a take; 0: until the button is pressed")
     parser.add_argument("--takes", type=int, default=0, help="stop after so many takes")
     parser.add_argument("--start", action="store_true", help="start the takes from here instead of by the button")
     parser.add_argument("--yes", action="store_true", help="keep every take without asking")

@@ -54,7 +54,7 @@ class DriveServer(ThreadingHTTPServer):
             item = {**self.files.get(file_id, {"labels": {"trashed": False}}), **metadata, "id": file_id}
             item["parents"] = item.get("parents") or [{"id": "root"}]
             if content is not None:
-                item |= {"content": content, "md5Checksum": hashlib.md5(content).hexdigest(), "fileSize": str(len(content))}
+                item |= {"content": content, "md5Checksum": hashlib.md5(content).hexdigest()}
             self.files[file_id] = item
             return item
 
@@ -155,7 +155,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.token_error:
             return self.send(400, {"error": self.server.token_error, "error_description": "expired or revoked"})
         reply = {"access_token": "fresh", "expires_in": 3600, "token_type": "Bearer"}
-        return self.send(200, reply | ({"refresh_token": "again"} if form["grant_type"] == "authorization_code" else {}))
+        if form["grant_type"] == "authorization_code":
+            reply["refresh_token"] = "again"
+        return self.send(200, reply)
 
     def fail(self, status, reason):
         self.send(status, error_body(status, reason))
@@ -213,6 +215,6 @@ def logged_in(url):
     from pydrive2.auth import GoogleAuth
     from pydrive2.drive import GoogleDrive
     auth = GoogleAuth(settings_file=None, http_timeout=1.0)
-    auth.credentials = OAuth2Credentials("token", "id", "secret", "refresh",
-                                         datetime.datetime.utcnow() + datetime.timedelta(hours=1), f"{url}/token", "test")
+    expiry = datetime.datetime.utcnow() + datetime.timedelta(hours=1)
+    auth.credentials = OAuth2Credentials("token", "id", "secret", "refresh", expiry, f"{url}/token", "test")
     return GoogleDrive(auth)

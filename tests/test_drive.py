@@ -91,7 +91,8 @@ def test_nothing_lost_nothing_doubled(tmp_path):
         assert server.contents("recordings") == expected
         assert server.faults > 0.1 * server.requests
         fetched = drive.download_recordings(logged_in(server.url), "recordings", tmp_path / "again")
-    assert {path.name: path.read_bytes() for path in fetched} == {n: c for files in expected.values() for n, c in files.items()}
+    wanted = {name: content for files in expected.values() for name, content in files.items()}
+    assert {path.name: path.read_bytes() for path in fetched} == wanted
 
 
 def test_killed_in_mid_upload_goes_on(server, tmp_path):
@@ -196,7 +197,7 @@ def test_download_refuses_names_that_lead_elsewhere(server, tmp_path):
     assert not list(tmp_path.rglob("evil*"))
 
 
-# --- logging in -----------------------------------------------------------------------------------------------------------
+# --- logging in ---------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def secrets(server, tmp_path):
@@ -265,8 +266,8 @@ def test_service_account(server, tmp_path):
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL,
                             serialization.NoEncryption()).decode()
     file = tmp_path / "service.json"
-    file.write_text(json.dumps({"type": "service_account", "client_email": "a@b.c", "private_key": pem, "client_id": "1",
-                                "private_key_id": "k", "token_uri": f"{server.url}/token"}))
+    file.write_text(json.dumps({"type": "service_account", "client_email": "a@b.c", "private_key": pem,
+                                "client_id": "1", "private_key_id": "k", "token_uri": f"{server.url}/token"}))
     expected = make_takes(tmp_path / "takes", 1)
     uploader = drive.Uploader(drive.connect_local(file), "recordings", tmp_path / "takes")
     uploader.add_all()

@@ -10,7 +10,7 @@ from mgr_helpers import serial_audio as sa
 
 EXAMPLES = 100_000 if os.environ.get("MGR_LONG") else 400
 FUZZ = settings(max_examples=EXAMPLES, deadline=None, database=None,
-                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example])
+                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 TAIL = 6  # undamaged frames at the end of every stream
 
 

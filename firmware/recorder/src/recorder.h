@@ -63,7 +63,8 @@ void recorder_samples(recorder_t *recorder, const uint16_t *values, size_t count
 void recorder_lost(recorder_t *recorder, uint32_t count);
 
 // Call after each draining of the ADC. Samples that the clock says were taken and that never came: whole DMA blocks.
-// Clock and ADC run from the same crystal, so that they can't drift apart.
+// Clock and ADC run from the same crystal, so that they can't drift apart. They are found within 2 * RECORDER_DRAINS
+// blocks after the place where they are missing.
 uint32_t recorder_missing(recorder_t *recorder, uint32_t now_us);
 
 void recorder_start(recorder_t *recorder);
