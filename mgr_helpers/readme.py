@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from . import files, mfcc_q15, mini_set, pico
-from .config import CONFIG, FIRMWARE, PRETRAINED, ROOT
+from . import files, mfcc_q15, mini_set, pico, wiring
+from .config import DATA, FIRMWARE, PRETRAINED, ROOT
 
 BEGIN, END = "<!-- results: python -m mgr_helpers readme -->", "<!-- end of results -->"
 STAGES = {"1": "features_cycles", "2": "lstm_cycles", "3": "scores_cycles"}
@@ -100,12 +100,13 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
-    """Fill the README from the files."""
+    """Fill the README from the files, and draw the wiring."""
     if args.measure or not (PRETRAINED / "firmware.json").exists():
         text = json.dumps(measure_firmware(), indent=1) + "\n"
         files.write_whole(PRETRAINED / "firmware.json", lambda file: file.write(text.encode()))
     readme = ROOT / "README.md"
     text = filled(readme.read_text(), results(_load("metrics.json"), _load("firmware.json")))
     files.write_whole(readme, lambda file: file.write(text.encode()))
-    print(f"README.md: results of {len(CONFIG.genres)} genres written")
+    wiring.draw_wiring().save(str(DATA / "wiring.svg"))
+    print("README.md and data/wiring.svg are written")
     return 0

@@ -3,7 +3,7 @@
 // (https://github.com/earlephilhower/arduino-pico) and a MAX9814 microphone module:
 //
 //     MAX9814 VDD -> Pico 3V3(OUT), pin 36        MAX9814 OUT  -> Pico GP26 (ADC0), pin 31
-//     MAX9814 GND -> Pico GND, pin 38             MAX9814 GAIN -> 3V3 for 40 dB (open: 60 dB)
+//     MAX9814 GND -> Pico AGND, pin 33            MAX9814 GAIN -> 3V3 for 40 dB (open: 60 dB)
 //
 // Serial monitor at 115200: TEST PASSED, then a line for each window of about a second. The LED lights up while music
 // is heard. Explained in notebooks/08_deploy_to_pico.ipynb.
