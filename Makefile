@@ -3,8 +3,9 @@
 # make notebooks DATA=…     run the series in place on a folder, gtzan or mini, so that outputs are kept
 # make pretrained DATA=…    train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
 # make firmware             complete Arduino sketch folders and zips under build/
+# make bench DATA=…         cycles and bytes on the emulated Pico, speed of this machine: build/bench.json
 .DEFAULT_GOAL := all
-.PHONY: all test notebooks pretrained firmware clean
+.PHONY: all test notebooks pretrained firmware bench clean
 
 # the first Python of a version that TensorFlow supports
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -40,6 +41,9 @@ pretrained: $(VENV)/.run
 
 firmware: $(VENV)/.run
 	$(RUN) -m mgr_helpers firmware
+
+bench: $(VENV)/.run
+	$(RUN) -m mgr_helpers bench --audio "$(DATA)"
 
 clean:
 	rm -rf build

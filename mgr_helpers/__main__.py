@@ -12,6 +12,7 @@ COMMANDS = {
     "pico": ("pico", "play a recording to the emulated Pico and print what it says"),
     "readme": ("readme", "write the measured results into README.md"),
     "firmware": ("toolchain", "complete Arduino sketch folders and zips under build/sketches/"),
+    "bench": ("bench", "cycles, bytes and latency on the emulated Pico, ours beside the book's; speed of this machine"),
     "tables": ("mfcc_q15_book", "the book's q15 tables and the smaller ones: equal values, bytes of each"),
     "record": ("record", "record labelled takes from a Pico with a microphone"),
     "bench-decoder": ("serial_audio", "how many times faster than real time the serial decoder is"),

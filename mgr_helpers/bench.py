@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import c_headers, dataset, mfcc, mfcc_q15, mfcc_q15_book, mini_set, pico, toolchain
+from . import c_headers, dataset, mfcc, mfcc_q15, mfcc_q15_book, pico, toolchain
 from .config import CONFIG, PRETRAINED, Config, build_dir
 from .files import shown, write_whole
 
@@ -24,7 +24,6 @@ OUR_STAGES = {"bias": 1, "window": 2, "rfft": 3, "magnitude": 4, "mel": 5, "log"
 BOOK_STAGES = {"window": 1, "rfft": 2, "magnitude": 3, "mel": 4, "log": 5, "dct": 6, "to_float": 7}
 LSTM_MARK, HEAD_MARK = 9, 10
 WINDOWS = 6  # of audio for the cycles of stages
-LISTEN_SECONDS = 14  # for latency and time awake
 # A miss reads 8 bytes: 8 clocks of address, mode bits and waiting with 24 address bits on four lines (6 + 2), 4 dummy
 # ones and 16 of data, at half the system clock (the default of the SDK's boot2 for a W25Q080 in continuous read mode).
 MISS_CYCLES = 2 * (6 + 2 + 4 + 16)
@@ -123,7 +122,7 @@ def _check_equal(what: str, on_pico: np.ndarray, in_python: np.ndarray) -> None:
                            "are the headers those of the shipped model (make pretrained)?")
 
 
-# --- bytes, latency, time awake -----------------------------------------------------------------------------------------
+# --- bytes, latency, time awake ---------------------------------------------------------------------------------------
 
 def table_bytes(image: dict, header: Path = c_headers.GENERATED / "tables.h") -> dict[str, int]:
     """Bytes in an image of each table that a generated header defines."""
@@ -131,13 +130,21 @@ def table_bytes(image: dict, header: Path = c_headers.GENERATED / "tables.h") ->
     return {name: image["symbols"][name] for name in names if name in image["symbols"]}
 
 
-def decision_times(result: dict, config: Config = CONFIG) -> dict:
+def hear(image: dict, samples: np.ndarray, config: Config = CONFIG, **options) -> dict:
+    """Play int16 audio to the sketch's microphone: what `pico.emulate` returns, with decisions and overruns."""
+    seconds = len(samples) / config.sample_rate + pico.EXTRA_SECONDS
+    result = pico.emulate(image, pico.adc_counts(samples, config=config), seconds, **options)
+    text = result["uart"].decode(errors="replace")
+    return {**result, "decisions": pico.parse_decisions(text), "overruns": text.count("OVERRUN")}
+
+
+def decision_times(heard: dict, config: Config = CONFIG) -> dict:
     """Time from a window's last sample to its decision, and the time awake between the first and the last decision.
 
     Parameters
     ----------
-    result : dict
-        From `pico.listen`, with two decisions at least.
+    heard : dict
+        From `hear`, with two decisions at least.
 
     Returns
     -------
@@ -145,31 +152,278 @@ def decision_times(result: dict, config: Config = CONFIG) -> dict:
         latency_ms (one for each decision: from the last sample to the first byte of its line), awake_share (0 to 1;
         start and self-test are over by then), seconds (what that is over).
     """
-    texts = result["uart"].decode(errors="replace").split("\n")
-    starts = np.array([line[2:4] for text, line in zip(texts, result["lines"]) if text.startswith("DECISION")])
+    texts = heard["uart"].decode(errors="replace").split("\n")
+    starts = np.array([line[2:4] for text, line in zip(texts, heard["lines"]) if text.startswith("DECISION")])
     last_sample = config.window_length - 1 + config.window_step * np.arange(len(starts))
-    latency = starts[:, 0] - (result["adc_start"] + last_sample / result["adc_rate"])
+    latency = starts[:, 0] - (heard["adc_start"] + last_sample / heard["adc_rate"])
     seconds, asleep = starts[-1] - starts[0]
     return {"latency_ms": (1000 * latency).tolist(), "awake_share": 1 - asleep / seconds, "seconds": seconds}
 
 
 def measure_sketch(samples: np.ndarray, compiler: str | None = None, config: Config = CONFIG) -> dict:
-    """Bytes of the sketch itself, its latency and time awake, and its flash reads, on the emulated Pico."""
+    """Bytes of the shipped sketch, its latency and its time awake while it hears int16 audio of some ten seconds.
+
+    Returns
+    -------
+    dict
+        compiler, flash, flash_sections, tables and tables_by_name (of the features; not CMSIS-DSP's), ram_static (with
+        the ADC's buffers), stack, latency_ms_125mhz (the longest), awake_share, listened_seconds, overruns.
+    """
     image = pico.build_image("genre_recognizer", compiler)
-    heard = pico.listen(samples, image=image, config=config)
-    cached = pico.listen(samples[: 4 * config.sample_rate], image=image, config=config)
+    heard = hear(image, samples, config)
     times, tables = decision_times(heard, config), table_bytes(image)
-    return {"flash": image["flash_bytes"], "flash_sections": image["sections"], "tables": sum(tables.values()),
-            "tables_by_name": tables, "ram_static": image["ram_static"] + heard["heap_bytes"],
-            "ram_buffers_of_adc": heard["heap_bytes"], "stack": heard["stack_bytes"],
-            "latency_ms_125mhz": round(max(times["latency_ms"]), 3), "awake_share": round(times["awake_share"], 4),
-            "listened_seconds": round(times["seconds"], 1), "overruns": len(heard["overruns"])}
+    return {"compiler": image["compiler"], "flash": image["flash_bytes"], "flash_sections": image["sections"],
+            "tables": sum(tables.values()), "tables_by_name": tables,
+            "ram_static": image["ram_static"] + heard["heap_bytes"], "adc_buffers": heard["heap_bytes"],
+            "stack": heard["stack_bytes"], "latency_ms_125mhz": round(max(times["latency_ms"]), 3),
+            "awake_share": round(times["awake_share"], 4), "listened_seconds": round(times["seconds"], 1),
+            "overruns": heard["overruns"]}
 
 
-def book_memory(image: dict) -> dict:
-    """The book's RAM: buffers of the clip and TFLM's arena by its sketch, the rest as in our image of its way."""
+def book_memory(image: dict, config: Config = CONFIG) -> dict:
+    """The book's bytes: the clip's buffer and TFLM's arena by its sketch, the rest as in our image of its way."""
     symbols = image["symbols"]
     parts = {"clip": BOOK_CLIP_BYTES, "work": symbols["windowed"] + symbols["fft"],
-             "features": 4 * CONFIG.n_frames * CONFIG.n_mfcc, "tflm_arena": BOOK_ARENA_BYTES}
-    return {"tables": sum(table_bytes(image, build_dir() / "book" / "book_tables.h").values()),
-            "ram": sum(parts.values()), "ram_parts": parts}
+             "features": 4 * config.n_frames * config.n_mfcc, "tflm_arena": BOOK_ARENA_BYTES}
+    tables = table_bytes(image, build_dir() / "book" / "book_tables.h")
+    return {"tables": sum(tables.values()), "tables_by_name": tables, "ram": sum(parts.values()), "ram_parts": parts}
+
+
+def ratios(ours: dict, book: dict) -> dict:
+    """How many times more the book's way takes."""
+    return {"features": round(book["frame"]["total"] / ours["frame"]["features"], 2),
+            "ram": round(book["ram"] / (ours["ram_static"] + ours["stack"]), 2),
+            "tables": round(book["tables"] / ours["tables"], 1)}
+
+
+def measure_pico(songs: list, compiler: str | None = None, config: Config = CONFIG) -> dict:
+    """Everything about the Pico: compiler, ours, book, ratio, miss_cycles.
+
+    Parameters
+    ----------
+    songs : list of dataset.Song
+        Six of them lend a window each to the stages; the sketch hears the beginnings of all genres.
+    """
+    starts = [song.samples[len(song.samples) // 2 :][: config.window_length] for song in _some(songs, WINDOWS, config)]
+    stages = measure_stages(np.stack(starts), compiler, config)
+    beginnings = [song.samples[: 5 * config.sample_rate] for song in _some(songs, len(config.genres), config)]
+    heard = np.concatenate(beginnings)
+    sketch = measure_sketch(heard, compiler, config)
+    ours = {**stages["ours"], **sketch}
+    book = {**stages["book"], **book_memory(book_image(compiler, config), config), "tflm_window": BOOK_TFLM_CYCLES}
+    return {"compiler": f"{ours.pop('compiler')}, -O2", "ours": ours, "book": book, "ratio": ratios(ours, book),
+            "miss_cycles": MISS_CYCLES}
+
+
+def _some(songs: list, n: int, config: Config) -> list:
+    """n songs that are long enough, as many of each genre."""
+    needed = 2 * config.window_length
+    of_genre = [[song for song in songs if song.genre == genre and len(song.samples) > needed]
+                for genre in config.genres]
+    return [of_genre[i % len(of_genre)][i // len(of_genre)] for i in range(n)]
+
+
+# --- a long stream ----------------------------------------------------------------------------------------------------
+
+def soak(songs: list, minutes: float, compiler: str | None = None, config: Config = CONFIG) -> dict:
+    """Play minutes of music to the sketch without a break, and compare each decision with Python's.
+
+    Parameters
+    ----------
+    songs : list of dataset.Song
+        Played one after another; from the first one again, should they be too short.
+    minutes : float
+
+    Returns
+    -------
+    dict
+        minutes, music_seconds (without repetition), samples_delivered, samples_processed (that went into decisions),
+        overruns, decisions, expected, equal (every decision in all its fields), wall_seconds.
+    """
+    from . import recognizer
+    music = np.concatenate([song.samples for song in songs])
+    windows = int(minutes * 60 * config.sample_rate) // config.window_step
+    samples = np.resize(music, config.window_length + (windows - 1) * config.window_step)
+    heard = hear(pico.build_image("genre_recognizer", compiler), samples, config)
+    expected = recognizer.decisions(heard["adc"][: len(samples)], _shipped_model())
+    processed = config.window_length + (len(heard["decisions"]) - 1) * config.window_step
+    return {"minutes": round(len(samples) / config.sample_rate / 60, 3),
+            "music_seconds": round(min(len(music), len(samples)) / config.sample_rate, 1),
+            "samples_delivered": len(samples), "samples_processed": processed, "overruns": heard["overruns"],
+            "decisions": len(heard["decisions"]), "expected": len(expected),
+            "equal": [_fields(row) for row in heard["decisions"]] == [_fields(row) for row in expected],
+            "wall_seconds": round(heard["wall_seconds"], 1)}
+
+
+def _fields(row: dict) -> tuple:
+    label = "silence" if row.get("silent") else row["label"]
+    return row["window"], label, row["vote"], row["confidence"], tuple(row["scores"])
+
+
+# --- this machine -----------------------------------------------------------------------------------------------------
+
+def book_loop(windows: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """MFCCs as the book's notebook computes them: a frame at a time by cmsisdsp, the log by a loop over its table.
+
+    Parameters
+    ----------
+    windows : int16 (n, window_length)
+
+    Returns
+    -------
+    float32 (n, n_frames, n_mfcc)
+    """
+    import cmsisdsp
+    book, out = mfcc_q15_book, np.empty((len(windows), config.n_frames, config.n_mfcc), np.float32)
+    for w, window in enumerate(windows):
+        for i in range(config.n_frames):
+            frame = window[i * config.frame_step :][: config.frame_length]
+            windowed = cmsisdsp.arm_mult_q15(frame, book.hann_table(config))
+            mel = book.mel_dense(book.magnitude_q15(book.rfft_q15(windowed)), config)
+            log_mel = np.array([book.log_table()[value] for value in mel], np.int16)
+            out[w, i] = book.dct_q15(log_mel, config) / book.LOG_STEPS
+    return out
+
+
+def measure_features(songs: list, n: int = 10_000, config: Config = CONFIG) -> dict:
+    """Windows a second of `dataset.features_of` and of the book's loop, and the memory of n windows.
+
+    Returns
+    -------
+    dict
+        windows, windows_per_second, book_windows_per_second, ratio, peak_mb (of this process, what numpy and Python
+        allocate meanwhile) and audio_mb (of n windows, had they been copied).
+    """
+    windows = _many_windows(songs, n, config)
+    some = windows[:: -(-n // 40)]
+    dataset.features_of(windows[: 4 * dataset.FEATURE_BATCH], config=config)  # starts the workers
+    book_loop(some[:1], config)  # makes its tables
+    before = _seconds(book_loop, some, config)
+    ours = _seconds(dataset.features_of, windows) / n
+    book = (before + _seconds(book_loop, some, config)) / 2 / len(some)  # twice: the machine may be busy
+    tracemalloc.start()
+    dataset.features_of(windows, config=config)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return {"windows": n, "windows_per_second": round(1 / ours), "book_windows_per_second": round(1 / book),
+            "ratio": round(book / ours, 1), "peak_mb": round(peak / 1e6, 1), "audio_mb": round(windows.nbytes / 1e6)}
+
+
+def _many_windows(songs: list, n: int, config: Config) -> np.ndarray:
+    """n overlapping windows as a view of the songs end to end: int16 (n, window_length), without a copy of each."""
+    music = np.concatenate([song.samples for song in songs])
+    if len(music) < config.window_length + n:
+        raise ValueError(f"{len(music)} samples are too few for {n} windows: give a larger data set")
+    views = np.lib.stride_tricks.sliding_window_view(music, config.window_length)
+    return views[:: len(views) // n][:n]
+
+
+def _seconds(function, *values) -> float:
+    start = time.perf_counter()
+    function(*values)
+    return time.perf_counter() - start
+
+
+def seconds_per_epoch(songs: list, config: Config = CONFIG) -> float:
+    """Training time of an epoch of the shipped architecture (60 steps of 64 windows), the first one not counted."""
+    from . import model, pretrained
+    from .tf_quiet import import_tf
+    import_tf()
+    import keras
+    parts = [mfcc_q15.stream_windows(song.samples, config)[:4] for song in songs]
+    raw = dataset.features_of(np.concatenate(parts), config=config)
+    genre = np.repeat([config.genres.index(song.genre) for song in songs], [len(part) for part in parts])
+    network = model.build_model(pretrained.SHIPPED, recurrent_dropout=pretrained.RECURRENT_DROPOUT, config=config)
+    times: list[float] = []
+    note = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: times.append(time.perf_counter()))
+    x = mfcc_q15.normalise(raw, *model.fit_normalisation(raw))
+    model.train(network, x, genre, epochs=3, callbacks=[note])
+    return round((times[-1] - times[0]) / (len(times) - 1), 2)
+
+
+def measure_host(songs: list, config: Config = CONFIG) -> dict:
+    """Speed of this machine: features, serial decoder (times real time), training (seconds an epoch)."""
+    from . import serial_audio
+    return {"features": measure_features(songs, config=config), "seconds_per_epoch": seconds_per_epoch(songs, config),
+            "decoder_times_real_time": round(serial_audio.decoding_speed(30.0))}
+
+
+# --- python -m mgr_helpers bench --------------------------------------------------------------------------------------
+
+def load() -> dict:
+    """The figures of the last `make bench`.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there was none.
+    """
+    path = build_dir() / "bench.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{shown(path)} is missing: run `make bench`")
+    return json.loads(path.read_text())
+
+
+def save(figures: dict) -> Path:
+    """Write build/bench.json; what an earlier run measured and this one did not is kept."""
+    path = build_dir() / "bench.json"
+    kept = load() if path.is_file() else {}
+    text = json.dumps({**kept, **figures}, indent=1) + "\n"
+    return write_whole(path, lambda file: file.write(text.encode()))
+
+
+def table(figures: dict) -> str:
+    """The figures in words and columns."""
+    ours, book, ratio = figures["ours"], figures["book"], figures["ratio"]
+    lines = [f"cycles of a frame by {figures['compiler']}; misses of the flash cache",
+             f"{'':16}{'ours':>10}{'misses':>8}{'book':>12}{'misses':>8}"]
+    for name in dict.fromkeys([*ours["frame"], *book["frame"]]):
+        cells = [f"{part.get(name, ''):{format_}}" if name in part else " " * width
+                 for part, format_, width in ((ours["frame"], "10,", 10), (ours["misses"], "8,", 8),
+                                              (book["frame"], "12,", 12), (book["misses"], "8,", 8))]
+        lines.append(f"{name:16}{''.join(cells)}".rstrip())
+    ram = ours["ram_static"] + ours["stack"]
+    return "\n".join([*lines, "",
+        f"{'bytes':16}{'ours':>10}{'book':>20}",
+        f"{'RAM':16}{ram:10,}{book['ram']:20,}", f"{'tables':16}{ours['tables']:10,}{book['tables']:20,}",
+        f"{'flash':16}{ours['flash']:10,}", "",
+        f"the book's way takes {ratio['features']} times the cycles of the features, {ratio['ram']} times the RAM and "
+        f"{ratio['tables']} times the tables",
+        f"from a window's last sample to its decision: {ours['latency_ms_125mhz']:.1f} ms at 125 MHz; "
+        f"awake {ours['awake_share']:.1%} of the time"])
+
+
+def draw(figures: dict) -> Path:
+    """Write build/bench.png: cycles of the stages."""
+    import matplotlib.pyplot as plt
+
+    from . import plots
+    plots.use_style()
+    ax = plots.stage_cycles(figures["ours"]["frame"], figures["book"]["frame"])
+    path = write_whole(build_dir() / "bench.png", lambda file: ax.figure.savefig(file, format="png"))
+    plt.close(ax.figure)
+    return path
+
+
+def add_arguments(parser) -> None:
+    """Arguments of `python -m mgr_helpers bench`."""
+    parser.add_argument("--audio", default="mini", help='data set to hear: a folder, "gtzan" or "mini" (default)')
+    parser.add_argument("--compiler", choices=("gcc", "zig"), help="default: gcc if present, else zig")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="only play so many minutes to the Pico")
+
+
+def run(arguments) -> int:
+    """Measure, write build/bench.json and build/bench.png, print a table; 1 when a long stream went wrong."""
+    found = dataset.load_songs(arguments.audio)
+    if arguments.soak:
+        result = {**soak(found.songs, arguments.soak, arguments.compiler), "audio": found.source}
+        print(f"{shown(save({'soak': result}))}: {json.dumps(result)}")
+        complete = result["samples_delivered"] == result["samples_processed"]
+        return 0 if complete and result["equal"] and not result["overruns"] else 1
+    figures = {**measure_pico(found.songs, arguments.compiler), "host": measure_host(found.songs),
+               "audio": found.source}
+    path = save(figures)
+    print(table(figures))
+    print(f"this machine: {json.dumps(figures['host'])}")
+    print(f"{shown(path)}, {shown(draw(figures))}")
+    return 0

@@ -507,7 +507,7 @@ def listen(audio: str | Path | np.ndarray, gain_db: float = -6.0, noise_lsb: flo
 # ---- the same C on this machine
 
 class HostLibrary:
-    """The firmware's portable C, compiled for this machine; not for use from several threads at once.
+    """The firmware's portable C, compiled for this machine; of its methods only `raw` is for several threads at once.
 
     Explained in notebooks/08_deploy_to_pico.ipynb.
     """
@@ -516,18 +516,27 @@ class HostLibrary:
         self.library = library
         shape = (ctypes.c_int32 * 5).in_dll(library, "batch_shape")
         self.window_length, self.frame_step, self.n_frames, self.n_mfcc, self.n_genres = shape
-        library.batch_features.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
+        for batch in (library.batch_features, library.batch_raw):
+            batch.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
+        self.raw(np.zeros((1, self.window_length), np.int16))  # sets up the FFT, before threads could do so together
         library.batch_scores.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
         library.batch_decisions.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32)
 
     def features(self, windows: np.ndarray) -> np.ndarray:
         """int16 (n, >= window_length) to int8 features (n, n_frames, n_mfcc)."""
+        return self._of_windows(self.library.batch_features, windows, np.int8)
+
+    def raw(self, windows: np.ndarray) -> np.ndarray:
+        """int16 (n, >= window_length) to raw MFCCs, their level not removed: int32 (n, n_frames, n_mfcc)."""
+        return self._of_windows(self.library.batch_raw, windows, np.int32)
+
+    def _of_windows(self, batch, windows: np.ndarray, dtype) -> np.ndarray:
         windows = np.ascontiguousarray(windows, np.int16)
         if windows.ndim != 2 or windows.shape[1] < self.window_length:
             raise ValueError(f"windows must be (n, >= {self.window_length}), got {windows.shape}")
-        features = np.empty((len(windows), self.n_frames, self.n_mfcc), np.int8)
-        self.library.batch_features(windows.ctypes.data, len(windows), windows.shape[1], features.ctypes.data)
-        return features
+        out = np.empty((len(windows), self.n_frames, self.n_mfcc), dtype)
+        batch(windows.ctypes.data, len(windows), windows.shape[1], out.ctypes.data)
+        return out
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """int8 features (n, n_frames, n_mfcc) to int8 scores (n, genres)."""

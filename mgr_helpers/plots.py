@@ -164,3 +164,19 @@ def decisions(rows: list[dict], config: Config = CONFIG, ax=None):
     ax.set(xlabel="time (s)", ylabel="score", ylim=(-0.05, 1.05))
     ax.legend(ncols=len(config.genres), loc="lower center", bbox_to_anchor=(0.5, 1))
     return ax
+
+
+def stage_cycles(ours: dict[str, int], book: dict[str, int], ax=None):
+    """Cycles of a frame by stage, the project's beside the book's: two bars where both have it (`bench`)."""
+    names = [name for name in {**ours, **book} if name not in ("features", "total")]
+    ax = axes(ax, 7.5, 0.8 + 0.4 * len(names))
+    place = np.arange(len(names))
+    for offset, (label, cycles) in zip((-0.2, 0.2), (("this project", ours), ("the book's way", book))):
+        drawn = ax.barh(place + offset, [cycles.get(name, 0) for name in names], 0.4, label=label)
+        ax.bar_label(drawn, [f"{cycles[name]:,}" if name in cycles else "" for name in names], padding=3, fontsize=8)
+    ax.set(yticks=place, yticklabels=names, xlabel="cycles of a frame (Cortex-M0+, no waits for flash)")
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    ax.grid(False, axis="y")
+    ax.legend(loc="lower right")
+    return ax

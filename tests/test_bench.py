@@ -1,0 +1,181 @@
+"""The benchmark: what it measures is the right code, its figures hang together, and features of many windows."""
+
+import json
+
+import joblib
+import numpy as np
+import pytest
+
+from mgr_helpers import bench, dataset, mfcc, mfcc_q15, mfcc_q15_book, mini_set, pico, plots, toolchain
+from mgr_helpers.config import CONFIG
+
+
+@pytest.fixture(scope="module")
+def songs() -> list[dataset.Song]:
+    return [dataset.Song("", genre, f"{genre}/{i}", genre, mini_set.song(genre, i)[:100_000])
+            for genre in CONFIG.genres for i in range(2)]
+
+
+@pytest.fixture(scope="module")
+def windows(songs) -> np.ndarray:
+    return np.stack([song.samples[20_000 : 20_000 + CONFIG.window_length] for song in songs])
+
+
+@pytest.fixture(scope="module")
+def measured(songs) -> dict:
+    return bench.measure_pico(songs)
+
+
+@pytest.mark.slow
+def test_the_books_way_has_the_bits_of_python(windows):
+    """At several levels, by both compilers where there are both; a frame of zeros takes the log of nothing."""
+    levels = np.concatenate([windows[:1] // 2**k for k in (0, 3, 6)] + [windows[:1] * 0])
+    frames = np.concatenate([mfcc.split_frames(window, CONFIG)[:2] for window in levels])
+    expected = np.stack([mfcc_q15_book.frame_stages(frame)["mfcc"] for frame in frames]) / np.float32(8)
+    for compiler in ("gcc", "zig") if toolchain.find_compiler().name == "gcc" else ("zig",):
+        found, run = bench.book_features(frames, bench.book_image(compiler))
+        assert found.dtype == np.float32 and np.array_equal(found, expected)
+        assert {stage["count"] for stage in run["stages"].values()} == {len(frames)}
+
+
+def test_cmsis_files_of_the_books_way_are_in_no_sketch():
+    names = {path.name for path in (toolchain.deploy_sketch() / "src" / "cmsis").iterdir()}
+    assert "arm_rfft_q15.c" in names and not {"arm_mult_q15.c", "arm_mat_vec_mult_q15.c"} & names
+    assert "arm_mat_vec_mult_q15" not in pico.build_image()["symbols"]
+
+
+def test_stages_add_up(measured):
+    ours, book = measured["ours"], measured["book"]
+    parts = {name: cycles for name, cycles in ours["frame"].items() if name not in ("features", "total")}
+    assert sum(parts.values()) == ours["frame"]["total"] and min(parts.values()) > 0
+    assert ours["frame"]["features"] == sum(parts[name] for name in bench.OUR_STAGES)
+    assert sum(book["frame"].values()) == 2 * book["frame"]["total"]
+    assert set(ours["misses"]) == set(ours["frame"]) and book["misses"]["mel"] > 5000
+
+
+def test_less_than_the_book(measured):
+    """What issue and README claim, as ratios of one run."""
+    ours, ratio = measured["ours"], measured["ratio"]
+    assert ratio["features"] > 3 and ratio["ram"] > 2 and ratio["tables"] > 12
+    assert ours["tables"] <= 12 * 1024 and ours["flash"] <= 100 * 1024
+    assert ours["overruns"] == 0 and 0.01 < ours["awake_share"] <= 0.15
+    assert 0 < ours["latency_ms_125mhz"] < 1000 * CONFIG.frame_step / CONFIG.sample_rate
+
+
+def test_the_sketch_spends_what_its_stages_cost(measured):
+    """Time awake, measured on the sketch, against cycles of the stages, measured apart: ring and report are small."""
+    step = pico.CLOCK_HZ * CONFIG.frame_step / CONFIG.sample_rate
+    awake = measured["ours"]["awake_share"] * step
+    assert 1 <= awake / measured["ours"]["frame"]["total"] < 1.2
+
+
+def test_latency_is_that_of_the_last_frame():
+    """Two decisions, sent 4 and 5 ms after their last samples; asleep for 0.8 of the 0.93 s between."""
+    first = 0.1 + (CONFIG.window_length - 1) / 22050 + 0.004
+    second = 0.1 + (CONFIG.window_length - 1 + CONFIG.window_step) / 22050 + 0.005
+    lines = [[0.01, 0, 0.009, 0.0], [first + 0.001, 0, first, 0.5], [second + 0.001, 0, second, 1.3]]
+    sent = b"TEST PASSED\r\nDECISION a\r\nDECISION b\r\n"
+    heard = {"uart": sent, "lines": lines, "adc_start": 0.1, "adc_rate": 22050}
+    times = bench.decision_times(heard)
+    assert times["latency_ms"] == pytest.approx([4, 5])
+    assert times["awake_share"] == pytest.approx(1 - 0.8 / times["seconds"])
+    assert times["seconds"] == pytest.approx(CONFIG.window_step / 22050 + 0.001)
+
+
+def test_a_stream_of_seconds(songs):
+    result = bench.soak(songs, 5 / 60)
+    assert result["decisions"] == result["expected"] == 5 and result["equal"] and result["overruns"] == 0
+    assert result["samples_delivered"] == result["samples_processed"] == CONFIG.window_length + 4 * CONFIG.window_step
+
+
+def test_a_wrong_decision_is_noticed(songs, monkeypatch):
+    from mgr_helpers import recognizer
+    right = recognizer.decisions
+    monkeypatch.setattr(recognizer, "decisions", lambda *of: [{**row, "confidence": 0} for row in right(*of)])
+    assert not bench.soak(songs[:1], 2 / 60)["equal"]
+
+
+def test_command_writes_keeps_and_draws(songs, measured, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("MGR_BUILD", str(tmp_path))
+    monkeypatch.setattr(bench, "measure_pico", lambda *of: measured)
+    monkeypatch.setattr(bench, "measure_host", lambda *of: {"features": {"ratio": 12.5}})
+    monkeypatch.setattr(dataset, "load_songs", lambda source: dataset.SongSet(songs, [], [], source))
+    with pytest.raises(FileNotFoundError, match="make bench"):
+        bench.load()
+    bench.save({"soak": {"minutes": 10}})
+    arguments = type("Arguments", (), {"audio": "mini", "compiler": None, "soak": None})
+    assert bench.run(arguments) == 0
+    figures = bench.load()
+    assert figures["soak"] == {"minutes": 10} and figures["ours"] == json.loads(json.dumps(measured["ours"]))
+    assert "magnitude" in capsys.readouterr().out and (tmp_path / "bench.png").read_bytes()[:4] == b"\x89PNG"
+    ax = plots.stage_cycles(figures["ours"]["frame"], figures["book"]["frame"])
+    assert [tick.get_text() for tick in ax.get_yticklabels()][:2] == ["bias", "window"]
+
+
+# --- features of many windows -------------------------------------------------------------------------------------------
+
+def test_book_loop_is_the_books_recipe(windows):
+    expected = np.stack([mfcc_q15_book.mfcc(window) for window in windows[:2]])
+    assert np.array_equal(bench.book_loop(windows[:2]), expected)
+
+
+@pytest.mark.parametrize("by_c", [True, False])
+def test_features_of_has_the_bits_of_cmsisdsp(windows, monkeypatch, by_c):
+    many = np.concatenate([windows, windows // 16, np.zeros_like(windows[:1])])
+    many = np.pad(many, ((0, 0), (0, 500)))  # clips may be longer than a window
+    monkeypatch.setattr(dataset, "FEATURE_BATCH", 4)
+    if not by_c:
+        monkeypatch.setattr(dataset, "_library", lambda: toolchain.call(["false"], "compiling", "no compiler"))
+    expected = mfcc_q15.mfcc_windows(many)
+    dataset._same_bits.cache_clear()
+    assert dataset._same_bits(CONFIG) == by_c
+    for jobs in (1, 2):
+        found = dataset.features_of(many, jobs)
+        assert found.dtype == np.int32 and np.array_equal(found, expected)
+    dataset._same_bits.cache_clear()
+    assert dataset.features_of(many[:0]).shape == (0, CONFIG.n_frames, CONFIG.n_mfcc)
+
+
+def test_threads_do_not_disturb_each_other(windows):
+    many = np.tile(windows, (40, 1))
+    expected = np.tile(dataset.features_of(windows, 1), (40, 1, 1))
+    library = pico.host_library()
+    parts = np.array_split(many, 16)
+    found = joblib.Parallel(4, prefer="threads")(joblib.delayed(library.raw)(part) for part in parts)
+    assert np.array_equal(mfcc_q15.remove_level(np.concatenate(found)), expected)
+
+
+def test_another_configuration_is_left_to_cmsisdsp(windows):
+    import dataclasses
+    config = dataclasses.replace(CONFIG, n_mels=30)
+    assert np.array_equal(dataset.features_of(windows[:2], 1, config), mfcc_q15.mfcc_windows(windows[:2], config))
+    shorter = dataclasses.replace(CONFIG, n_frames=10)
+    assert dataset.features_of(windows[:2], 1, shorter).shape == (2, 10, CONFIG.n_mfcc)
+
+
+def test_dask_does_the_batches(windows, monkeypatch):
+    """The backend of joblib is the reader's choice: a Dask cluster inside this process."""
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(dataset, "FEATURE_BATCH", 2)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+                                  ) as cluster, distributed.Client(cluster) as client:
+        seen = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
+        with joblib.parallel_config(backend="dask"):
+            found = dataset.features_of(windows)
+        assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter) > seen
+    assert np.array_equal(found, mfcc_q15.mfcc_windows(windows))
+
+
+@pytest.mark.slow
+def test_ten_thousand_windows_in_bounded_memory(songs):
+    """430 MB of audio, were it copied."""
+    import tracemalloc
+    view = bench._many_windows(songs, 10_000, CONFIG)
+    assert view.shape == (10_000, CONFIG.window_length) and view.base is not None
+    dataset.features_of(view[:1])
+    tracemalloc.start()
+    features = dataset.features_of(view)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.25 * view.nbytes and len(features) == 10_000
+    assert np.array_equal(features[[0, 5000, -1]], mfcc_q15.mfcc_windows(view[[0, 5000, -1]]))
