@@ -14,7 +14,6 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DATA ?= mini
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-export MPLBACKEND ?= agg
 
 $(VENV)/.run: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make needs Python 3.11, 3.12 or 3.13: install one, or say make PYTHON=/path/to/it"; exit 1; }
@@ -30,6 +29,8 @@ $(VENV)/.dev: $(VENV)/.run
 all: $(VENV)/.run
 	MGR_WORK=build/work $(RUN) -m mgr_helpers notebooks --data mini --output build/notebooks --summary
 
+# only here: in a notebook's kernel it would switch every picture off
+test: export MPLBACKEND ?= agg
 test: $(VENV)/.dev
 	MGR_WORK=build/test-work $(RUN) -m pytest
 
