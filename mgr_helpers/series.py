@@ -113,7 +113,7 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
         raise RuntimeError(f"{path.name} stopped: {error.ename}: {error.evalue}\n"
                            f"see its outputs in {files.shown(failed)}") from error
     if not keep_players:
-        clean(notebook)
+        notebook = nbformat.from_dict(clean(notebook))
     files.write_whole(output, lambda file: file.write(nbformat.writes(notebook).encode()))
     return time.monotonic() - start
 
@@ -156,8 +156,8 @@ def summary_lines(evaluation: dict, pico: dict) -> list[str]:
                                                      if evaluation["source"] == "mini" else ""), "",
               f"model    {evaluation['model_bytes']:8,d} bytes of .tflite",
               f"firmware {firmware['flash_bytes']:8,d} bytes of flash, {firmware['ram_static']:,d} of static RAM, "
-              f"{firmware['stack']:,d} of stack", "", "the emulated Pico heard  and said"]
-    lines += [f"{clip['genre']:23s}  {clip['said']}" for clip in pico["clips"]]
+              f"{firmware['stack']:,d} of stack", "", "the emulated Pico heard and said"]
+    lines += [f"{clip['song']:16s} {clip['genre']:6s} {clip['said']}" for clip in pico["clips"]]
     return lines
 
 
