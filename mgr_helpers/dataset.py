@@ -536,14 +536,15 @@ def features_of(windows: np.ndarray, n_jobs: int = -1, config: Config = CONFIG) 
         joblib.delayed(_batch_features)(np.ascontiguousarray(cut[start : start + FEATURE_BATCH]), by_c, config)
         for start in starts)
     features = np.empty((len(cut), config.n_frames, config.n_mfcc), np.int32)
-    for part, start in zip(tqdm(work, total=len(starts), desc="features", unit="batch", delay=2, leave=False), starts):
+    work = tqdm(work, total=len(starts), desc="features", unit="batch", delay=2, leave=False)
+    for part, start in zip(work, starts):
         features[start : start + FEATURE_BATCH] = part
     return features
 
 
 @functools.cache
 def _same_bits(config: Config) -> bool:
-    """Whether this machine compiles the firmware's C, and it gives cmsisdsp's features of noise in this configuration."""
+    """Whether the firmware's C compiles here, and gives cmsisdsp's features of noise in this configuration."""
     from . import mfcc_q15
     noise = np.random.default_rng(0).integers(-9000, 9000, (1, config.window_length)).astype(np.int16)
     try:

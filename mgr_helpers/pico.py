@@ -290,7 +290,8 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
         stopped ("time", "exit" or what went wrong), exit_status, seconds, wall_seconds, cycles, cycles_awake,
         cycles_asleep, awake_share, adc_start (s), adc_samples, adc_rate (Hz), stack_bytes, heap_bytes, uart (bytes
         sent), lines (of each: seconds and samples delivered at its end, seconds and seconds asleep at its start), pins
-        (output changes), stages (cycles between marks), xip, output (bytes that the image wrote), adc (uint16: the counts that were delivered).
+        (output changes), stages (cycles between marks), xip, output (bytes that the image wrote), adc (uint16: the
+        counts that were delivered).
 
     Raises
     ------
