@@ -29,10 +29,9 @@ $(VENV)/.dev: $(VENV)/.run
 all: $(VENV)/.run
 	MGR_WORK=build/work $(RUN) -m mgr_helpers notebooks --data mini --output build/notebooks --summary
 
-# only here: in a notebook's kernel it would switch every picture off
-test: export MPLBACKEND ?= agg
+# agg only here: in a notebook's kernel it would switch every picture off
 test: $(VENV)/.dev
-	MGR_WORK=build/test-work $(RUN) -m pytest
+	MPLBACKEND=agg MGR_WORK=build/test-work $(RUN) -m pytest
 
 notebooks: $(VENV)/.run
 	$(RUN) -m mgr_helpers notebooks --data "$(DATA)" --summary

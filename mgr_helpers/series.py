@@ -135,6 +135,7 @@ def run_series(data: str, output: Path | None, only: list[str] | None = None) ->
     dict
         Seconds by notebook.
     """
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # another one would leave no pictures
     os.environ["MGR_DATASET"] = data if data in ("mini", "gtzan") else str(Path(data).resolve())
     seconds = {}
     for path in find_notebooks(only):

@@ -62,6 +62,7 @@ def test_committed_notebook_is_clean(path):
     assert "<audio" not in text and '"name": "stderr"' not in text and '"output_type": "error"' not in text
     assert not re.search(r'(?<![\w.])/(home|root|tmp|Users|work)/\w', text)
     series.check_no_paths(notebook)
+    assert '"image/png"' in text, "no picture: run `make notebooks`"
     first = "".join(notebook["cells"][0]["source"])
     assert first.startswith("# ") and f"blob/main/notebooks/{path.name})" in first
     counts = [cell["execution_count"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -75,9 +76,17 @@ def test_code_cells_are_short(path):
     assert lines[len(lines) // 2] <= 6 and lines[-1] <= 25
 
 
+def prose(path):
+    """Text of a Markdown file, or of a notebook's Markdown cells."""
+    if path.suffix == ".md":
+        return path.read_text()
+    cells = json.loads(path.read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
 def test_relative_links_exist():
     for path in [ROOT / "README.md", *NOTEBOOKS]:
-        for target in re.findall(r"\]\((?!http|attachment)([^)#]+)\)", path.read_text().replace('\\"', '"')):
+        for target in re.findall(r"\]\((?!http|attachment)([^)#]+)\)", prose(path)):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
