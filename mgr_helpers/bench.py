@@ -8,6 +8,7 @@ and the README read. Explained in notebooks/08_deploy_to_pico.ipynb.
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 import tracemalloc
@@ -130,6 +131,11 @@ def table_bytes(image: dict, header: Path = c_headers.GENERATED / "tables.h") ->
     return {name: image["symbols"][name] for name in names if name in image["symbols"]}
 
 
+def image_id(image: dict) -> str:
+    """Twelve digits that tell one build from another: whether two figures are of the same firmware."""
+    return toolchain.content_hash(image["bin"])[:12]
+
+
 def hear(image: dict, samples: np.ndarray, config: Config = CONFIG, **options) -> dict:
     """Play int16 audio to the sketch's microphone: what `pico.emulate` returns, with decisions and overruns."""
     seconds = len(samples) / config.sample_rate + pico.EXTRA_SECONDS
@@ -166,14 +172,14 @@ def measure_sketch(samples: np.ndarray, compiler: str | None = None, config: Con
     Returns
     -------
     dict
-        compiler, flash, flash_sections, tables and tables_by_name (of the features; not CMSIS-DSP's), ram_static (with
+        compiler, image (`image_id`), flash, flash_sections, tables and tables_by_name (of the features; not CMSIS-DSP's), ram_static (with
         the ADC's buffers), stack, latency_ms_125mhz (the longest), awake_share, listened_seconds, overruns.
     """
     image = pico.build_image("genre_recognizer", compiler)
     heard = hear(image, samples, config)
     times, tables = decision_times(heard, config), table_bytes(image)
-    return {"compiler": image["compiler"], "flash": image["flash_bytes"], "flash_sections": image["sections"],
-            "tables": sum(tables.values()), "tables_by_name": tables,
+    return {"compiler": image["compiler"], "image": image_id(image), "flash": image["flash_bytes"],
+            "flash_sections": image["sections"], "tables": sum(tables.values()), "tables_by_name": tables,
             "ram_static": image["ram_static"] + heard["heap_bytes"], "adc_buffers": heard["heap_bytes"],
             "stack": heard["stack_bytes"], "latency_ms_125mhz": round(max(times["latency_ms"]), 3),
             "awake_share": round(times["awake_share"], 4), "listened_seconds": round(times["seconds"], 1),
@@ -247,13 +253,14 @@ def soak(songs: list, minutes: float, compiler: str | None = None, config: Confi
     -------
     dict
         minutes, music_seconds (without repetition), samples_delivered, samples_processed (that went into decisions),
-        overruns, decisions, expected, equal (every decision in all its fields), wall_seconds.
+        overruns, decisions, expected, equal (every decision in all its fields), wall_seconds, image (`image_id`).
     """
     from . import recognizer
     music = np.concatenate([song.samples for song in songs])
-    windows = int(minutes * 60 * config.sample_rate) // config.window_step
+    windows = -(-int(minutes * 60 * config.sample_rate) // config.window_step)
+    image = pico.build_image("genre_recognizer", compiler)
     samples = np.resize(music, config.window_length + (windows - 1) * config.window_step)
-    heard = hear(pico.build_image("genre_recognizer", compiler), samples, config)
+    heard = hear(image, samples, config)
     expected = recognizer.decisions(heard["adc"][: len(samples)], _shipped_model())
     processed = config.window_length + (len(heard["decisions"]) - 1) * config.window_step
     return {"minutes": round(len(samples) / config.sample_rate / 60, 3),
@@ -261,7 +268,7 @@ def soak(songs: list, minutes: float, compiler: str | None = None, config: Confi
             "samples_delivered": len(samples), "samples_processed": processed, "overruns": heard["overruns"],
             "decisions": len(heard["decisions"]), "expected": len(expected),
             "equal": [_fields(row) for row in heard["decisions"]] == [_fields(row) for row in expected],
-            "wall_seconds": round(heard["wall_seconds"], 1)}
+            "wall_seconds": round(heard["wall_seconds"], 1), "image": image_id(image)}
 
 
 def _fields(row: dict) -> tuple:
@@ -300,22 +307,25 @@ def measure_features(songs: list, n: int = 10_000, config: Config = CONFIG) -> d
     Returns
     -------
     dict
-        windows, windows_per_second, book_windows_per_second, ratio, peak_mb (of this process, what numpy and Python
-        allocate meanwhile) and audio_mb (of n windows, had they been copied).
+        windows, cores, windows_per_second and book_windows_per_second, their ratio, cpu_ratio (of processor time: the
+        same were there one core), peak_mb (what this process allocates meanwhile), audio_mb (of n windows, if copied).
     """
     windows = _many_windows(songs, n, config)
     some = windows[:: -(-n // 40)]
-    dataset.features_of(windows[: 4 * dataset.FEATURE_BATCH], config=config)  # starts the workers
+    dataset.features_of(windows[: 4 * dataset.FEATURE_BATCH], config=config)  # compiles and loads the C
     book_loop(some[:1], config)  # makes its tables
     before = _seconds(book_loop, some, config)
-    ours = _seconds(dataset.features_of, windows) / n
-    book = (before + _seconds(book_loop, some, config)) / 2 / len(some)  # twice: the machine may be busy
+    ours = [seconds / n for seconds in _seconds(dataset.features_of, windows)]
+    after = _seconds(book_loop, some, config)  # the machine may be busy
+    book = [(first + second) / 2 / len(some) for first, second in zip(before, after)]
     tracemalloc.start()
     dataset.features_of(windows, config=config)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return {"windows": n, "windows_per_second": round(1 / ours), "book_windows_per_second": round(1 / book),
-            "ratio": round(book / ours, 1), "peak_mb": round(peak / 1e6, 1), "audio_mb": round(windows.nbytes / 1e6)}
+    return {"windows": n, "cores": os.cpu_count(), "windows_per_second": round(1 / ours[0]),
+            "book_windows_per_second": round(1 / book[0]), "ratio": round(book[0] / ours[0], 1),
+            "cpu_ratio": round(book[1] / ours[1], 1), "peak_mb": round(peak / 1e6, 1),
+            "audio_mb": round(windows.nbytes / 1e6)}
 
 
 def _many_windows(songs: list, n: int, config: Config) -> np.ndarray:
@@ -327,10 +337,11 @@ def _many_windows(songs: list, n: int, config: Config) -> np.ndarray:
     return views[:: len(views) // n][:n]
 
 
-def _seconds(function, *values) -> float:
-    start = time.perf_counter()
+def _seconds(function, *values) -> tuple[float, float]:
+    """Seconds by the clock, and of processor time in all threads."""
+    start, start_cpu = time.perf_counter(), time.process_time()
     function(*values)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - start_cpu
 
 
 def seconds_per_epoch(songs: list, config: Config = CONFIG) -> float:

@@ -579,12 +579,12 @@ def host_library(generated: Path | None = None) -> HostLibrary:
     sketch = toolchain.deploy_sketch("genre_recognizer", generated)
     batch = EMULATOR / "host_batch.c"
     key = toolchain.content_hash(sketch / "src", batch)[:16]
-    library = build_dir() / "host" / f"firmware-{key}.so"
+    library = build_dir() / "host" / f"firmware-O3-{key}.so"
     if not library.exists():
         with tempfile.TemporaryDirectory() as temporary:
             target = Path(temporary) / "library.so"
-            toolchain.call([*toolchain.find_host_compiler(), "-O2", "-w", "-shared", "-fPIC", "-I", sketch / "src",
-                            *sorted((sketch / "src").rglob("*.c")), batch, "-o", target, "-lm"],
+            toolchain.call([*toolchain.find_host_compiler(), "-O3", "-fno-tree-slp-vectorize", "-w", "-shared",
+                            "-fPIC", "-I", sketch / "src", *sorted((sketch / "src").rglob("*.c")), batch, "-o", target, "-lm"],
                            "compiling the firmware's C for this machine", "The message says where it stopped.")
             write_whole(library, lambda file: file.write(target.read_bytes()))
     return _load(library)

@@ -84,7 +84,7 @@ def test_latency_is_that_of_the_last_frame():
 
 
 def test_a_stream_of_seconds(songs):
-    result = bench.soak(songs, 5 / 60)
+    result = bench.soak(songs, 4 / 60)
     assert result["decisions"] == result["expected"] == 5 and result["equal"] and result["overruns"] == 0
     assert result["samples_delivered"] == result["samples_processed"] == CONFIG.window_length + 4 * CONFIG.window_step
 
@@ -167,16 +167,16 @@ def test_dask_does_the_batches(windows, monkeypatch):
     assert np.array_equal(found, mfcc_q15.mfcc_windows(windows))
 
 
-@pytest.mark.slow
-def test_ten_thousand_windows_in_bounded_memory(songs):
-    """430 MB of audio, were it copied."""
+def test_memory_does_not_grow_with_the_windows(songs):
+    """Only the batches at work are copied; `make bench` measures it on 10,000 windows."""
     import tracemalloc
-    view = bench._many_windows(songs, 10_000, CONFIG)
-    assert view.shape == (10_000, CONFIG.window_length) and view.base is not None
+    view = bench._many_windows(songs, 2000, CONFIG)
+    assert view.shape == (2000, CONFIG.window_length) and view.base is not None
     dataset.features_of(view[:1])
     tracemalloc.start()
-    features = dataset.features_of(view)
+    features = dataset.features_of(view, n_jobs=2)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 0.25 * view.nbytes and len(features) == 10_000
-    assert np.array_equal(features[[0, 5000, -1]], mfcc_q15.mfcc_windows(view[[0, 5000, -1]]))
+    batch = dataset.FEATURE_BATCH * view[0].nbytes
+    assert peak < 8 * batch + 3 * features.nbytes < view.nbytes
+    assert np.array_equal(features[[0, 1000, -1]], mfcc_q15.mfcc_windows(view[[0, 1000, -1]]))
