@@ -172,9 +172,9 @@ def stage_cycles(ours: dict[str, int], book: dict[str, int], ax=None):
     ax = axes(ax, 7.5, 0.8 + 0.4 * len(names))
     place = np.arange(len(names))
     for offset, (label, cycles) in zip((-0.2, 0.2), (("this project", ours), ("the book's way", book))):
-        drawn = ax.barh(place + offset, [cycles.get(name, 0) for name in names], 0.4, label=label)
+        drawn = ax.barh(place + offset, [cycles.get(name, 0) / 1000 for name in names], 0.4, label=label)
         ax.bar_label(drawn, [f"{cycles[name]:,}" if name in cycles else "" for name in names], padding=3, fontsize=8)
-    ax.set(yticks=place, yticklabels=names, xlabel="cycles of a frame (Cortex-M0+, no waits for flash)")
+    ax.set(yticks=place, yticklabels=names, xlabel="thousand cycles of a frame (Cortex-M0+, no waits for flash)")
     ax.invert_yaxis()
     ax.margins(x=0.12)
     ax.grid(False, axis="y")
