@@ -115,7 +115,8 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
         Normalised windows.
     genre : int array (n,)
     validation : (x, genre) of other artists, optional
-        With it, training stops when its loss hasn't fallen for `patience` epochs; the best epoch's weights are kept.
+        With it, training stops when its accuracy hasn't risen for `patience` epochs; the best epoch's weights are
+        kept. (Not its loss: with few artists it grows with each overconfident error long before accuracy falls.)
     epochs : int
         Of 60 steps of 64 windows each, however many windows there are: a small set is passed more often.
     callbacks : list of keras.callbacks.Callback
@@ -133,7 +134,7 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
     model.compile(keras.optimizers.Adam(schedule, clipnorm=5.0), "sparse_categorical_crossentropy",
                   metrics=["accuracy"])
     batches = tf.data.Dataset.from_tensor_slices((x, genre)).shuffle(len(x)).repeat().batch(BATCH)
-    stopping = [keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)]
+    stopping = [keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=patience, restore_best_weights=True)]
     history = model.fit(batches, epochs=epochs, steps_per_epoch=EPOCH_STEPS, validation_data=validation, verbose=0,
                         shuffle=False, class_weight=class_weights(genre, model.output_shape[-1]),
                         callbacks=[*callbacks, *(stopping if validation else [])])
