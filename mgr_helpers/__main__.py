@@ -11,6 +11,7 @@ COMMANDS = {
     "notebooks": ("series", "run the notebook series on a data set"),
     "pico": ("pico", "play a recording to the emulated Pico and print what it says"),
     "readme": ("readme", "write the measured results into README.md"),
+    "exactness": ("exactness", "compare Python with the C here and on the emulated Pico, bit by bit"),
     "firmware": ("toolchain", "complete Arduino sketch folders and zips under build/sketches/"),
     "bench": ("bench", "cycles, bytes and latency on the emulated Pico, ours beside the book's; speed of this machine"),
     "tables": ("mfcc_q15_book", "the book's q15 tables and the smaller ones: equal values, bytes of each"),

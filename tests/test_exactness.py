@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from mgr_helpers import c_headers, mfcc_q15, mini_set, pico, quantize, recognizer, toolchain
+from mgr_helpers import c_headers, exactness, mfcc_q15, mini_set, pico, quantize, recognizer, toolchain
 from mgr_helpers.config import CONFIG, PRETRAINED, ROOT
 
 TFLITE = (PRETRAINED / "model_int8.tflite").read_bytes()
@@ -107,3 +107,16 @@ def test_log2_of_c_equals_python(value):
     library = pico.host_library().library
     library.log2_q9.argtypes = [ctypes.c_uint32]
     assert library.log2_q9(value) == mfcc_q15.log2_q9(np.array([value]))[0]
+
+
+def test_windows_are_taken_from_every_genre():
+    genre = np.repeat([0, 1, 2], [400, 7, 90])
+    chosen = exactness.some_of_each(genre, 60)
+    assert np.bincount(genre[chosen]).tolist() == [20, 7, 20] and len(set(chosen)) == len(chosen)
+
+
+def test_a_difference_is_counted():
+    features, scores = np.zeros((4, 2, 3), np.int8), np.zeros((4, 3), np.int8)
+    other = features.copy()
+    other[1, 1, 1] = 1
+    assert exactness.mismatches((other, scores), (features, scores)) == {"windows": 4, "features": 1, "scores": 0}
