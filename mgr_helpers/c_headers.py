@@ -73,7 +73,7 @@ def constants_h(config: Config = CONFIG) -> str:
         "BIAS_SHIFT": config.bias_shift,
         "VOTE_WINDOWS": config.vote_windows,
         "SILENCE_BITS": config.silence_bits,
-        "RFFT_INIT": f"arm_rfft_init_{config.fft_length}_q15",
+        "CFFT": f"arm_cfft_sR_q15_len{config.fft_length // 2}",
     }
     return c_header("CONSTANTS_H", c_defines(values))
 
@@ -95,20 +95,34 @@ def root_tables() -> tuple[np.ndarray, np.ndarray]:
     return roots, np.packbits(low, bitorder="little").view("<u4")
 
 
+def split_table(config: Config = CONFIG) -> np.ndarray:
+    """Coefficients that make a real FFT of a complex one of half the length, for k = 0..fft_length / 4: uint32.
+
+    (1 - sin) / 2 in the lower and -cos / 2 in the upper half, Q0.15, as CMSIS-DSP rounds its realCoefAQ15.
+    """
+    angle = 2 * np.pi * np.arange(config.fft_length // 4 + 1) / config.fft_length
+    c, s = (np.round(values * 32768).astype(np.int64) for values in ((1 - np.sin(angle)) / 2, -np.cos(angle) / 2))
+    return (c | (s & 0xFFFF) << 16).astype(np.uint32)
+
+
 def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
     """Tables of ``mfcc_q15.c``."""
     config = front_end.config
     weights, spans = mfcc_q15.mel_weights(config), mfcc_q15.mel_spans(config)
     offset, multiplier = mfcc_q15.feature_step(front_end)
     roots, low_squares = root_tables()
+    split = split_table(config)
     return c_header(
         "TABLES_H", "#include <stdint.h>\n",
         c_defines({
-            "MAX_SPECTRUM_SHIFT": mfcc_q15.largest_spectrum_shift(config), "LOG_FLOOR": f"{mfcc_q15.LOG_FLOOR}u", "LOG_SEGMENTS": mfcc_q15.LOG_SEGMENTS,
+            "MAX_SPECTRUM_SHIFT": mfcc_q15.largest_spectrum_shift(config),
+            "LOG_FLOOR": f"{mfcc_q15.LOG_FLOOR}u", "LOG_SEGMENTS": mfcc_q15.LOG_SEGMENTS,
             "LOG_FRACTION_BITS": config.log_fraction_bits, "ROOT_FRACTION_BITS": ROOT_FRACTION_BITS,
             "FEATURE_SHIFT": mfcc_q15.FEATURE_SHIFT, "INPUT_ZERO_POINT": front_end.zero_point,
+            "SPLIT_CLIPPED": np.flatnonzero(split & 0xFFFF == 0)[0],
         }),
         c_array("HANN", mfcc_q15.hann_q15(config)[: config.frame_length // 2 + 1], "Q0.15, first half and middle"),
+        c_array("SPLIT", split, "(1 - sin) / 2 and -cos / 2 in Q0.15, lower and upper half"),
         c_array("ROOTS", roots, "sqrt(i) in Q5.11, i from 0 to 1024"),
         c_array("LOW_SQUARES", low_squares, "bit r: arm_sqrt_q31(2 r^2) >> 16 is r - 1"),
         c_array("MEL_FIRST_BIN", np.array([start for start, _ in spans], np.uint16)),

@@ -41,7 +41,8 @@ int main(void)
     const arm_matrix_instance_q15 dct_matrix = {N_MFCC, N_MELS, (q15_t *)DCT_TABLE};
     q15_t *const magnitude = windowed, *const mel = fft, *const log_mel = mel + N_MELS, *const mfcc = log_mel + N_MELS;
     arm_rfft_instance_q15 rfft;
-    RFFT_INIT(&rfft, 0, 1);
+    _Static_assert(FFT_LENGTH == 2048, "the call below names the length");
+    arm_rfft_init_2048_q15(&rfft, 0, 1);
     while (emulator_read(frame, sizeof frame) == sizeof frame) {
         STAGE(1, arm_mult_q15(frame, HANN_TABLE, windowed, FRAME_LENGTH));
         STAGE(2, arm_rfft_q15(&rfft, windowed, fft));

@@ -19,19 +19,13 @@ void batch_features(const int16_t *windows, int32_t n, int64_t stride, int8_t *f
 }
 
 /* Raw MFCCs, c0 with its level: what a model is trained on comes from these. Several threads may call it, for the
-   stages keep nothing but the FFT's constants, which the first call sets. */
+   stages keep nothing. */
 void batch_raw(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw)
 {
-    int16_t windowed[FFT_LENGTH] __attribute__((aligned(4))), fft[2 * FFT_LENGTH] __attribute__((aligned(4)));
-    uint16_t *const magnitude = (uint16_t *)windowed;
-    int32_t logs[N_MELS];
+    int16_t bins[2 * N_BINS] __attribute__((aligned(4)));
     for (int32_t w = 0; w < n; w++) {
         for (int i = 0; i < N_FRAMES; i++, raw += N_MFCC) {
-            int shift = block_scale_window(windows + w * stride + i * FRAME_STEP, windowed);
-            spectrum(windowed, fft);
-            shift += magnitudes(fft, magnitude);
-            log_mel(magnitude, shift, logs);
-            raw_mfcc(logs, raw);
+            raw_frame(block_scale_window(windows + w * stride + i * FRAME_STEP, bins), bins, raw);
         }
     }
 }

@@ -8,7 +8,7 @@
 
 static int16_t window[WINDOW_LENGTH] __attribute__((aligned(4)));
 static uint16_t counts[FRAME_STEP];
-static int16_t windowed[FFT_LENGTH] __attribute__((aligned(4))), fft[2 * FFT_LENGTH] __attribute__((aligned(4)));
+static int16_t bins[2 * N_BINS] __attribute__((aligned(4)));
 static int32_t logs[N_MELS];
 static volatile int32_t last_log;
 
@@ -42,12 +42,12 @@ static void take_logs(int shift)
 static void frame_features(const int16_t *frame, int8_t *features)
 {
     static int32_t level;
-    uint16_t *const magnitude = (uint16_t *)windowed;
+    uint16_t *const magnitude = (uint16_t *)bins;
     int32_t raw[N_MFCC];
     int shift;
-    STAGE(2, shift = block_scale_window(frame, windowed));
-    STAGE(3, spectrum(windowed, fft));
-    STAGE(4, shift += magnitudes(fft, magnitude));
+    STAGE(2, shift = block_scale_window(frame, bins));
+    STAGE(3, spectrum(bins));
+    STAGE(4, shift += magnitudes(bins, magnitude));
     STAGE(5, log_mel(magnitude, shift, logs));
     take_logs(shift);
     STAGE(7, raw_mfcc(logs, raw));

@@ -83,16 +83,7 @@ static int32_t hyperbolic_tangent(int32_t z, int power) {
 
 // --- the layers ------------------------------------------------------------------------------------------------------
 
-// Four products at a time; values widened before, as a Cortex-M0+ loads words fastest.
-static int32_t dot(const int8_t *weights, const int32_t *values, int n) {
-    int32_t sum = 0;
-    for (; n >= 4; n -= 4, weights += 4, values += 4) {
-        sum += weights[0] * values[0] + weights[1] * values[1] + weights[2] * values[2] + weights[3] * values[3];
-    }
-    while (n--) sum += *weights++ * *values++;
-    return sum;
-}
-
+// Words are what a Cortex-M0+ loads fastest.
 static void widen(const int8_t *values, int32_t *words, int n) {
     while (n--) *words++ = *values++;
 }
@@ -189,11 +180,11 @@ static void softmax(const int8_t logits[N_GENRES], int8_t scores[N_GENRES]) {
 
 void lstm_scores(int8_t scores[N_GENRES]) {
     int8_t values[DENSE_INPUTS], logits[N_GENRES];
-    int32_t words[DENSE_INPUTS];
+    const int8_t *weight = DENSE_WEIGHTS;
     pool(values);
-    widen(values, words, DENSE_INPUTS);
     for (int i = 0; i < N_GENRES; i++) {
-        const int32_t sum = dot(DENSE_WEIGHTS + i * DENSE_INPUTS, words, DENSE_INPUTS) + DENSE_BIAS[i];
+        int32_t sum = DENSE_BIAS[i];
+        for (int unit = 0; unit < DENSE_INPUTS; unit++) sum += *weight++ * values[unit];
         logits[i] = (int8_t)clamp(rescale(sum, DENSE_SCALE[i]) + DENSE_ZERO_POINT, -128, 127);
     }
     softmax(logits, scores);

@@ -1,26 +1,23 @@
 // SPDX-License-Identifier: MIT
 #include "mfcc_q15.h"
 
+#include "cmsis/arm_const_structs.h"
 #include "cmsis/arm_math.h"
 #include "generated/tables.h"
 
-static int16_t windowed[FFT_LENGTH] __attribute__((aligned(4)));
-static int16_t fft[2 * FFT_LENGTH] __attribute__((aligned(4)));
+#define ALIGNED __attribute__((aligned(4)))
+typedef uint32_t __attribute__((may_alias)) pair_t;  // two int16 in one load, the first in the lower half
+
 static int32_t level;    // c0 of the frame before
 static int first_frame;  // no frame before
 
 void features_reset(void) { first_frame = 1; }
 
 int features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) {
-    uint16_t *const magnitude = (uint16_t *)windowed;  // the FFT has used up its input
-    int32_t logs[N_MELS];
+    static int16_t bins[2 * N_BINS] ALIGNED;
     int32_t raw[N_MFCC];
-
-    const int frame_shift = block_scale_window(frame, windowed);
-    spectrum(windowed, fft);
-    const int spectrum_shift = magnitudes(fft, magnitude);
-    log_mel(magnitude, frame_shift + spectrum_shift, logs);
-    raw_mfcc(logs, raw);
+    const int frame_shift = block_scale_window(frame, bins);
+    raw_frame(frame_shift, bins, raw);
 
     const int32_t c0 = raw[0];
     raw[0] = first_frame ? 0 : c0 - level;
@@ -30,7 +27,14 @@ int features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) {
     return frame_shift;
 }
 
-typedef uint32_t __attribute__((may_alias)) pair_t;  // two int16 in one load
+void raw_frame(int frame_shift, int16_t bins[2 * N_BINS], int32_t raw[N_MFCC]) {
+    uint16_t *const magnitude = (uint16_t *)bins;  // each one takes the place of a bin that is done
+    int32_t logs[N_MELS];
+    spectrum(bins);
+    const int spectrum_shift = magnitudes(bins, magnitude);
+    log_mel(magnitude, frame_shift + spectrum_shift, logs);
+    raw_mfcc(logs, raw);
+}
 
 // Bits by which n values can be shifted left before the largest one leaves 16 bits: 0 to 15. Wherever a bit differs from
 // the bit below it, the number needs both; x ^ 2x shows these places, for two numbers in a word at once.
@@ -52,7 +56,7 @@ static int headroom(const int16_t *values, int n) {
 }
 
 // arm_shift_q15 and arm_mult_q15 in one pass: with this shift and a window below 1.0 neither can saturate.
-int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t out[FFT_LENGTH]) {
+int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t out[2 * N_BINS]) {
     const int shift = headroom(frame, FRAME_LENGTH);
     const int down = 15 - shift;
     const int half = FRAME_LENGTH / 2;
@@ -69,10 +73,30 @@ int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t out[FFT_LENGTH
     return shift;
 }
 
-void spectrum(int16_t in[FFT_LENGTH], int16_t out[2 * FFT_LENGTH]) {
-    static arm_rfft_instance_q15 instance;
-    if (!instance.fftLenReal) RFFT_INIT(&instance, 0, 1);
-    arm_rfft_q15(&instance, in, out);
+// Bins k and n - k of a real FFT, n = FFT_LENGTH / 2, from numbers k and n - k of the complex FFT of n points: both at once
+// and in place, with the sums of CMSIS-DSP's arm_split_rfft_q15 modulo 2^32. SPLIT holds c = (1 - sin) / 2 in its lower
+// and s = -cos / 2 in its upper half, Q0.15; CMSIS-DSP's second table is 1 - c, but for 32768, which it clips to 32767.
+static inline void split_pair(pair_t *low, pair_t *high, uint32_t coefficients, uint32_t clipped) {
+    const uint32_t c = coefficients & 0xFFFF, s = (uint32_t)((int32_t)coefficients >> 16);
+    const uint32_t a_re = (uint32_t)(int16_t)*low, a_im = (uint32_t)((int32_t)*low >> 16);
+    const uint32_t b_re = (uint32_t)(int16_t)*high, b_im = (uint32_t)((int32_t)*high >> 16);
+    const uint32_t difference = a_re - b_re, sum = a_im + b_im;
+    const uint32_t re = difference * c - sum * s, im = sum * c + difference * s;
+    const uint32_t low_re = (b_re << 15) + re - clipped * b_re, low_im = im - (b_im << 15) + clipped * b_im;
+    const uint32_t high_re = (a_re << 15) - re - clipped * a_re, high_im = im - (a_im << 15) + clipped * a_im;
+    *low = (low_re >> 16) | (low_im & 0xFFFF0000u);
+    *high = (high_re >> 16) | (high_im & 0xFFFF0000u);
+}
+
+void spectrum(int16_t bins[2 * N_BINS]) {
+    pair_t *low = (pair_t *)bins, *high = low + FFT_LENGTH / 2;
+    arm_cfft_q15(&CFFT, bins, 0, 1);
+    const int32_t re = bins[0], im = bins[1];
+    *low++ = (uint32_t)((re + im) >> 1) & 0xFFFF;
+    *high-- = (uint32_t)((re - im) >> 1) & 0xFFFF;
+    const uint32_t *coefficients = SPLIT + 1;
+    while (coefficients < SPLIT + SPLIT_CLIPPED) split_pair(low++, high--, *coefficients++, 0);
+    while (low <= high) split_pair(low++, high--, *coefficients++, 1);
 }
 
 static uint32_t slow_root(uint32_t x) {

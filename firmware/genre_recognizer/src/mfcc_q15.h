@@ -18,13 +18,18 @@ void features_reset(void);
 // One frame of Q0.15 samples to the model's int8 input. Returns the bits that its loudest sample leaves free, 0 to 15.
 int features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]);
 
-// The stages, one by one, for tests and for the per-stage benchmark. Those that scale a block return their shift.
-int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t windowed[FFT_LENGTH]);
-void spectrum(int16_t windowed[FFT_LENGTH], int16_t fft[2 * FFT_LENGTH]);
+// The stages, one by one, for tests and for the benchmark. They work in place on one buffer, on a word's boundary: the
+// windowed frame becomes the complex FFT, the bins (real and imaginary part in turn), the magnitudes. Those that scale a
+// block return their shift.
+int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t windowed[2 * N_BINS]);
+void spectrum(int16_t bins[2 * N_BINS]);
 int magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]);
 void log_mel(const uint16_t magnitude[N_BINS], int shift, int32_t logs[N_MELS]);
 void raw_mfcc(const int32_t logs[N_MELS], int32_t raw[N_MFCC]);
 void quantize(const int32_t raw[N_MFCC], int8_t features[N_MFCC]);
+
+// All stages from the windowed frame to raw MFCCs; c0 still holds the level.
+void raw_frame(int frame_shift, int16_t windowed[2 * N_BINS], int32_t raw[N_MFCC]);
 
 // floor(sqrt(x / 2)) as arm_sqrt_q31(x) >> 16 gives it, its own rounding included; x below 2^31.
 uint32_t root(uint32_t x);

@@ -25,6 +25,8 @@ static void start_window(void) {
     lstm_reset();
 }
 
+int16_t *recognizer_buffer(void) { return frame; }
+
 void recognizer_init(void) {
     filled = 0;
     has_bias = false;

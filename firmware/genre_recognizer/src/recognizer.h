@@ -25,6 +25,9 @@ typedef struct {
 
 extern const char *const GENRE_NAMES[N_GENRES];
 
+// The buffer of FRAME_LENGTH samples, which the self-test borrows before recognizer_init().
+int16_t *recognizer_buffer(void);
+
 void recognizer_init(void);
 
 // Take counts of the ADC, at most FRAME_STEP at once. True when they ended a window: then *decision is filled.

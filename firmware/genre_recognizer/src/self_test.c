@@ -6,13 +6,14 @@
 #include "mfcc_q15.h"
 #include "generated/test_vector.h"
 #include "lstm.h"
+#include "recognizer.h"
 
 bool self_test(void) {
+    int16_t *const frame = recognizer_buffer();
     bool equal = true;
     features_reset();
     lstm_reset();
     for (int i = 0; i < N_FRAMES; i++) {
-        int16_t frame[FRAME_LENGTH];
         int8_t features[N_MFCC];
         for (int j = 0; j < FRAME_LENGTH; j++) frame[j] = (int16_t)(TEST_AUDIO[i * FRAME_STEP + j] * 256);
         features_frame(frame, features);

@@ -20,6 +20,6 @@
 #define BIAS_SHIFT 4
 #define VOTE_WINDOWS 10
 #define SILENCE_BITS 8
-#define RFFT_INIT arm_rfft_init_2048_q15
+#define CFFT arm_cfft_sR_q15_len1024
 
 #endif
