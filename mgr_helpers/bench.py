@@ -25,6 +25,7 @@ OUR_STAGES = {"bias": 1, "window": 2, "rfft": 3, "magnitude": 4, "mel": 5, "log"
 BOOK_STAGES = {"window": 1, "rfft": 2, "magnitude": 3, "mel": 4, "log": 5, "dct": 6, "to_float": 7}
 LSTM_MARK, HEAD_MARK = 9, 10
 SUMS = ("features", "total")
+IN_FLASH_KEYS = ("flash", "ram_static", "stack", "latency_ms_125mhz", "awake_share", "with_misses")
 WINDOWS = 6  # of audio for the cycles of stages
 # A miss reads 8 bytes: 8 clocks of address, mode bits and waiting with 24 address bits on four lines (6 + 2), 4 dummy
 # ones and 16 of data, at half the system clock (the default of the SDK's boot2 for a W25Q080 in continuous read mode).
@@ -85,7 +86,8 @@ def book_frame(stages: dict, frames: int, key: str = "cycles") -> dict[str, int]
     return {**spent, "features": sum(spent.values()), "total": sum(spent.values())}
 
 
-def measure_stages(windows: np.ndarray, compiler: str | None = None, config: Config = CONFIG) -> dict:
+def measure_stages(windows: np.ndarray, compiler: str | None = None, config: Config = CONFIG,
+                   defines: tuple[str, ...] = ()) -> dict:
     """Cycles and misses of the flash cache for each stage, ours and the book's, over the same windows.
 
     Parameters
@@ -104,7 +106,7 @@ def measure_stages(windows: np.ndarray, compiler: str | None = None, config: Con
         When an image computes other features than Python.
     """
     frames = np.concatenate([mfcc.split_frames(window[: config.window_length], config) for window in windows])
-    image = pico.build_image(toolchain.EMULATOR / "stages.c", compiler)
+    image = pico.build_image(toolchain.EMULATOR / "stages.c", compiler, defines=defines)
     ours, our_run = stage_features(windows, image, config, xip=True)
     theirs, book_run = book_features(frames, book_image(compiler, config), config, xip=True)
     raw = mfcc_q15.mfcc_windows(windows, config)
@@ -167,7 +169,8 @@ def decision_times(heard: dict, config: Config = CONFIG) -> dict:
     return {"latency_ms": (1000 * latency).tolist(), "awake_share": 1 - asleep / seconds, "seconds": seconds}
 
 
-def measure_sketch(samples: np.ndarray, compiler: str | None = None, config: Config = CONFIG) -> dict:
+def measure_sketch(samples: np.ndarray, compiler: str | None = None, config: Config = CONFIG,
+                   defines: tuple[str, ...] = ()) -> dict:
     """Bytes of the shipped sketch, its latency and its time awake while it hears int16 audio of some ten seconds.
 
     Returns
@@ -176,7 +179,7 @@ def measure_sketch(samples: np.ndarray, compiler: str | None = None, config: Con
         compiler, image (`image_id`), flash, flash_sections, tables and tables_by_name (of the features; not CMSIS-DSP's), ram_static (with
         the ADC's buffers), stack, latency_ms_125mhz (the longest), awake_share, listened_seconds, overruns.
     """
-    image = pico.build_image("genre_recognizer", compiler)
+    image = pico.build_image("genre_recognizer", compiler, defines=defines)
     heard = hear(image, samples, config)
     times, tables = decision_times(heard, config), table_bytes(image)
     return {"compiler": image["compiler"], "image": image_id(image), "flash": image["flash_bytes"],
@@ -220,15 +223,24 @@ def measure_pico(songs: list, compiler: str | None = None, config: Config = CONF
         Six of them lend a window each to the stages; the sketch hears the beginnings of all genres.
     """
     starts = [song.samples[len(song.samples) // 2 :][: config.window_length] for song in _some(songs, WINDOWS, config)]
-    stages = measure_stages(np.stack(starts), compiler, config)
+    windows = np.stack(starts)
     beginnings = [song.samples[: 5 * config.sample_rate] for song in _some(songs, len(config.genres), config)]
     heard = np.concatenate(beginnings)
-    sketch = measure_sketch(heard, compiler, config)
-    ours = {**stages["ours"], **sketch}
-    ours["with_misses"] = with_misses(ours, config)
+    ours, stages = _our_way(windows, heard, compiler, config)
+    in_flash = _our_way(windows, heard, compiler, config, ("HOT_IN_FLASH",))[0]
+    ours["hot_in_flash"] = {key: in_flash[key] for key in IN_FLASH_KEYS} | {"misses": in_flash["misses"]["total"]}
     book = {**stages["book"], **book_memory(book_image(compiler, config), config), "tflm_window": BOOK_TFLM_CYCLES}
     return {"compiler": f"{ours.pop('compiler')}, -O2", "ours": ours, "book": book, "ratio": ratios(ours, book),
             "miss_cycles": MISS_CYCLES}
+
+
+def _our_way(windows: np.ndarray, heard: np.ndarray, compiler: str | None, config: Config,
+             defines: tuple[str, ...] = ()) -> tuple[dict, dict]:
+    """Stages and sketch of one build of ours, and the stages of both ways."""
+    stages = measure_stages(windows, compiler, config, defines)
+    ours = {**stages["ours"], **measure_sketch(heard, compiler, config, defines)}
+    ours["with_misses"] = with_misses(ours, config)
+    return ours, stages
 
 
 def _some(songs: list, n: int, config: Config) -> list:
@@ -411,7 +423,15 @@ def table(figures: dict) -> str:
                       f"from a window's last sample to its decision: {ours['latency_ms_125mhz']:.1f} ms at 125 MHz; "
                       f"awake {ours['awake_share']:.1%} of the time",
                       f"with {figures['miss_cycles']} cycles for each miss: {modelled['frame']:,} cycles a frame, "
-                      f"{modelled['latency_ms_125mhz']:.1f} ms, {modelled['awake_share']:.1%}"])
+                      f"{modelled['latency_ms_125mhz']:.1f} ms, {modelled['awake_share']:.1%}",
+                      in_flash_line(ours["hot_in_flash"])])
+
+
+def in_flash_line(figures: dict) -> str:
+    """The other build, hot constants left in flash, in a line."""
+    modelled = figures["with_misses"]
+    return (f"hot constants in flash: RAM {figures['ram_static'] + figures['stack']:,} bytes, {figures['misses']:,} misses, "
+            f"modelled {modelled['frame']:,} cycles a frame, {modelled['latency_ms_125mhz']:.1f} ms")
 
 
 def draw(figures: dict) -> Path:

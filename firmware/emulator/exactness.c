@@ -12,6 +12,7 @@ static int8_t scores[N_GENRES];
 
 int main(void)
 {
+    features_init();
     while (emulator_read(window, sizeof window) == sizeof window) {
         features_reset();
         lstm_reset();

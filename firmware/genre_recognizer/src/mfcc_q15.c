@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "mfcc_q15.h"
 
+#include <string.h>
+
 #include "cmsis/arm_const_structs.h"
 #include "cmsis/arm_math.h"
 #include "generated/tables.h"
@@ -8,8 +10,23 @@
 #define ALIGNED __attribute__((aligned(4)))
 typedef uint32_t __attribute__((may_alias)) pair_t;  // two int16 in one load, the first in the lower half
 
+static const arm_cfft_instance_q15 *cfft = &CFFT;
 static int32_t level;    // c0 of the frame before
 static int first_frame;  // no frame before
+
+void features_init(void) {
+#ifdef HOT_IN_RAM  // CMSIS-DSP's constants of the FFT, too: 1.5 n numbers, and n at most for the order of bits
+    static int16_t twiddles[3 * FFT_LENGTH / 4] ALIGNED;
+    static uint16_t order[FFT_LENGTH / 2] ALIGNED;
+    static arm_cfft_instance_q15 copy;
+    copy = CFFT;
+    memcpy(twiddles, CFFT.pTwiddle, sizeof twiddles);
+    memcpy(order, CFFT.pBitRevTable, CFFT.bitRevLength * sizeof order[0]);
+    copy.pTwiddle = twiddles;
+    copy.pBitRevTable = order;
+    cfft = &copy;
+#endif
+}
 
 void features_reset(void) { first_frame = 1; }
 
@@ -90,7 +107,7 @@ static inline void split_pair(pair_t *low, pair_t *high, uint32_t coefficients, 
 
 void spectrum(int16_t bins[2 * N_BINS]) {
     pair_t *low = (pair_t *)bins, *high = low + FFT_LENGTH / 2;
-    arm_cfft_q15(&CFFT, bins, 0, 1);
+    arm_cfft_q15(cfft, bins, 0, 1);
     const int32_t re = bins[0], im = bins[1];
     *low++ = (uint32_t)((re + im) >> 1) & 0xFFFF;
     *high-- = (uint32_t)((re - im) >> 1) & 0xFFFF;

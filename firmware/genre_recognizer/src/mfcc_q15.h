@@ -12,6 +12,9 @@
 extern "C" {
 #endif
 
+// Once, before the first frame.
+void features_init(void);
+
 // Start a window: the first frame after it has no frame before it, so its level change is 0.
 void features_reset(void);
 

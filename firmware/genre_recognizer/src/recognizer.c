@@ -32,6 +32,7 @@ void recognizer_init(void) {
     has_bias = false;
     n_windows = 0;
     memset(votes, 0, sizeof votes);
+    features_init();
     start_window();
 }
 

@@ -11,6 +11,7 @@
 bool self_test(void) {
     int16_t *const frame = recognizer_buffer();
     bool equal = true;
+    features_init();
     features_reset();
     lstm_reset();
     for (int i = 0; i < N_FRAMES; i++) {
