@@ -52,8 +52,8 @@ def clean_output(output: dict) -> dict | None:
     if "<audio" in "".join(data.get("text/html", "")) or any(kind.startswith("audio/") for kind in data):
         return _note(AUDIO_NOTE)
     if "application/vnd.jupyter.widget-view+json" in data:
-        progress_bar = re.search(r"it/s|\d+/\d+|HBox", "".join(data.get("text/plain", "")))
-        return None if progress_bar else _note(WIDGET_NOTE)
+        interactive = "".join(data.get("text/plain", "")).startswith("interactive(")  # else it's a progress bar
+        return _note(WIDGET_NOTE) if interactive else None
     return output
 
 

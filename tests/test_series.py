@@ -22,7 +22,7 @@ def shown(**data):
 def test_players_widgets_and_stderr_are_taken_out():
     outputs = [shown(**{"text/html": '<audio controls src="data:audio/wav;base64,AAAA">'}),
                shown(**{"application/vnd.jupyter.widget-view+json": {}, "text/plain": "interactive(children=())"}),
-               shown(**{"application/vnd.jupyter.widget-view+json": {}, "text/plain": "  0%|  | 0/20 [00:00<?, ?it/s]"}),
+               shown(**{"application/vnd.jupyter.widget-view+json": {}, "text/plain": "songs:  9% 8   1.0 of 11.5 s"}),
                {"output_type": "stream", "name": "stderr", "text": "warning"},
                shown(**{"image/png": "AAAA"})]
     notebook = series.clean({"cells": [cell(*outputs)], "metadata": {"widgets": {"state": "AAAA"}}})
