@@ -168,7 +168,8 @@ def block_scale(frame: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 @functools.lru_cache
-def _fft_instance(fft_length: int):
+def fft_instance(fft_length: int):
+    """CMSIS-DSP's instance of the real q15 FFT, made once for each length."""
     import cmsisdsp
 
     instance = cmsisdsp.arm_rfft_instance_q15()
@@ -193,7 +194,7 @@ def spectrum_q15(frame: np.ndarray, config: Config = CONFIG) -> np.ndarray:
 
     windowed = np.zeros(config.fft_length, np.int16)
     windowed[: config.frame_length] = cmsisdsp.arm_mult_q15(frame, hann_q15(config))
-    return cmsisdsp.arm_rfft_q15(_fft_instance(config.fft_length), windowed)[: 2 * config.n_bins]
+    return cmsisdsp.arm_rfft_q15(fft_instance(config.fft_length), windowed)[: 2 * config.n_bins]
 
 
 def magnitude_q15(spectrum: np.ndarray, config: Config = CONFIG) -> tuple[np.ndarray, int]:

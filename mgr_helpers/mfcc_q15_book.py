@@ -25,6 +25,7 @@ import numpy as np
 
 from . import mfcc as float_mfcc
 from .config import CONFIG, Config
+from .mfcc_q15 import fft_instance
 
 FRACTION_BITS = {"frame": 15, "windowed": 15, "fft": 4, "magnitude": 3, "mel": 3, "log_mel": 3, "mfcc": 3}
 LOG_STEPS = 8  # of the log table, in and out: three fraction bits
@@ -85,15 +86,6 @@ def table_sizes(config: Config = CONFIG) -> dict[str, int]:
 
 # --- stages -----------------------------------------------------------------------------------------------------------
 
-@functools.lru_cache
-def _fft_instance(fft_length: int):
-    import cmsisdsp
-    instance = cmsisdsp.arm_rfft_instance_q15()
-    if cmsisdsp.arm_rfft_init_q15(instance, fft_length, 0, 1) != 0:
-        raise ValueError(f"CMSIS-DSP has no q15 FFT of {fft_length} points: use a power of two from 32 to 8192")
-    return instance
-
-
 def rfft_q15(windowed: np.ndarray) -> np.ndarray:
     """Spectrum of int16 Q0.15 samples (n,), n a power of two.
 
@@ -103,7 +95,7 @@ def rfft_q15(windowed: np.ndarray) -> np.ndarray:
         Real and imaginary parts in turn, bins 0 to n / 2, divided by n.
     """
     import cmsisdsp
-    return cmsisdsp.arm_rfft_q15(_fft_instance(len(windowed)), windowed)[:len(windowed) + 2]
+    return cmsisdsp.arm_rfft_q15(fft_instance(len(windowed)), windowed)[:len(windowed) + 2]
 
 
 def magnitude_q15(spectrum: np.ndarray) -> np.ndarray:
