@@ -176,8 +176,8 @@ def measure_sketch(samples: np.ndarray, compiler: str | None = None, config: Con
     Returns
     -------
     dict
-        compiler, image (`image_id`), flash, flash_sections, tables and tables_by_name (of the features; not CMSIS-DSP's), ram_static (with
-        the ADC's buffers), stack, latency_ms_125mhz (the longest), awake_share, listened_seconds, overruns.
+        compiler, image (`image_id`), flash, flash_sections, tables and tables_by_name (of the features; not
+        CMSIS-DSP's), ram_static (with the ADC's buffers), stack, latency_ms_125mhz (the longest), awake_share, listened_seconds, overruns.
     """
     image = pico.build_image("genre_recognizer", compiler, defines=defines)
     heard = hear(image, samples, config)
@@ -430,8 +430,9 @@ def table(figures: dict) -> str:
 def in_flash_line(figures: dict) -> str:
     """The other build, hot constants left in flash, in a line."""
     modelled = figures["with_misses"]
-    return (f"hot constants in flash: RAM {figures['ram_static'] + figures['stack']:,} bytes, {figures['misses']:,} misses, "
-            f"modelled {modelled['frame']:,} cycles a frame, {modelled['latency_ms_125mhz']:.1f} ms")
+    ram = figures["ram_static"] + figures["stack"]
+    return (f"hot constants in flash: RAM {ram:,} bytes, {figures['misses']:,} misses, modelled"
+            f" {modelled['frame']:,} cycles a frame, {modelled['latency_ms_125mhz']:.1f} ms")
 
 
 def draw(figures: dict) -> Path:

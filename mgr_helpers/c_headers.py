@@ -1,4 +1,4 @@
-"""C headers of the firmware: constants and tables from the configuration, the LSTM from the .tflite file, a test vector.
+"""C headers of the firmware: constants and tables from the configuration, the LSTM from the .tflite file, a test.
 
 Nothing in ``firmware/genre_recognizer/src/generated/`` is written by hand: `write_headers` makes the folder, and a test
 makes it again and compares. Explained in notebooks/08_deploy_to_pico.ipynb.
@@ -52,7 +52,7 @@ def c_defines(values: dict[str, object]) -> str:
     return "".join(f"#define {name} {value}\n" for name, value in values.items())
 
 
-# --- constants and tables of the front end ------------------------------------------------------------------------------
+# --- constants and tables of the front end ----------------------------------------------------------------------------
 
 def constants_h(config: Config = CONFIG) -> str:
     """Numbers of the pipeline that every C file may use."""
@@ -180,7 +180,8 @@ def lstm_struct(layer: dict, name: str) -> str:
     limit = min(32767, round(layer["cell_clip"] / layer["c_scale"])) if layer["cell_clip"] > 0 else 32767
     return (f"    {{{layer['inputs']}, {layer['units']}, {name}_WEIGHTS, {name}_INPUT_BIAS, {name}_HIDDEN_BIAS,\n"
             f"     {{{of_input}}},\n     {{{of_hidden}}},\n"
-            f"     {scale_c(2**-30 / layer['h_scale'])}, {layer['c_scale_log2']}, {limit}, {layer['h_zero_point']}}},\n")
+            f"     {scale_c(2**-30 / layer['h_scale'])}, {layer['c_scale_log2']}, {limit}, "
+            f"{layer['h_zero_point']}}},\n")
 
 
 def mean_multiplier(mean: dict) -> tuple[int, int]:
@@ -267,7 +268,7 @@ def model_h(tflite: bytes) -> str:
     )
 
 
-# --- labels, test vector, the whole file --------------------------------------------------------------------------------
+# --- labels, test vector, the whole file ------------------------------------------------------------------------------
 
 def labels_h(labels: list[str]) -> str:
     """Names of the genres, in the order of the scores."""
@@ -283,7 +284,8 @@ def test_vector(tflite: bytes, front_end: mfcc_q15.FrontEnd) -> dict[str, np.nda
     Returns
     -------
     dict
-        ``audio`` int8 (window_length,), to be multiplied by 256; ``features`` int8 (n_frames, n_mfcc), ``scores`` int8 (n_genres,).
+        ``audio`` int8 (window_length,), to be multiplied by 256; ``features`` int8 (n_frames, n_mfcc),
+        ``scores`` int8 (n_genres,).
     """
     config = front_end.config
     song = mini_set.song("jazz", 0)

@@ -105,7 +105,7 @@ PRETRAINED = DATA / "pretrained"
 def work_dir() -> Path:
     """Folder where one notebook leaves what the next one reads.
 
-    `data/work/`, or the folder that the environment variable MGR_WORK names (relative to the project). Made when missing.
+    `data/work/`, or what the environment variable MGR_WORK names (relative to the project). Made when missing.
     """
     folder = ROOT / os.environ.get("MGR_WORK", "data/work")
     folder.mkdir(parents=True, exist_ok=True)

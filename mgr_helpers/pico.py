@@ -584,7 +584,8 @@ def host_library(generated: Path | None = None) -> HostLibrary:
         with tempfile.TemporaryDirectory() as temporary:
             target = Path(temporary) / "library.so"
             toolchain.call([*toolchain.find_host_compiler(), "-O3", "-fno-tree-slp-vectorize", "-w", "-shared",
-                            "-fPIC", "-I", sketch / "src", *sorted((sketch / "src").rglob("*.c")), batch, "-o", target, "-lm"],
+                            "-fPIC", "-I", sketch / "src", *sorted((sketch / "src").rglob("*.c")), batch, "-o",
+                            target, "-lm"],
                            "compiling the firmware's C for this machine", "The message says where it stopped.")
             write_whole(library, lambda file: file.write(target.read_bytes()))
     return _load(library)
