@@ -36,6 +36,7 @@ from .config import CONFIG, Config
 MEL_FRACTION_BITS = 8
 LOG_FLOOR = 1 << (MEL_FRACTION_BITS - 1)  # half a step of magnitude: a silent band gets a low log, not minus infinity
 LOG_SEGMENTS = 64
+ROOT_FRACTION_BITS = 11
 RAW_ONE = 1 << 22  # a raw MFCC of 1.0 with the default fraction bits
 FEATURE_SHIFT = 40  # of the multiplier that turns a raw MFCC into int8
 
@@ -127,11 +128,42 @@ def dct_weights(config: Config = CONFIG) -> np.ndarray:
     return np.round(float_mfcc.dct_matrix(config) * (1 << config.dct_fraction_bits)).astype(np.int16)
 
 
+@functools.lru_cache
+def root_tables() -> tuple[np.ndarray, np.ndarray]:
+    """Tables of the firmware's square root (``root`` in mfcc_q15.c), which equals CMSIS-DSP's.
+
+    Returns
+    -------
+    roots : uint16 (1025,)
+        sqrt(i) in Q5.11 for i = 0..1024.
+    low_squares : uint32 (256,)
+        A bit for each r below 8192: whether CMSIS-DSP says r - 1 for x = 2 r^2.
+    """
+    import cmsisdsp
+
+    roots = np.minimum(np.floor(np.sqrt(np.arange(1025)) * (1 << ROOT_FRACTION_BITS)), 65535).astype(np.uint16)
+    low = np.array([cmsisdsp.arm_sqrt_q31(2 * r * r)[1] >> 16 != r for r in range(8192)])
+    return roots, np.packbits(low, bitorder="little").view("<u4")
+
+
+@functools.lru_cache
+def split_table(config: Config = CONFIG) -> np.ndarray:
+    """Coefficients that make a real FFT of a complex one of half the length, for k = 0..fft_length / 4: uint32.
+
+    (1 - sin) / 2 in the lower and -cos / 2 in the upper half, Q0.15, as CMSIS-DSP rounds its realCoefAQ15.
+    """
+    angle = 2 * np.pi * np.arange(config.fft_length // 4 + 1) / config.fft_length
+    c, s = (np.round(values * 32768).astype(np.int64) for values in ((1 - np.sin(angle)) / 2, -np.cos(angle) / 2))
+    return (c | (s & 0xFFFF) << 16).astype(np.uint32)
+
+
 def table_sizes(config: Config = CONFIG) -> dict[str, int]:
     """Bytes of each table that the front end keeps on the Pico (CMSIS-DSP's FFT tables not counted)."""
     spans = mel_spans(config)
     return {
         "Hann window": 2 * (config.frame_length // 2 + 1),  # symmetric: half of it is enough
+        "FFT split": split_table(config).nbytes,
+        "square root": sum(table.nbytes for table in root_tables()),
         "Mel weights": sum(stop - start for start, stop in spans),
         "Mel spans": 4 * len(spans),
         "log2": 2 * (LOG_SEGMENTS + 1),

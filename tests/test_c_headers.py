@@ -1,9 +1,11 @@
 """Generated headers: what is committed is what the generator writes, and its pieces are right."""
 
+import re
+
 import numpy as np
 import pytest
 
-from mgr_helpers import c_headers, quantize
+from mgr_helpers import c_headers, mfcc_q15, quantize
 from mgr_helpers.config import PRETRAINED
 
 TFLITE = (PRETRAINED / "model_int8.tflite").read_bytes()
@@ -56,3 +58,8 @@ def test_the_pieces_of_c_text():
     text = c_headers.c_array("A", np.arange(-40, 40, dtype=np.int16), "note")
     assert "static const int16_t A[80]" in text and text.count(",") == 80
     assert max(map(len, text.splitlines())) <= 120
+
+
+def test_table_sizes_are_those_of_the_header():
+    arrays = re.findall(r"(u?)int(\d+)_t \w+\[(\d+)\] = ", (c_headers.GENERATED / "tables.h").read_text())
+    assert sum(int(bits) // 8 * int(n) for _, bits, n in arrays) == sum(mfcc_q15.table_sizes().values())
