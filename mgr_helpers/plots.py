@@ -29,6 +29,14 @@ def use_style() -> None:
     })
 
 
+def slider(label: str, value, low, high, step=None):
+    """A slider for `ipywidgets.interact` that draws when it is let go: of floats when `value` is one, else of integers."""
+    import ipywidgets
+    kind, step = (ipywidgets.FloatSlider, step or 0.1) if isinstance(value, float) else (ipywidgets.IntSlider, step or 1)
+    return kind(value, min=low, max=high, step=step, description=label, continuous_update=False,
+                style={"description_width": "8em"}, layout={"width": "32em"})
+
+
 def genre_color(genre: str) -> str:
     """Colour of a genre: fixed for disco, jazz and metal, else one of the palette's others, stable by name."""
     others = [color for color in PALETTE if color not in GENRE_COLORS.values()]
@@ -87,6 +95,20 @@ def mel_filter_bank(weights, config: Config = CONFIG, ax=None):
         ax.plot(hertz, band, color=color, lw=0.9)
     ax.set(xlabel="frequency (Hz)", ylabel="weight")
     return ax
+
+
+def mel_bands(weights, magnitude, config: Config = CONFIG, color: str = PALETTE[0]):
+    """A filter bank, weights (bins, bands), over a frame's spectrum, and under it the bands' sums in dB: two axes."""
+    top, bottom = plt.subplots(2, 1, figsize=(9, 5), height_ratios=(1.2, 1))[1]
+    spectrum(magnitude, config, top, color="#999999", lw=0.7)
+    bank = mel_filter_bank(weights, config, top.twinx())
+    bank.set_ylim(0, 1.15 * max(weights.max(), 1e-9))
+    bank.grid(False)
+    empty = int(np.sum(~weights.any(axis=0)))
+    top.set_title(f"{weights.shape[1]} Mel bands" + (f", {empty} of them catch no FFT bin" if empty else ""))
+    bottom.bar(np.arange(weights.shape[1]), decibels(magnitude @ weights, floor=-60) + 60, bottom=-60, color=color)
+    bottom.set(xlabel="Mel band", ylabel="Mel sum (dB)", ylim=(-60, 60))
+    return top, bottom
 
 
 def mfcc_image(mfccs, ax=None, title: str = "", label: str = "value (natural log units)", **image):
