@@ -6,6 +6,9 @@ notebook can go on from there. Explained in notebooks/03_mfcc_tensorflow_vs_libr
 
 from __future__ import annotations
 
+import io
+import uuid
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -14,6 +17,7 @@ from .config import CONFIG, Config
 # Okabe and Ito's palette (2008), told apart with any kind of colour vision; its yellow is too pale for lines.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GENRE_COLORS = {"disco": "#CC79A7", "jazz": "#0072B2", "metal": "#D55E00"}
+NO_GENRE_COLORS = {"unsure": "#AAAAAA", "silence": "#E4E4E4"}  # what the Pico says when it names no genre
 SEQUENTIAL = "magma"  # levels
 DIVERGING = "RdBu_r"  # differences, with zero in the middle
 
@@ -38,9 +42,11 @@ def slider(label: str, value, low, high, step=None):
 
 
 def genre_color(genre: str) -> str:
-    """Colour of a genre: fixed for disco, jazz and metal, else one of the palette's others, stable by name."""
+    """Colour of a genre: fixed for disco, jazz and metal, else one of the palette's others, stable by name.
+
+    "unsure" and "silence" are greys."""
     others = [color for color in PALETTE if color not in GENRE_COLORS.values()]
-    return GENRE_COLORS.get(genre, others[sum(genre.encode()) % len(others)])
+    return (GENRE_COLORS | NO_GENRE_COLORS).get(genre, others[sum(genre.encode()) % len(others)])
 
 
 def axes(ax=None, width: float = 8, height: float = 3):
@@ -111,6 +117,49 @@ def mel_bands(weights, magnitude, config: Config = CONFIG, color: str = PALETTE[
     return top, bottom
 
 
+def windowed_spectrum(frame, windows: dict, chosen: str, config: Config = CONFIG):
+    """A frame times the `chosen` window (left), and its spectrum over those of the other windows in grey: two axes.
+
+    `windows` are arrays as long as the frame, by name. 0 dB is a sine at full scale.
+    """
+    left, right = plt.subplots(1, 2, figsize=(10, 3))[1]
+    waveform(frame * windows[chosen], config, left).set_title(f"what the FFT gets: {chosen}")
+    for name in sorted(windows, key=lambda name: name == chosen):  # the chosen one last, on top
+        style = {"color": PALETTE[0], "zorder": 3} if name == chosen else {"color": "#BBBBBB"}
+        magnitude = np.abs(np.fft.rfft(frame * windows[name]))
+        spectrum(magnitude, config, right, reference=windows[name].sum() / 2, label=name, **style)
+    right.set(title=f"{config.sample_rate / len(frame):.1f} Hz per bin", ylim=(-130, 0))
+    right.legend(loc="upper right", ncols=len(windows))
+    return left, right
+
+
+# what a stage's values lie over, and what they are
+STAGE_AXES = {"frame": ("time (ms)", "amplitude (full scale = 1)"),
+              "windowed": ("time (ms)", "amplitude (full scale = 1)"),
+              "fft": ("frequency (Hz)", "real and imaginary part"), "magnitude": ("frequency (Hz)", "magnitude"),
+              "mel": ("Mel band", "Mel sum"), "log_mel": ("Mel band", "natural log of the sum"),
+              "mfcc": ("MFCC", "value (natural log units)")}
+
+
+def stage(name: str, values, config: Config = CONFIG, ax=None, color: str = PALETTE[0]):
+    """One stage of one frame (`mfcc.STAGES`, or "fft" for the complex spectrum), over the axis that belongs to it."""
+    ax = axes(ax, 5)
+    values = np.asarray(values)
+    xlabel, ylabel = STAGE_AXES[name]
+    if xlabel == "time (ms)":
+        ax.plot(1000 * np.arange(len(values)) / config.sample_rate, values, lw=0.7, color=color)
+    elif xlabel == "frequency (Hz)":
+        hertz = np.linspace(0, config.sample_rate / 2, len(values))
+        ax.plot(hertz, values.real, lw=0.8, color=color, label="real part")
+        if np.iscomplexobj(values):
+            ax.plot(hertz, values.imag, lw=0.8, color="#999999", label="imaginary part", zorder=1)
+            ax.legend(loc="upper right")
+    else:
+        ax.bar(np.arange(len(values)), values, color=color)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    return ax
+
+
 def mfcc_image(mfccs, ax=None, title: str = "", label: str = "value (natural log units)", **image):
     """MFCCs (frames, coefficients) as an image, one column a frame; a colour bar when `label` isn't empty."""
     ax = axes(ax)
@@ -121,6 +170,40 @@ def mfcc_image(mfccs, ax=None, title: str = "", label: str = "value (natural log
     ax.grid(False)
     if label:
         ax.figure.colorbar(shown, ax=ax, label=label)
+    return ax
+
+
+def mfcc_images(images: dict, bound: float | None = None):
+    """Several MFCCs (frames, coefficients) by name, side by side in the same colours, zero white: a list of axes.
+
+    `bound` is the largest value that the colours tell apart (None: the largest there is).
+    """
+    figure, row = plt.subplots(1, len(images), figsize=(11, 3), sharey=True)
+    bound = max(np.max(np.abs(values)) for values in images.values()) if bound is None else bound
+    for ax, (name, values) in zip(row, images.items()):
+        mfcc_image(values, ax, name, label="", cmap=DIVERGING, vmin=-bound, vmax=bound)
+    figure.colorbar(row[-1].images[0], ax=row, label="natural log units")
+    return list(row)
+
+
+def mfcc_difference(one, other, names: tuple[str, str], units=("natural log units", "natural log units")):
+    """Two MFCC images, each in its own colours, and their difference with zero white: three axes."""
+    row = plt.subplots(1, 3, figsize=(11, 3))[1]
+    for ax, values, name, unit in zip(row, (one, other), names, units):
+        mfcc_image(values, ax, name, label=unit)
+    difference = np.asarray(one) - other
+    bound = np.max(np.abs(difference))
+    mfcc_image(difference, row[2], "difference", "difference of the values", cmap=DIVERGING, vmin=-bound, vmax=bound)
+    return row
+
+
+def mean_and_spread(x, rows, ax=None, **line):
+    """The mean of `rows` (n, len(x)) over x, in a band of one standard deviation to either side."""
+    ax = axes(ax)
+    rows = np.asarray(rows)
+    middle, spread = rows.mean(axis=0), rows.std(axis=0)
+    drawn, = ax.plot(x, middle, **{"marker": "o", "ms": 4, **line})
+    ax.fill_between(x, middle - spread, middle + spread, color=drawn.get_color(), alpha=0.15, lw=0)
     return ax
 
 
@@ -188,6 +271,60 @@ def decisions(rows: list[dict], config: Config = CONFIG, ax=None):
     return ax
 
 
+def decision_bands(rows: list[dict], config: Config = CONFIG, ax=None):
+    """What the Pico said over time, in genre colours: each window's own label, and what it says by the vote."""
+    ax = axes(ax, height=1.2)
+    step = config.window_step / config.sample_rate
+    for y, key in enumerate(("says", "label")):
+        for i, row in enumerate(rows):
+            ax.barh(y, step, 0.8, i * step, color=genre_color(row[key]), edgecolor="white")
+            ax.text((i + 0.5) * step, y, row[key], ha="center", va="center", fontsize=8,
+                    color="black" if row[key] in NO_GENRE_COLORS else "white")
+    ax.set(xlabel="time (s)", yticks=(0, 1), yticklabels=("it says", "this window"), xlim=(0, len(rows) * step))
+    ax.grid(False)
+    return ax
+
+
+def play_over(ax, samples, config: Config = CONFIG) -> None:
+    """Show the figure of `ax`, and below it an audio player whose position runs over `ax` as a line.
+
+    The x axis of `ax` is time in seconds. A click into the picture plays from there. Without a browser's help the
+    picture stands alone.
+    """
+    from IPython.display import HTML, Audio, Image, display
+    figure, png, name = ax.figure, io.BytesIO(), f"player{uuid.uuid4().hex}"
+    figure.savefig(png, format="png")  # not cropped, as the inline backend would
+    places = [float(ax.transData.transform((second, 0))[0] / figure.bbox.width) for second in (0, 1)]
+    plt.close(figure)
+    display(Image(png.getvalue()))
+    player = Audio(samples, rate=config.sample_rate, element_id=name)._repr_html_()
+    display(HTML(player + _CURSOR.format(name=name, start=places[0], step=places[1] - places[0])))
+
+
+_CURSOR = """<script>(() => {{
+  const audio = document.getElementById("{name}");
+  let box = audio;
+  while (box && !box.querySelector("img")) box = box.parentElement;
+  if (!box) return;
+  const before = [...box.querySelectorAll("img")].filter(one => one.compareDocumentPosition(audio) & 4);
+  const image = before.pop(), line = document.createElement("div");
+  line.style.cssText = "position:absolute; width:2px; background:#E69F00; pointer-events:none";
+  image.parentElement.style.position = "relative";
+  image.parentElement.appendChild(line);
+  const place = () => {{
+    line.style.left = image.offsetLeft + image.clientWidth * ({start} + {step} * audio.currentTime) + "px";
+    line.style.top = image.offsetTop + "px";
+    line.style.height = image.clientHeight + "px";
+    if (!audio.paused) requestAnimationFrame(place);
+  }};
+  ["play", "timeupdate", "seeked"].forEach(event => audio.addEventListener(event, place));
+  image.addEventListener("click", event => {{
+    audio.currentTime = Math.max(0, (event.offsetX / image.clientWidth - {start}) / {step});
+    audio.play();
+  }});
+}})();</script>"""
+
+
 def stage_cycles(ours: dict[str, int], book: dict[str, int], ax=None):
     """Cycles of a frame by stage, the project's beside the book's: two bars where both have it (`bench`)."""
     names = [name for name in {**ours, **book} if name not in ("features", "total")]
@@ -202,3 +339,76 @@ def stage_cycles(ours: dict[str, int], book: dict[str, int], ax=None):
     ax.grid(False, axis="y")
     ax.legend(loc="lower right")
     return ax
+
+
+def frame_timeline(stages: dict[str, int], config: Config = CONFIG, clock_hz: float = 125e6):
+    """One frame of the Pico over time: cycles of its stages in order, and how long it sleeps until the next frame."""
+    figure, (whole, zoom) = plt.subplots(2, 1, figsize=(8, 4.8), height_ratios=(1, 3.2))
+    period, spent = 1000 * config.frame_step / config.sample_rate, 1000 * np.array(list(stages.values())) / clock_hz
+    ends = np.cumsum(spent)
+    for y, start, width, color, text in ((1, 0, period, PALETTE[5], "ADC and DMA collect the next frame's samples"),
+                                         (0, 0, ends[-1], PALETTE[1], ""),
+                                         (0, ends[-1], max(0, period - ends[-1]), "#E4E4E4", "asleep")):
+        whole.barh(y, width, 0.8, start, color=color)
+        whole.text(start + width / 2, y, text, ha="center", va="center", fontsize=9)
+    whole.set(yticks=(0, 1), yticklabels=("processor", "microphone"), xlabel="time (ms)", xlim=(0, max(period, ends[-1])))
+    drawn = zoom.barh(list(stages), spent, 0.75, ends - spent, color=PALETTE[1])
+    zoom.bar_label(drawn, [f"{ms:.2f} ms" for ms in spent], padding=4, fontsize=9)
+    zoom.set(xlabel=f"time (ms) at {clock_hz / 1e6:.0f} MHz", xlim=(0, 1.12 * ends[-1]))
+    zoom.invert_yaxis()
+    return whole, zoom
+
+
+MEMORY_COLORS = {"code": PALETTE[5], "model": PALETTE[1], "front end": PALETTE[2], "CMSIS-DSP": PALETTE[0],
+                 "self-test": PALETTE[3], "initial values": PALETTE[4], "working memory": "#888888", "stack": "black"}
+
+
+def memory_map(parts: list[dict], region: str, size: int, ax=None):
+    """A memory drawn to scale by address: blocks of `bench.memory_parts` in `region`, and what is free (kB).
+
+    `size` is where the picture ends, in bytes: the memory's size, or less to look closely.
+    """
+    ax = axes(ax, height=1.4)
+    ax.barh(0, size / 1000, color="#F4F4F4")
+    for name, color in MEMORY_COLORS.items():
+        mine = [part for part in parts if part["region"] == region and part["part"] == name]
+        if mine:
+            ax.barh([0] * len(mine), [part["bytes"] / 1000 for part in mine], color=color,
+                    left=[part["offset"] / 1000 for part in mine],
+                    label=f"{name}: {sum(part['bytes'] for part in mine):,} bytes")
+    ax.set(xlabel=f"{region}, address (kB from its start)", yticks=(), xlim=(0, size / 1000))
+    ax.grid(False)
+    ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return ax
+
+
+def quantised_row(real, approximated, scale: float, ax=None):
+    """Some numbers (bars) and what quantisation makes of them (marks), over a ruler with one line a step."""
+    ax = axes(ax, height=3.2)
+    place = np.arange(len(real))
+    low, high = min(np.min(real), np.min(approximated), 0), max(np.max(real), np.max(approximated), 0)
+    if (high - low) / scale < 40:  # else the lines would be a grey area
+        for level in np.arange(np.floor(low / scale), np.ceil(high / scale) + 1):
+            ax.axhline(level * scale, color="#BBBBBB", lw=0.6, zorder=0)
+    ax.bar(place, real, color="#BBD7EA", label="float")
+    ax.hlines(approximated, place - 0.4, place + 0.4, color=PALETTE[1], lw=2, label="quantised")
+    ax.set(xlabel="number", ylabel="value")
+    ax.grid(False)
+    ax.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def before_and_after(real, q, scale: float, zero_point: int = 0):
+    """Histograms of a tensor in float and in integers, and of what rounding changed, in steps."""
+    figure, (before, after, error) = plt.subplots(1, 3, figsize=(11, 3))
+    real, q = np.ravel(real), np.ravel(q).astype(int)
+    before.hist(real, 80, color="#888888")
+    before.set(xlabel="value (float)", ylabel="how many")
+    limits = np.iinfo(np.int8 if np.abs(q).max() <= 128 else np.int16)
+    after.hist(q, np.linspace(limits.min - 0.5, limits.max + 0.5, 129), color=PALETTE[0])
+    after.axvline(zero_point, color=PALETTE[1], ls="--", label=f"zero point {zero_point}")
+    after.set(xlabel=f"value ({limits.bits} bits)", ylabel="how many", xlim=(limits.min, limits.max))
+    after.legend()
+    error.hist(q - zero_point - real / scale, 80, color=PALETTE[2])
+    error.set(xlabel="error (steps)", ylabel="how many")
+    return before, after, error
