@@ -242,10 +242,11 @@ def model_h(tflite: bytes) -> str:
 
 # --- labels, test vector, the whole file ------------------------------------------------------------------------------
 
-def labels_h(labels: list[str]) -> str:
-    """Names of the genres, in the order of the scores."""
+def labels_h(labels: list[str], unsure_below: int) -> str:
+    """Names of the genres, in the order of the scores, and the confidence in percent that it takes to say one."""
     names = ", ".join(f'"{label}"' for label in labels)
-    return c_header("LABELS_H", f"const char *const GENRE_NAMES[N_GENRES] = {{{names}}};\n")
+    return c_header("LABELS_H", c_defines({"UNSURE_BELOW": unsure_below}),
+                    f"const char *const GENRE_NAMES[N_GENRES] = {{{names}}};\n")
 
 
 def test_vector(tflite: bytes, front_end: mfcc_q15.FrontEnd) -> dict[str, np.ndarray]:
@@ -296,7 +297,7 @@ def headers(tflite: bytes) -> dict[str, str]:
         "constants.h": constants_h(front_end.config),
         "tables.h": tables_h(front_end),
         "model.h": model_h(tflite),
-        "labels.h": labels_h(list(front_end.config.genres)),
+        "labels.h": labels_h(list(front_end.config.genres), quantize.unsure_below(tflite)),
         "test_vector.h": test_vector_h(test_vector(tflite, front_end)),
         "model_tflite.h": tflite_h(tflite),
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from . import c_headers, dataset, mfcc_q15, microphone, quantize
+from . import c_headers, dataset, mfcc_q15, microphone, other_sounds, quantize, recognizer
 from .config import CONFIG, PRETRAINED, Config, build_dir
 
 ENGINES = ("float", "litert", "tflm", "c")
@@ -238,6 +238,136 @@ def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_fold
                 whole = np.zeros((len(tested), part.shape[1]), part.dtype)
                 scores.setdefault(engine, {}).setdefault(name, whole)[tested] = part
     return scores
+
+
+# --- unsure -----------------------------------------------------------------------------------------------------------
+
+def running_votes(scores: np.ndarray, song: np.ndarray, config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray]:
+    """The vote that the Pico would say after each window of a song, and its confidence; each song starts anew.
+
+    Parameters
+    ----------
+    scores : array (n, n_genres)
+        int8 scores, or probabilities (rounded to the steps of int8 scores first).
+    song : array (n,)
+        Which song each window is of; windows in the order in which they are heard.
+
+    Returns
+    -------
+    winner : int array (n,)
+    confidence : int array (n,)
+        In percent: the winner's share of the scores of the last `config.vote_windows` windows.
+    """
+    if scores.dtype != np.int8:
+        scores = np.clip(np.round(scores * 256.0) - 128, -128, 127).astype(np.int8)
+    winner, confidence = np.zeros(len(scores), int), np.zeros(len(scores), int)
+    for name in np.unique(song):
+        own = np.flatnonzero(song == name)
+        winner[own], confidence[own] = recognizer.vote(scores[own], np.zeros(len(own), bool), config.vote_windows)
+    return winner, confidence
+
+
+def coverage_curve(scores: np.ndarray, genre: np.ndarray, song: np.ndarray,
+                   config: Config = CONFIG) -> dict[str, np.ndarray]:
+    """How often the Pico says a genre, and how often that is right, for every threshold on its confidence.
+
+    Parameters
+    ----------
+    scores, song
+        As in `running_votes`.
+    genre : int array (n,)
+        True genre of each window.
+
+    Returns
+    -------
+    dict of arrays (100,)
+        threshold : int, 1 to 100: *unsure* below this confidence; coverage : share of the votes that say a genre;
+        accuracy : share of those that are right (NaN where there is none).
+
+    Raises
+    ------
+    ValueError
+        When there is no window.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    if not len(genre):
+        raise ValueError("no window to evaluate: are the songs shorter than a second, or silent?")
+    winner, confidence = running_votes(scores, song, config)
+    threshold = np.arange(1, 101)
+    decided = confidence >= threshold[:, None]
+    n = decided.sum(axis=1)
+    right = (decided & (winner == genre)).sum(axis=1)
+    return {"threshold": threshold, "coverage": n / len(genre),
+            "accuracy": np.where(n, right / np.maximum(n, 1), np.nan)}
+
+
+def threshold_for(curve: dict[str, np.ndarray], coverage: float = 0.8) -> int:
+    """The highest threshold at which the Pico still says a genre to this share of music.
+
+    A share of the votes is chosen, not an accuracy: the share is what a listener notices and needs no true genre to
+    check, while the accuracy of a few dozen validation songs is known to some points only.
+
+    Parameters
+    ----------
+    curve : dict
+        From `coverage_curve`, on validation songs.
+    coverage : float
+        0 to 1.
+
+    Returns
+    -------
+    int
+        Percent, for `quantize.set_unsure_below`.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    if not 0 < coverage <= 1:
+        raise ValueError(f"coverage {coverage} must lie above 0 and be 1 at most")
+    return int(curve["threshold"][curve["coverage"] >= coverage].max())
+
+
+def of_other_sounds(tflite: bytes, level_db: float = -12.0, seconds: float = 15.0, n: int = 4, seed: int = 0,
+                    kinds: tuple[str, ...] = other_sounds.KINDS, ranges: other_sounds.Ranges = other_sounds.TESTING
+                    ) -> dict[str, dict[str, float]]:
+    """What the Pico says to sounds that are no music of its genres, through the microphone simulation.
+
+    Parameters
+    ----------
+    tflite : bytes
+        An int8 file of ours, with its threshold.
+    level_db, seconds : float
+        Of each sound.
+    n : int
+        Sounds of each kind, each with parameters of its own.
+    seed : int
+    kinds : tuple of str
+    ranges : other_sounds.Ranges
+
+    Returns
+    -------
+    dict
+        By kind: windows (how many decisions), and the share of them that said genre, unsure and silence.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    config, result = c_headers.front_end_of(tflite).config, {}
+    for code, kind in enumerate(tqdm(kinds, desc="other sounds", unit="kind", leave=False)):
+        heard = []
+        for i in range(n):
+            rng = np.random.default_rng([seed, code, i])
+            sound = other_sounds.make(kind, seconds, rng, config, ranges)
+            adc = microphone.adc_counts(sound, rng, level_db, ranges=microphone.TESTING, config=config)
+            heard += recognizer.decisions(adc, tflite)
+        result[kind] = said(heard)
+    return result
+
+
+def said(decisions: list[dict]) -> dict[str, float]:
+    """Number of decisions (from `recognizer.decisions` or `pico.listen`), and the share that said what."""
+    says = [row["says"] for row in decisions]
+    unsure, silence = (says.count(word) / max(len(says), 1) for word in ("unsure", "silence"))
+    return {"windows": len(says), "genre": 1 - unsure - silence if says else 0.0, "unsure": unsure, "silence": silence}
 
 
 # --- command line ---------------------------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ from .toolchain import EMULATOR
 
 CLOCK_HZ = 125_000_000
 EXTRA_SECONDS = 0.5  # for the sketch's self-test before it listens, and its work after the last sample
-FLASH_START = 0x10000000
+FLASH_START, RAM_START = 0x10000000, 0x20000000
+FLASH_BYTES, RAM_BYTES = 2 * 1024**2, 264 * 1024
 _COMMON = ("-g", "-ffreestanding", "-fbuiltin", "-ffunction-sections", "-fdata-sections")
 _C = ("-std=gnu11",)
 _CPP = ("-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics")
@@ -180,17 +181,29 @@ def flash_contents(elf: Path) -> bytes:
     return bytes(image)
 
 
+def _symbols(data: bytes, sections: list[dict]) -> list[dict]:
+    """Functions and variables of an ELF file that take bytes: name, address, bytes, section, function (bool)."""
+    table, found = next(s for s in sections if s["type"] == 2), []
+    for at in range(table["offset"], table["offset"] + table["size"], 16):
+        name, address, size, info, _, section = struct.unpack_from("<IIIBBH", data, at)
+        if size and info & 15 in (1, 2):
+            found.append({"name": _text(data, sections[table["link"]]["offset"] + name), "address": address & ~(info & 1),
+                          "bytes": size, "section": sections[section]["name"], "function": info & 15 == 2})
+    return found
+
+
+def symbols_of(elf: Path) -> list[dict]:
+    """Functions and variables of an image: name, address, bytes, section (".data"), function (bool)."""
+    data = elf.read_bytes()
+    return _symbols(data, _elf_sections(data))
+
+
 def elf_sizes(elf: Path) -> dict:
     """flash_bytes, ram_static, sections and symbols of an image, in bytes."""
     data = elf.read_bytes()
     sections = _elf_sections(data)
     in_memory = {s["name"]: s["size"] for s in sections if s["flags"] & 2 and s["size"]}
-    table = next(s for s in sections if s["type"] == 2)
-    symbols = {}
-    for at in range(table["offset"], table["offset"] + table["size"], 16):
-        name, _, size, info = struct.unpack_from("<IIIB", data, at)
-        if size and info & 15 in (1, 2):
-            symbols[_text(data, sections[table["link"]]["offset"] + name)] = size
+    symbols = {symbol["name"]: symbol["bytes"] for symbol in _symbols(data, sections)}
     ram = in_memory.get(".data", 0) + in_memory.get(".bss", 0)
     return {"flash_bytes": sum(in_memory.values()) - in_memory.get(".bss", 0), "ram_static": ram,
             "sections": in_memory, "symbols": symbols}
@@ -437,22 +450,28 @@ def exactness(windows: np.ndarray, image: dict | None = None, config: Config = C
 
 # ---- listening
 
-_DECISION = re.compile(r"DECISION window=(\d+) time_ms=(\d+) label=(\S+) vote=(\S+) confidence=(\d+) scores=([-\d,]+)")
+_DECISION = re.compile(r"DECISION window=(\d+) time_ms=(\d+) label=(\S+) vote=(\S+) confidence=(\d+) says=(\S+) "
+                       r"scores=([-\d,]+)")
 
 
 def parse_decisions(text: str) -> list[dict]:
-    """The sketch's DECISION lines as dictionaries: window, time_ms, label, vote, confidence, scores."""
+    """The sketch's DECISION lines as dictionaries: window, time_ms, label, vote, confidence, says, scores."""
     decisions = []
-    for window, time, label, vote, confidence, scores in _DECISION.findall(text):
+    for window, time, label, vote, confidence, says, scores in _DECISION.findall(text):
         decisions.append({"window": int(window), "time_ms": int(time), "label": label, "vote": vote,
-                          "confidence": int(confidence), "scores": [int(score) for score in scores.split(",")]})
+                          "confidence": int(confidence), "says": says,
+                          "scores": [int(score) for score in scores.split(",")]})
     return decisions
 
 
 def overall(decisions: list[dict], config: Config = CONFIG) -> str:
-    """The genre of a whole recording: the largest sum of scores over the windows that are not silence."""
-    heard = [decision["scores"] for decision in decisions if decision["label"] != "silence"]
-    return config.genres[int(np.argmax(np.sum(heard, axis=0)))] if heard else "silence"
+    """A whole recording: its genre is the largest sum of scores over the windows that are not silence.
+
+    "unsure" where the sketch never said a genre, "silence" where all is silence."""
+    heard = [decision for decision in decisions if decision["label"] != "silence"]
+    if all(decision["says"] in ("silence", "unsure") for decision in heard):
+        return "unsure" if heard else "silence"
+    return config.genres[int(np.argmax(np.sum([decision["scores"] for decision in heard], axis=0)))]
 
 
 def load_audio(file: str | Path, config: Config = CONFIG) -> np.ndarray:
@@ -549,12 +568,12 @@ class HostLibrary:
         return scores
 
     def decisions(self, adc: np.ndarray) -> dict[str, np.ndarray]:
-        """A stream of ADC counts (uint16) to decisions: window, label, vote, confidence, silent, scores."""
+        """A stream of ADC counts (uint16) to decisions: window, label, vote, confidence, silent, unsure, scores."""
         adc = np.ascontiguousarray(adc, np.uint16)
-        rows = np.empty((len(adc) // (self.n_frames * self.frame_step) + 1, 5 + self.n_genres), np.int32)
+        rows = np.empty((len(adc) // (self.n_frames * self.frame_step) + 1, 6 + self.n_genres), np.int32)
         n = self.library.batch_decisions(adc.ctypes.data, len(adc), rows.ctypes.data, len(rows))
-        names = ("window", "label", "vote", "confidence", "silent")
-        return {**{name: rows[:n, i] for i, name in enumerate(names)}, "scores": rows[:n, 5:].astype(np.int8)}
+        names = ("window", "label", "vote", "confidence", "silent", "unsure")
+        return {**{name: rows[:n, i] for i, name in enumerate(names)}, "scores": rows[:n, 6:].astype(np.int8)}
 
     def self_test(self) -> bool:
         """The sketch's self-test, on this machine."""
@@ -617,10 +636,11 @@ def run(arguments) -> int:
         size = {key: image[key] for key in ("compiler", "flash_bytes", "ram_static")}
         print(json.dumps({**{key: value for key, value in result.items() if key not in left_out}, "image": size}))
         return 0
-    print(f"{'time':>8}  {'window':8}{'vote':8}{'confidence':>10}   {'scores'}")
+    print(f"{'time':>8}  {'window':8}{'vote':8}{'confidence':>10}   {'says':8}{'scores'}")
     for decision in result["decisions"]:
         print(f"{decision['time_ms'] / 1000:6.2f} s  {decision['label']:8}{decision['vote']:8}"
-              f"{decision['confidence']:8d} %   {' '.join(f'{score:4d}' for score in decision['scores'])}")
+              f"{decision['confidence']:8d} %   {decision['says']:8}"
+              f"{' '.join(f'{score:4d}' for score in decision['scores'])}")
     for line in result["overruns"]:
         print(line)
     print(f"self-test {'passed' if result['self_test'] else 'FAILED'}; "

@@ -195,7 +195,8 @@ def read_front_end(tflite: bytes, name: str = "model") -> dict:
     Returns
     -------
     dict
-        `config` (for `Config.from_dict`), `mean` and `std` (lists, in units of raw MFCC / 2**22), `labels`.
+        `config` (for `Config.from_dict`), `mean` and `std` (lists, in units of raw MFCC / 2**22), `labels`, and
+        `unsure_below` where it has been set.
 
     Raises
     ------
@@ -207,6 +208,30 @@ def read_front_end(tflite: bytes, name: str = "model") -> dict:
     if index is None or parsed.buffers[index].data is None:
         raise ValueError(f"{name} carries no front end ({METADATA_NAME}): convert it with quantize.convert")
     return json.loads(bytes(bytearray(parsed.buffers[index].data)))
+
+
+def unsure_below(tflite: bytes, name: str = "model") -> int:
+    """The confidence of a vote, in percent, below which the Pico says *unsure*: 1 to 100.
+
+    A file without one (`set_unsure_below` was never called) has 1: unsure only where nothing has been heard.
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged, or holds another number.
+    """
+    percent = read_front_end(tflite, name).get("unsure_below", 1)
+    if type(percent) is not int or not 1 <= percent <= 100:
+        raise ValueError(f"{name} says unsure below {percent!r}, need a whole percentage from 1 to 100: "
+                         "set it with quantize.set_unsure_below")
+    return percent
+
+
+def set_unsure_below(tflite: bytes, percent: int) -> bytes:
+    """The file with another threshold (see `unsure_below`); `evaluate.threshold_for` finds it on validation songs."""
+    changed = embed_front_end(tflite, {**read_front_end(tflite), "unsure_below": int(percent)})
+    unsure_below(changed)
+    return changed
 
 
 def load_tflite(path: str | Path) -> bytes:
@@ -456,6 +481,66 @@ def run_litert(tflite: bytes, features: np.ndarray) -> np.ndarray:
         interpreter.invoke()
         scores.append(interpreter.get_tensor(at_output)[0])
     return np.array(scores, ends["dtype"]).reshape(len(features), -1)
+
+
+def activations(tflite: bytes, features: np.ndarray) -> dict[str, dict]:
+    """What flows between the operators of a file, by LiteRT: to compare a float file with its int8 twin.
+
+    Parameters
+    ----------
+    tflite : bytes
+        An int8 or a float file.
+    features : array (n, n_frames, n_mfcc)
+        As for `run_litert`.
+
+    Returns
+    -------
+    dict
+        By what it is ("features", "lstm, hidden state", "lstm, last cell state", "mean", ...): values (array of the
+        file's dtype, one row a window), scale (float; [] in a float file), zero_point.
+
+    Raises
+    ------
+    ValueError
+        When the file is none of ours.
+
+    Explained in notebooks/06_quantize_model.ipynb.
+    """
+    tf = import_tf()
+    parsed, found = _parse(tflite), {}
+    with _silent():
+        interpreter = tf.lite.Interpreter(
+            model_content=tflite, experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+        interpreter.allocate_tensors()
+    places = _places(parsed)
+    rows: dict[str, list] = {name: [] for name in places}
+    for window in features:
+        interpreter.reset_all_variables()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window[None])
+        interpreter.invoke()
+        for name, index in places.items():
+            rows[name].append(interpreter.get_tensor(index)[0])
+    for name, index in places.items():
+        tensor = _tensor(parsed, index)
+        found[name] = {"values": np.array(rows[name]), "scale": tensor["scale"], "zero_point": tensor["zero_point"]}
+    return found
+
+
+def _places(parsed: schema.ModelT) -> dict[str, int]:
+    """Index of each tensor between the operators, by what it is."""
+    short = {"UNIDIRECTIONAL_SEQUENCE_LSTM": "lstm", "MEAN": "mean", "STRIDED_SLICE": "last step",
+             "FULLY_CONNECTED": "dense", "SOFTMAX": "probabilities"}
+    places = {"features": int(parsed.subgraphs[0].inputs[0])}
+    several = [op_name for op_name, _ in _operators(parsed)].count("UNIDIRECTIONAL_SEQUENCE_LSTM") > 1
+    for i, (op_name, op) in enumerate(_operators(parsed)):
+        name = short.get(op_name, op_name.lower())
+        if name == "lstm":
+            name = f"lstm {i + 1}" if several else name
+            places[f"{name}, last cell state"] = int(op.inputs[19])
+            name += ", hidden state"
+        places[name] = int(op.outputs[0])
+    return places
 
 
 # --- TFLM's sigmoid table -------------------------------------------------------------------------------------------

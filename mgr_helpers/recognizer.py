@@ -36,6 +36,11 @@ def vote(scores: np.ndarray, silent: np.ndarray, vote_windows: int) -> tuple[np.
     return winner, 100 * sums.max(axis=1) // np.maximum(total, 1)
 
 
+def says(vote: str, silent: bool, unsure: bool) -> str:
+    """What the Pico tells its listener: "silence", "unsure" or the genre of the vote."""
+    return "silence" if silent else "unsure" if unsure else vote
+
+
 def decisions(adc: np.ndarray, tflite: bytes) -> list[dict]:
     """Decisions over a stream of ADC counts.
 
@@ -50,7 +55,8 @@ def decisions(adc: np.ndarray, tflite: bytes) -> list[dict]:
     -------
     list of dict
         One a window: ``window``, ``label`` (its genre), ``vote`` (genre of the last windows together), ``confidence``
-        in percent, ``scores`` (list of int8), ``silent``.
+        in percent, ``scores`` (list of int8), ``silent``, ``unsure`` (confidence below the model's threshold), and
+        ``says``: what the Pico tells its listener, "silence", "unsure" or the vote.
     """
     front_end = front_end_of(tflite)
     config = front_end.config
@@ -61,7 +67,9 @@ def decisions(adc: np.ndarray, tflite: bytes) -> list[dict]:
     scores = quantize.run_tflm(tflite, features)
     silent = np.max(windows ^ (windows >> 15), axis=1) < 1 << config.silence_bits  # |x|, with -32768 as 32767
     winner, confidence = vote(scores, silent, config.vote_windows)
+    unsure = confidence < quantize.unsure_below(tflite)
     return [{"window": i, "label": config.genres[scores[i].argmax()], "vote": config.genres[winner[i]],
-             "confidence": int(confidence[i]), "scores": scores[i].tolist(), "silent": bool(silent[i])}
+             "confidence": int(confidence[i]), "scores": scores[i].tolist(), "silent": bool(silent[i]),
+             "unsure": bool(unsure[i]), "says": says(config.genres[winner[i]], silent[i], unsure[i])}
             for i in range(len(windows))]
 

@@ -63,3 +63,8 @@ def test_the_pieces_of_c_text():
 def test_table_sizes_are_those_of_the_header():
     arrays = re.findall(r"(u?)int(\d+)_t \w+\[(\d+)\] = ", (c_headers.GENERATED / "tables.h").read_text())
     assert sum(int(bits) // 8 * int(n) for _, bits, n in arrays) == sum(mfcc_q15.table_sizes().values())
+
+
+def test_the_threshold_of_the_model_is_a_constant():
+    assert f"#define UNSURE_BELOW {quantize.unsure_below(TFLITE)}\n" in c_headers.headers(TFLITE)["labels.h"]
+    assert "#define UNSURE_BELOW 63\n" in c_headers.headers(quantize.set_unsure_below(TFLITE, 63))["labels.h"]

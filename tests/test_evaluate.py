@@ -186,3 +186,50 @@ def test_command_prints_json(trained, songs, tmp_path, capsys):
         assert result["songs"]["n"] == 6 and result["skipped"][0]["file"] == "jazz/bad.wav"
     assert command.main(["evaluate", "--audio", str(tmp_path / "none")]) == 1
     assert "none" in capsys.readouterr().err
+
+
+# --- unsure
+
+def test_running_votes_start_anew_with_each_song():
+    scores = np.array([[127, -128, -128]] * 3 + [[-128, 127, -128]] * 2, np.int8)
+    winner, confidence = evaluate.running_votes(scores, np.array(["a"] * 3 + ["b"] * 2))
+    assert winner.tolist() == [0, 0, 0, 1, 1] and confidence.tolist() == [100] * 5
+    mixed = evaluate.running_votes(scores, np.array(["a"] * 5))
+    assert mixed[0].tolist() == [0] * 5 and mixed[1].tolist() == [100, 100, 100, 75, 60]
+    as_probabilities = evaluate.running_votes((scores + 128.0) / 256, np.array(["a"] * 5))
+    assert np.array_equal(as_probabilities, mixed)
+
+
+def test_coverage_and_threshold_of_a_known_case():
+    rows = [(0.9, 0, 0), (0.8, 1, 1), (0.7, 2, 2), (0.6, 0, 1), (0.5, 0, 0)]  # confidence, winner, true genre
+    scores = np.array([[share if i == winner else (1 - share) / 2 for i in range(3)] for share, winner, _ in rows])
+    curve = evaluate.coverage_curve(scores, np.array([true for *_, true in rows]), np.array(list("abcde")))
+    at = {int(t): (c, a) for t, c, a in zip(*curve.values())}
+    assert at[1] == (1.0, 0.8) and at[55] == (0.8, 0.75) and at[65] == (pytest.approx(0.6), 1.0)
+    assert at[100][0] == 0 and np.isnan(at[100][1])
+    assert (np.diff(curve["coverage"]) <= 0).all()
+    assert 50 < evaluate.threshold_for(curve) <= 60 < evaluate.threshold_for(curve, 0.6) <= 70
+    assert evaluate.threshold_for(curve, 1.0) <= 50
+
+
+@pytest.mark.parametrize("coverage", [0.0, 1.1])
+def test_a_coverage_must_be_a_share(coverage):
+    with pytest.raises(ValueError, match="coverage"):
+        evaluate.threshold_for({"threshold": np.array([1]), "coverage": np.array([1.0])}, coverage)
+
+
+def test_a_higher_threshold_gives_fewer_other_sounds_a_genre(trained):
+    tflite = (trained / "model_int8.tflite").read_bytes()
+    options = {"seconds": 4, "n": 1, "kinds": ("silence", "white noise", "speech")}
+    low, high = (evaluate.of_other_sounds(quantize.set_unsure_below(tflite, t), **options) for t in (1, 100))
+    for kind in options["kinds"]:
+        assert low[kind]["windows"] == high[kind]["windows"] == 4
+        assert sum(low[kind][word] for word in ("genre", "unsure", "silence")) == pytest.approx(1)
+        assert high[kind]["genre"] <= low[kind]["genre"] and low[kind]["unsure"] == 0
+    assert low["white noise"]["genre"] == 1
+
+
+def test_what_was_said_is_counted():
+    rows = [{"says": word} for word in ("jazz", "unsure", "silence", "jazz")]
+    assert evaluate.said(rows) == {"windows": 4, "genre": 0.5, "unsure": 0.25, "silence": 0.25}
+    assert evaluate.said([])["genre"] == 0

@@ -75,7 +75,7 @@ def test_decisions_over_a_stream_of_adc_counts():
         assert np.array_equal(theirs["scores"][i], decision["scores"])
         assert theirs["confidence"][i] == decision["confidence"]
         assert CONFIG.genres[theirs["vote"][i]] == decision["vote"]
-        assert bool(theirs["silent"][i]) == decision["silent"]
+        assert bool(theirs["silent"][i]) == decision["silent"] and bool(theirs["unsure"][i]) == decision["unsure"]
     assert any(decision["silent"] for decision in ours) and not all(decision["silent"] for decision in ours)
 
 

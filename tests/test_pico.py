@@ -258,6 +258,7 @@ def test_the_sketch_hears_what_the_host_computes(compiler):
         assert decision["window"] == i and decision["scores"] == expected["scores"][i].tolist()
         assert decision["vote"] == CONFIG.genres[expected["vote"][i]]
         assert decision["confidence"] == expected["confidence"][i]
+        assert (decision["says"] == "unsure") == expected["unsure"][i]
     assert result["genre"] in CONFIG.genres
     assert result["stack_bytes"] < 8000
 
@@ -277,12 +278,16 @@ def test_adc_counts():
 
 
 def test_overall_leaves_silence_out():
-    text = ("DECISION window=0 time_ms=9 label=silence vote=disco confidence=0 scores=127,-128,-128\r\nnoise DECISION\n"
-            "DECISION window=1 time_ms=938 label=metal vote=metal confidence=61 scores=-100,-50,20\r\n")
+    text = ("DECISION window=0 time_ms=9 label=silence vote=disco confidence=0 says=silence scores=127,-128,-128\r\nnoise DECISION\n"
+            "DECISION window=1 time_ms=938 label=metal vote=metal confidence=61 says=metal scores=-100,-50,20\r\n"
+            "DECISION window=2 time_ms=1866 label=jazz vote=metal confidence=41 says=unsure scores=-80,60,-108\r\n")
     decisions = pico.parse_decisions(text)
-    assert len(decisions) == 2 and decisions[1]["scores"] == [-100, -50, 20] and decisions[1]["confidence"] == 61
-    assert pico.overall(decisions) == "metal"
+    assert len(decisions) == 3 and decisions[1]["scores"] == [-100, -50, 20] and decisions[1]["confidence"] == 61
+    assert [decision["says"] for decision in decisions] == ["silence", "metal", "unsure"]
+    assert pico.overall(decisions[:2]) == "metal"
+    assert pico.overall(decisions) == "jazz"  # the largest sum of scores
     assert pico.overall(decisions[:1]) == "silence"
+    assert pico.overall(decisions[::2]) == "unsure"
 
 
 ECHO = """

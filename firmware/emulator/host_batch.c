@@ -42,7 +42,7 @@ void batch_scores(const int8_t *features, int32_t n, int8_t *scores)
 }
 
 /* The whole sketch's logic over a stream of ADC counts. A row per decision: window, label, vote, confidence, silent,
-   scores. Returns the number of decisions; `rows` holds `most`. */
+   unsure, scores. Returns the number of decisions; `rows` holds `most`. */
 int32_t batch_decisions(const uint16_t *adc, int64_t count, int32_t *rows, int32_t most)
 {
     int32_t n = 0;
@@ -52,10 +52,11 @@ int32_t batch_decisions(const uint16_t *adc, int64_t count, int32_t *rows, int32
         if (!recognizer_push(adc + i, 1, &d) || n == most) {
             continue;
         }
-        int32_t *row = rows + n++ * (5 + N_GENRES);
+        int32_t *row = rows + n++ * (6 + N_GENRES);
         row[0] = (int32_t)d.window, row[1] = d.label, row[2] = d.vote, row[3] = d.confidence, row[4] = d.silent;
+        row[5] = d.unsure;
         for (int genre = 0; genre < N_GENRES; genre++) {
-            row[5 + genre] = d.scores[genre];
+            row[6 + genre] = d.scores[genre];
         }
     }
     return n;

@@ -5,8 +5,8 @@
 //     MAX9814 VDD -> Pico 3V3(OUT), pin 36        MAX9814 OUT  -> Pico GP26 (ADC0), pin 31
 //     MAX9814 GND -> Pico AGND, pin 33            MAX9814 GAIN -> 3V3 for 40 dB (open: 60 dB)
 //
-// Serial monitor at 115200: TEST PASSED, then a line for each window of about a second. The LED lights up while music
-// is heard. Explained in notebooks/08_deploy_to_pico.ipynb.
+// Serial monitor at 115200: TEST PASSED, then a line for each window of about a second. The LED is on while a genre is
+// heard, blinks while the Pico is unsure, and is off in silence. Explained in notebooks/08_deploy_to_pico.ipynb.
 #include <ADCInput.h>
 #include <Arduino.h>
 #include <hardware/adc.h>
@@ -49,11 +49,12 @@ static void reportOverrun() {
 static void report(const decision_t &decision) {
   const char *label = decision.silent ? "silence" : GENRE_NAMES[decision.label];
   const unsigned window = decision.window, time = millis();
-  Serial.printf("DECISION window=%u time_ms=%u label=%s vote=%s confidence=%d scores=", window, time, label,
-                GENRE_NAMES[decision.vote], decision.confidence);
+  Serial.printf("DECISION window=%u time_ms=%u label=%s vote=%s confidence=%d says=%s scores=", window, time, label,
+                GENRE_NAMES[decision.vote], decision.confidence, recognizer_says(&decision));
   for (int i = 0; i < N_GENRES; i++) Serial.printf(i ? ",%d" : "%d", decision.scores[i]);
   Serial.println();
-  digitalWrite(LED_BUILTIN, decision.silent ? LOW : HIGH);
+  const bool blink = decision.unsure && window % 2;
+  digitalWrite(LED_BUILTIN, decision.silent || blink ? LOW : HIGH);
 }
 
 void setup() {

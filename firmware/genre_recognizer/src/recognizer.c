@@ -80,6 +80,7 @@ static void vote(decision_t *decision) {
         if (sums[i] > sums[decision->vote]) decision->vote = (uint8_t)i;
     }
     decision->confidence = (uint8_t)(total ? 100 * sums[decision->vote] / total : 0);
+    decision->unsure = decision->confidence < UNSURE_BELOW;
 }
 
 static void decide(decision_t *decision) {
@@ -119,4 +120,9 @@ bool recognizer_push(const uint16_t *adc, size_t count, decision_t *decision) {
         if (filled == FRAME_LENGTH && take_frame(decision)) decided = true;
     }
     return decided;
+}
+
+const char *recognizer_says(const decision_t *decision) {
+    if (decision->silent) return "silence";
+    return decision->unsure ? "unsure" : GENRE_NAMES[decision->vote];
 }

@@ -21,6 +21,7 @@ typedef struct {
     uint8_t vote;               // the genre of the last VOTE_WINDOWS windows together
     uint8_t confidence;         // of the vote, in percent
     bool silent;                // too quiet to say; a silent window has no vote
+    bool unsure;                // the vote's confidence is below the model's threshold, or nothing has been heard
 } decision_t;
 
 extern const char *const GENRE_NAMES[N_GENRES];
@@ -32,6 +33,9 @@ void recognizer_init(void);
 
 // Take counts of the ADC, at most FRAME_STEP at once. True when they ended a window: then *decision is filled.
 bool recognizer_push(const uint16_t *adc, size_t count, decision_t *decision);
+
+// What to tell the listener: "silence", "unsure" or the genre of the vote.
+const char *recognizer_says(const decision_t *decision);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,8 @@
 #ifndef LABELS_H
 #define LABELS_H
 
+#define UNSURE_BELOW 1
+
 const char *const GENRE_NAMES[N_GENRES] = {"disco", "jazz", "metal"};
 
 #endif
