@@ -3,9 +3,10 @@
 # make notebooks DATA=…     run the series in place on a folder, gtzan or mini, so that outputs are kept
 # make pretrained DATA=…    train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
 # make firmware             complete Arduino sketch folders and zips under build/
+# make stress              long campaigns of faults and bad input: docs/reliability.md
 # make bench DATA=…         cycles and bytes on the emulated Pico, speed of this machine: build/bench.json
 .DEFAULT_GOAL := all
-.PHONY: all test notebooks pretrained firmware bench clean
+.PHONY: all test notebooks pretrained firmware bench stress clean
 
 # the first Python of a version that TensorFlow supports
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -44,6 +45,10 @@ firmware: $(VENV)/.run
 
 bench: $(VENV)/.run
 	$(RUN) -m mgr_helpers bench --audio "$(DATA)"
+
+# its exit status is 1 when something broke
+stress: $(VENV)/.dev
+	MPLBACKEND=agg $(RUN) -m tests.stress
 
 clean:
 	rm -rf build

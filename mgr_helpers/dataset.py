@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import array
 import csv
+import dataclasses
 import functools
 import hashlib
 import inspect
+import json
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -34,6 +37,12 @@ SUFFIXES = (".wav", ".flac", ".au", ".mp3", ".ogg")
 PARTS = ("train", "validation", "test")
 FEATURE_BATCH = 128  # windows: 5.5 MB of audio
 SPLIT_LISTS = DATA / "gtzan_splits"
+SPLIT_NAMES = {"": "", "train": "train", "valid": "validation", "validation": "validation", "test": "test"}
+SHORTFALL = 0.1  # seconds that may be missing at the end of a file: MP3 pads, some writers claim an odd byte too many
+STREAMED = 2**31 - 2**16  # bytes or more that a WAV or AU claims when its writer didn't know its length
+CLAIM = re.compile(r"^\s*(?:RIFF|data|Riff size|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+LOUDEST = 100.0  # times full scale: beyond it, numbers aren't sound in -1 to 1
+REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 GTZAN_NAME = re.compile(r"([a-z]+)\.(\d{5})")  # disco.00001
 
 
@@ -84,7 +93,8 @@ def read_audio(path: Path, config: Config = CONFIG) -> np.ndarray:
     Raises
     ------
     UnusableFile
-        When the file is corrupt, empty, shorter than a clip, silent, or holds NaN or infinity.
+        When the file is corrupt, cut short, empty, shorter than a clip, silent, or holds NaN, infinity or numbers
+        far beyond full scale. What a format can't tell stays unnoticed: a changed sample of a WAV, say.
 
     Explained in notebooks/02_prepare_dataset.ipynb.
     """
@@ -96,6 +106,9 @@ def read_audio(path: Path, config: Config = CONFIG) -> np.ndarray:
             raise UnusableFile("empty file")
         with soundfile.SoundFile(path) as file:
             samples = _read_blocks(file, config.sample_rate)
+            ogg = file.format == "OGG"
+        if ogg:
+            _check_pages(path)
     except PermissionError:
         raise UnusableFile("no permission to read it") from None
     except UnicodeEncodeError:
@@ -110,16 +123,57 @@ def _read_blocks(file: soundfile.SoundFile, rate: int) -> np.ndarray:
         raise UnusableFile(f"sample rate {file.samplerate} Hz is outside 4 to 384 kHz")
     resampler = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
     samples = array.array("h")  # grows in place: a file's claimed length isn't trusted
-    block = np.zeros(1)
+    block, decoded = np.zeros(1), 0
     while len(block):
         block = file.read(2 ** 18 // file.channels, dtype="float32", always_2d=True)
-        if not np.isfinite(block).all():
-            raise UnusableFile("holds NaN or infinity")
+        decoded += len(block)
+        _check_numbers(block)
         mono = block.mean(axis=1, dtype=np.float32)
         if file.samplerate != rate:
             mono = resampler.resample_chunk(mono, last=not len(block))
         samples.frombytes(np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16).tobytes())
+    _check_length(file, decoded)
     return np.frombuffer(samples, np.int16) if samples else np.zeros(0, np.int16)
+
+
+def _check_numbers(block: np.ndarray) -> None:
+    peak = np.abs(block).max(initial=0)
+    if not np.isfinite(peak):
+        raise UnusableFile("holds NaN or infinity")
+    if peak > LOUDEST:
+        raise UnusableFile(f"its samples reach {peak:.3g} times full scale: floating-point audio lies in -1 to 1")
+
+
+def _check_length(file: soundfile.SoundFile, decoded: int) -> None:
+    """Raise where fewer frames were decoded than the header, or the size of its data, promises."""
+    promised = file.frames
+    for claimed, there in CLAIM.findall(file.extra_info):  # libsndfile has corrected `frames` of WAV and AU already
+        if int(claimed) < STREAMED:
+            promised = max(promised, round(decoded * int(claimed) / max(1, int(there))))
+    if promised - decoded > SHORTFALL * file.samplerate:
+        raise UnusableFile(f"cut short or damaged: {decoded / file.samplerate:.2f} of "
+                           f"{promised / file.samplerate:.2f} s can be read")
+
+
+def _check_pages(path: Path) -> None:
+    """Raise where a page of an Ogg file is damaged or cut (RFC 3533): decoders leave its sound out in silence."""
+    with open(path, "rb") as file:
+        while head := file.read(27):
+            start, table = file.tell() - len(head), file.read(head[26]) if len(head) == 27 else b""
+            body = file.read(sum(table))
+            page = head[:22] + bytes(4) + head[26:] + table + body
+            whole = head[:4] == b"OggS" and len(head) == 27 and len(table) == head[26] and len(body) == sum(table)
+            if not whole or _ogg_crc(page) != int.from_bytes(head[22:26], "little"):
+                raise UnusableFile(f"damaged: the Ogg page at byte {start} is broken or cut short")
+            if head[5] & 4 and file.read(4) != b"OggS":  # the end of the stream: what follows isn't Ogg
+                return
+            file.seek(start + len(page))
+
+
+def _ogg_crc(page: bytes) -> int:
+    """Ogg's CRC-32: zlib's with its bits the other way round, without its ones at start and end."""
+    crc = zlib.crc32(page.translate(REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{crc:032b}"[::-1], 2)
 
 
 def _checked(samples: np.ndarray, config: Config) -> np.ndarray:
@@ -156,14 +210,16 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     Returns
     -------
     SongSet
-        Songs, skipped files with reasons, and sub-folders that are no genre of the configuration.
+        Songs, skipped files with reasons, and sub-folders that are no genre of the configuration. A take of the
+        recorder is cut where its sidecar (.json) names a gap: each piece is a song of its own ("jazz/a#1", "jazz/a#2"),
+        in one group.
 
     Raises
     ------
     FileNotFoundError
         When a folder is missing, or the sub-folder of a genre.
     ValueError
-        When a genre is left without a usable song.
+        When a genre is left without a usable song, or a manifest.csv is damaged.
 
     Explained in notebooks/02_prepare_dataset.ipynb.
     """
@@ -179,8 +235,7 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
         if isinstance(result, str):
             skipped.append({"file": song.path, "reason": result})
         else:
-            song.samples = result
-            songs.append(song)
+            _add_pieces(song, result, songs, skipped, config)
     _check_genres(songs, skipped, config)
     return SongSet(songs, skipped, others, " + ".join(_short_name(part) for part in (source, recordings) if part))
 
@@ -207,21 +262,28 @@ def _list_files(root: Path, prefix: str, config: Config, may_lack_genres: bool =
                 continue
             raise FileNotFoundError(f"{shown(root)} has no sub-folder {genre!r}, but {_other_folders(root, config)}: "
                                     "add it, rename one, or change Config.genres")
-        names = {f"{genre}/{path.name}" for path in (root / genre).iterdir()
+        names = {f"{genre}/{path.name}" for path in _entries(root / genre)
                  if not path.name.startswith(".") and path.suffix != ".json"}
         names |= {name for name in manifest if name.startswith(f"{genre}/")}  # one that is gone is named, too
         listed += [(root / name, _describe(root / name, genre, prefix, manifest)) for name in sorted(names)]
     return listed
 
 
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except PermissionError:
+        raise PermissionError(f"no permission to read the folder {shown(folder)}: give yourself the right to") from None
+
+
 def _describe(path: Path, genre: str, prefix: str, manifest: dict) -> Song:
     name = f"{genre}/{path.name}"
     row = {**_gtzan_facts().get(path.stem, {}), **manifest.get(name, {})}
-    name = name.encode(errors="backslashreplace").decode()  # so that any name can be printed
+    name = _printable(name)
     song = prefix + name.removesuffix(path.suffix)
     group = row.get("group") or row.get("artist") or song
-    split = row.get("fault_filtered_split") or ""
-    return Song(prefix + name, genre, song, group, np.zeros(0, np.int16), {"valid": "validation"}.get(split, split))
+    split = SPLIT_NAMES[row.get("fault_filtered_split") or ""]
+    return Song(prefix + name, genre, song, group, np.zeros(0, np.int16), split)
 
 
 def _read_manifest(root: Path) -> dict[str, dict]:
@@ -229,11 +291,35 @@ def _read_manifest(root: Path) -> dict[str, dict]:
     path = root / "manifest.csv"
     if not path.is_file():
         return {}
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{shown(path)} is damaged or not UTF-8 ({error}): save it as CSV in UTF-8") from error
     if rows and ("file" not in rows[0] or not {"artist", "group"} & set(rows[0])):
         raise ValueError(f"{shown(path)} needs the columns file and artist (or group), it has {list(rows[0])}")
-    return {row["file"]: row for row in rows}
+    named: dict[str, dict] = {}
+    for number, row in enumerate(rows, 2):
+        row["file"] = (row["file"] or "").replace("\\", "/")  # written on Windows
+        problem = _problem(row, named)
+        if problem:
+            raise ValueError(f"{shown(path)}, row {number}: {problem}")
+        named[row["file"]] = row
+    return named
+
+
+def _problem(row: dict, named: dict[str, dict]) -> str | None:
+    """What is wrong with a manifest's row: it must name its own file in a genre's folder, and a known part."""
+    parts = row["file"].split("/")
+    if len(parts) < 2 or not all(parts) or {"..", "."} & set(parts) or "\0" in row["file"]:
+        return f"file is {row['file']!r}, need <genre>/<file name>"
+    if None in row or None in row.values():
+        return "it has more or fewer values than there are columns"
+    if named.get(row["file"], row) != row:
+        return f"{row['file']} was named before, with other values"
+    if (row.get("fault_filtered_split") or "") not in SPLIT_NAMES:
+        return f"fault_filtered_split is {row['fault_filtered_split']!r}, need train, valid, test or nothing"
+    return None
 
 
 @functools.cache
@@ -250,13 +336,44 @@ def _other_folders(root: Path, config: Config) -> list[str]:
                   if path.is_dir() and path.name not in config.genres and not path.name.startswith("."))
 
 
-def _try_read(path: Path, config: Config) -> np.ndarray | str:
+def _try_read(path: Path, config: Config) -> list[np.ndarray] | str:
+    """The file's samples, in pieces where there are gaps; or the reason why it can't be used."""
     if path.suffix.lower() not in SUFFIXES:
         return f"not one of {', '.join(SUFFIXES)}"
     try:
-        return read_audio(path, config)
+        samples = read_audio(path, config)
+        return np.split(samples, [cut for cut in _gaps(path, config) if 0 < cut < len(samples)])
     except UnusableFile as error:
         return str(error)
+
+
+def _gaps(path: Path, config: Config) -> list[int]:
+    """Samples at which the recorder lost some, as the sidecar of a take (`record.TakeWriter`) lists them."""
+    sidecar = path.with_suffix(".json")
+    try:
+        values = json.loads(sidecar.read_bytes()) if sidecar.is_file() else {}
+        if not isinstance(values, dict) or "gaps" not in values:  # not the recorder's
+            return []
+        scale = config.sample_rate / values["sample_rate"]
+        return sorted({round(gap["at"] * scale) for gap in values["gaps"]})
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, OSError) as error:
+        raise UnusableFile(f"its sidecar {_printable(sidecar.name)} can't be read ({type(error).__name__}), so nobody "
+                           "knows where the take has gaps: mend or delete it") from error
+
+
+def _add_pieces(song: Song, pieces: list[np.ndarray], songs: list[Song], skipped: list[dict], config: Config) -> None:
+    """Add a song, or one song for each piece between gaps; a piece that is too short or silent is named."""
+    for number, samples in enumerate(pieces, 1):
+        part = f"#{number}" if len(pieces) > 1 else ""
+        try:
+            songs.append(dataclasses.replace(song, song=song.song + part, samples=_checked(samples, config)))
+        except UnusableFile as error:
+            skipped.append({"file": song.path + part, "reason": f"between gaps: {error}"})
+
+
+def _printable(name: str) -> str:
+    """The name with what isn't Unicode escaped, so that any name can be printed."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _check_genres(songs: list[Song], skipped: list[dict], config: Config) -> None:

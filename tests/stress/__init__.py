@@ -1,0 +1,93 @@
+"""Long campaigns of faults, bad input and limits: `make stress`. What they find stands in docs/reliability.md.
+
+Each module has `campaigns()`, a list of (name, callable); a callable returns what was tried, how often, what held, what
+broke, and figures (see `result`).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from mgr_helpers.config import ROOT
+
+
+def times(n: int) -> int:
+    """How often to try, `n` in a full run; `--scale` makes it less while one works on a campaign."""
+    return max(1, round(n * float(os.environ.get("MGR_STRESS_SCALE", "1"))))
+
+
+def result(tried: str, times: int, broke: list[str], **figures) -> dict:
+    """What a campaign returns.
+
+    Parameters
+    ----------
+    tried : str
+        One line: what was done, and what had to hold.
+    times : int
+    broke : list of str
+        One line for each try that did not hold.
+    figures : numbers or short strings worth stating.
+    """
+    return {"tried": tried, "times": times, "held": times - len(broke), "broke": broke, "figures": figures}
+
+
+def python(code: str, *arguments: object, seconds: float, obey_permissions: bool = False,
+           **environment: object) -> subprocess.CompletedProcess:
+    """Run Python code in a process of its own, from the project's folder, with a time limit.
+
+    Parameters
+    ----------
+    code : str
+        It ends in a call of `report`, where it has something to tell.
+    obey_permissions : bool
+        Take root's right to read and write everything from it.
+    environment
+        Added to the environment's variables.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired
+        When it hangs.
+    """
+    command = [*(without_rights() if obey_permissions else []), sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd=ROOT, errors="replace",
+                          env={**os.environ, **{name: str(value) for name, value in environment.items()}})
+
+
+def without_rights() -> list[str]:
+    """Words before a command, so that permissions count for it: [] for everyone but root.
+
+    Raises
+    ------
+    RuntimeError
+        For root on a machine without setpriv.
+    """
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        raise RuntimeError("root reads everything: run `make stress` as another user, or install setpriv (util-linux)")
+    rights = "-dac_override,-dac_read_search"
+    return ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"]
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, for a message."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines[-1] if lines else "nothing was printed")[:300]
+
+
+def relative(text: str, *folders: Path) -> str:
+    """A message without folders of this machine."""
+    for folder in (*folders, ROOT):
+        text = text.replace(f"{folder}/", "").replace(str(folder), ".")
+    return text.replace(str(Path.home()), "~")

@@ -1,0 +1,386 @@
+"""Sound files as they come: damaged, odd, huge, or none at all. `dataset` uses each, or names it with its reason."""
+
+from __future__ import annotations
+
+import collections
+import io
+import json
+import os
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+import soundfile
+from tqdm.auto import tqdm
+
+from mgr_helpers.config import CONFIG
+
+from . import last_line, python, relative, result, times
+
+RATE = CONFIG.sample_rate
+BATCH, BATCH_SECONDS = 50, 180  # files read by one process, and its time limit
+FORMATS = [("wav", "WAV", "PCM_16"), ("wav", "WAV", "PCM_U8"), ("wav", "WAV", "PCM_24"), ("wav", "WAV", "PCM_32"),
+           ("wav", "WAV", "FLOAT"), ("wav", "WAV", "DOUBLE"), ("wav", "WAVEX", "PCM_24"), ("wav", "WAV", "IMA_ADPCM"),
+           ("wav", "WAV", "ULAW"), ("wav", "RF64", "PCM_16"), ("flac", "FLAC", "PCM_16"), ("flac", "FLAC", "PCM_24"),
+           ("flac", "FLAC", "PCM_S8"), ("au", "AU", "PCM_16"), ("au", "AU", "FLOAT"), ("au", "AU", "ALAW"),
+           ("ogg", "OGG", "VORBIS"), ("ogg", "OGG", "OPUS"), ("mp3", "MP3", "MPEG_LAYER_III")]
+RATES = {"OPUS": (48000, 16000, 24000), "MPEG_LAYER_III": (44100, 22050, 16000, 48000)}
+ANY_RATE = (22050, 44100, 16000, 8000, 48000, 96000, 192000)
+READ = """
+import json, sys
+from mgr_helpers import dataset
+from mgr_helpers.config import CONFIG
+found = dataset.load_songs(sys.argv[1])
+for song in found.songs:
+    assert song.samples.dtype == "int16" and len(song.samples) >= CONFIG.clip_length and song.samples.any()
+dataset.clips(found)
+print("\\n" + json.dumps({"used": [song.path for song in found.songs], "skipped": found.skipped}))
+"""
+
+
+# --- making files -------------------------------------------------------------------------------------------------
+
+def sound(rng: np.random.Generator, rate: int, channels: int, seconds: float = 1.6) -> np.ndarray:
+    """Tones and noise, float (n, channels)."""
+    t = np.arange(round(rate * seconds))[:, None] / rate
+    hz = rng.uniform(80, 2000, channels)
+    return 0.4 * np.sin(2 * np.pi * hz * t) + 0.05 * rng.standard_normal((len(t), channels))
+
+
+def encoded(audio: np.ndarray, rate: int, kind: str, subtype: str) -> bytes:
+    """A sound file."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio, rate, format=kind, subtype=subtype)
+    return buffer.getvalue()
+
+
+def whole_file(rng: np.random.Generator, number: int) -> tuple[str, bytes]:
+    """Suffix and content of a good file; formats take turns, rate and channels are drawn."""
+    suffix, kind, subtype = FORMATS[number % len(FORMATS)]
+    rate = int(rng.choice(RATES.get(subtype, ANY_RATE)))
+    most = 2 if subtype in ("MPEG_LAYER_III", "OPUS", "VORBIS", "IMA_ADPCM") else 8 if kind == "FLAC" else 11
+    channels = int(rng.choice([1, 2, most]))
+    return suffix, encoded(sound(rng, rate, channels), rate, kind, subtype)
+
+
+def truncated(rng: np.random.Generator, content: bytes) -> bytes:
+    """Cut off anywhere."""
+    return content[: rng.integers(0, len(content))]
+
+
+def header_cut(rng: np.random.Generator, content: bytes) -> bytes:
+    """Its beginning is missing."""
+    return content[rng.integers(1, 200):]
+
+
+def flipped(rng: np.random.Generator, content: bytes) -> bytes:
+    """One to a hundred bits changed, half of the time in the header."""
+    changed = bytearray(content)
+    end = len(content) if rng.random() < 0.5 else 200
+    for place in rng.integers(0, end, rng.integers(1, 100)):
+        changed[place] ^= 1 << rng.integers(8)
+    return bytes(changed)
+
+
+def number_replaced(rng: np.random.Generator, content: bytes) -> bytes:
+    """A 32-bit number of the header (a size, a rate, a count) made extreme."""
+    changed, place = bytearray(content), int(rng.integers(0, 26)) * 2
+    value = int(rng.choice([0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFF000, 11, 1000]))
+    changed[place : place + 4] = struct.pack(rng.choice(["<I", ">I"]), value)
+    return bytes(changed)
+
+
+def piece_moved(rng: np.random.Generator, content: bytes) -> bytes:
+    """A piece is missing, doubled, or zero."""
+    start, length = int(rng.integers(0, len(content))), int(rng.integers(1, 3000))
+    middle = [b"", content[start : start + length] * 2, bytes(length)][rng.integers(3)]
+    return content[:start] + middle + content[start + length:]
+
+
+def padded(rng: np.random.Generator, content: bytes) -> bytes:
+    """Something else follows, or comes first."""
+    other = [bytes(1000), b"ID3\x03" + bytes(120), os.urandom(500), b"<html>not found</html>"][rng.integers(4)]
+    return content + other if rng.random() < 0.5 else other + content
+
+
+def no_sound(rng: np.random.Generator, content: bytes) -> bytes:
+    """Text, zeros or noise under the name of a sound file."""
+    return [b"", bytes(50_000), os.urandom(50_000), b"I am a text\n" * 300, content[:4] + os.urandom(9000)][rng.integers(5)]
+
+
+def odd_numbers(rng: np.random.Generator, content: bytes) -> bytes:
+    """A floating-point WAV with NaN, infinity, or numbers far beyond full scale."""
+    audio = sound(rng, RATE, 1)
+    audio[rng.integers(0, len(audio), 5)] = rng.choice([np.nan, np.inf, -np.inf, 1e30, -32768.0])
+    return encoded(audio, RATE, "WAV", "DOUBLE" if rng.random() < 0.5 else "FLOAT")
+
+
+def untouched(rng: np.random.Generator, content: bytes) -> bytes:
+    """As it was."""
+    return content
+
+
+MUTATIONS: list[Callable] = [truncated, header_cut, flipped, number_replaced, piece_moved, padded, no_sound, odd_numbers,
+                             untouched]
+
+
+def data_set(folder: Path, make: Callable[[Path], None]) -> Path:
+    """A folder with a good song in each genre, and in `jazz` what `make` puts there."""
+    good = encoded(sound(np.random.default_rng(0), RATE, 1), RATE, "WAV", "PCM_16")
+    for genre in CONFIG.genres:
+        (folder / genre).mkdir(parents=True)
+        (folder / genre / "good.wav").write_bytes(good)
+    make(folder / "jazz")
+    return folder
+
+
+# --- reading them -------------------------------------------------------------------------------------------------
+
+def read_all(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Read a data set in another process; returns what went wrong, and each file's fate ("used", or the reason)."""
+    try:
+        done = python(READ, folder, seconds=BATCH_SECONDS, obey_permissions=True)
+    except subprocess.TimeoutExpired:
+        return [f"reading hangs (over {BATCH_SECONDS} s)"], {}
+    if done.returncode:
+        return [f"reading stopped ({done.returncode}): {relative(last_line(done.stderr), folder)}"], {}
+    found = json.loads(done.stdout.splitlines()[-1])
+    fates = {**{name: "used" for name in found["used"]}, **{row["file"]: row["reason"] for row in found["skipped"]}}
+    there = {f"{path.parent.name}/{path.name}" for path in folder.glob("*/*")}
+    there = {name.encode(errors="backslashreplace").decode() for name in there}
+    broke = [f"{name} is neither used nor named" for name in there - {name.split("#")[0] for name in fates}]
+    return broke + [f"{name}: skipped without a reason" for name, fate in fates.items() if not fate.strip()], fates
+
+
+def one_by_one(contents: dict[str, bytes]) -> list[str]:
+    """What broke, when the files are read alone: called where a batch stopped or hung."""
+    broke = []
+    for name, content in contents.items():
+        with tempfile.TemporaryDirectory() as folder:
+            found, _ = read_all(data_set(Path(folder) / "set", lambda jazz: (jazz / name).write_bytes(content)))
+        broke += [f"{name}: {line}" for line in found]
+    return broke
+
+
+def mutated_files() -> dict:
+    """Every format, every mutation."""
+    rng, fates, broke = np.random.default_rng(7), collections.Counter(), []
+    n = times(600)
+    for first in tqdm(range(0, n, BATCH), desc="batches of files", leave=False):
+        contents, cut = {}, set()
+        for number in range(first, min(first + BATCH, n)):
+            suffix, content = whole_file(rng, number)
+            mutation = MUTATIONS[number // len(FORMATS) % len(MUTATIONS)]
+            name = f"{number:04d} {mutation.__name__}.{'wav' if mutation is odd_numbers else suffix}"
+            contents[name] = mutation(rng, content)
+            if mutation is truncated and len(contents[name]) < 0.9 * len(content):
+                cut.add(name)
+        with tempfile.TemporaryDirectory() as folder:
+            found, files = read_all(data_set(Path(folder) / "set", lambda jazz: [
+                (jazz / name).write_bytes(content) for name, content in contents.items()]))
+        broke += found if files else one_by_one(contents) or found
+        broke += [f"{name}: used, though a tenth or more of it is missing" for name in cut
+                  if files.get(f"jazz/{name}") == "used"]
+        broke += [f"{name}: refused: {fate}" for name, fate in files.items() if "untouched" in name and fate != "used"]
+        fates.update("used" if fate == "used" else "named" for name, fate in files.items() if "good.wav" not in name)
+    return result("WAV, FLAC, AU, MP3 and OGG files cut, flipped, spliced, with extreme sizes, NaN, text instead of sound: "
+                  "used or named with a reason; no crash, no hang; a cut file never passes for a whole one", n, broke,
+                  used=fates["used"], skipped_with_a_reason=fates["named"])
+
+
+# --- names and places ---------------------------------------------------------------------------------------------
+
+NAMES = ["with space.wav", "new\nline.wav", "😀 émoji.wav", "-dash.wav", "quo'te\".wav", "UPPER.WAV", "a.b.c.wav",
+         "tab\t.wav", "x" * 250 + ".wav", " .wav", "%s{0}$HOME.wav", "‮rtl.wav", "con.wav", "semi;colon&.flac",
+         b"not-unicode-\xff\xfe.wav"]
+
+
+def odd_names(jazz: Path) -> None:
+    """Good sounds under odd names."""
+    good = (jazz / "good.wav").read_bytes()
+    for name in NAMES:
+        with open(os.path.join(os.fsencode(jazz), os.fsencode(name)), "wb") as file:
+            file.write(good)
+
+
+def odd_places(jazz: Path) -> None:
+    """No plain files, or not to be read."""
+    good = (jazz / "good.wav").read_bytes()
+    (jazz / "folder.wav").mkdir()
+    (jazz / "folder").mkdir()
+    os.mkfifo(jazz / "pipe.wav")
+    for name, target in (("dangling", "nowhere"), ("loop", "loop.wav"), ("device", "/dev/zero"), ("up", "..")):
+        (jazz / f"{name}.wav").symlink_to(target)
+    (jazz / "linked.wav").symlink_to("good.wav")
+    for name, content in (("unreadable", good), ("empty", b"")):
+        (jazz / f"{name}.wav").write_bytes(content)
+    (jazz / "unreadable.wav").chmod(0)
+    (jazz / "cover.jpg").write_bytes(os.urandom(1000))
+    (jazz / "no suffix").write_bytes(good)
+
+
+def odd_entries() -> dict:
+    """Names, links, pipes, folders, permissions."""
+    broke, n = [], 0
+    for make, all_used in ((odd_names, True), (odd_places, False)):
+        with tempfile.TemporaryDirectory() as folder:
+            found, fates = read_all(data_set(Path(folder) / "set", make))
+        used = sum(fate == "used" for name, fate in fates.items() if name.startswith("jazz/"))
+        wanted = len(NAMES) - 1 + 1 if all_used else 2  # of the names one isn't Unicode; good.wav is there too
+        broke += found + ([f"{make.__name__}: {used} files used, {wanted} expected"] if fates and used != wanted else [])
+        n += len(fates) or 1
+    return result("names with spaces, new lines, emoji, bytes that aren't Unicode, 254 characters; folders, pipes, "
+                  "devices, links to nowhere or to themselves, no permission: used or named", n, broke)
+
+
+# --- manifests ----------------------------------------------------------------------------------------------------
+
+MANIFEST = "file,artist,fault_filtered_split\njazz/good.wav,Monk,train\ndisco/good.wav,Chic,test\nmetal/good.wav,Dio,\n"
+READ_MANIFEST = """
+import json, pathlib, sys, traceback
+from mgr_helpers import dataset
+fates = {}
+for root in pathlib.Path(sys.argv[1]).iterdir():
+    try:
+        dataset.load_songs(root)
+        fates[root.name] = "used"
+    except (ValueError, FileNotFoundError) as error:
+        fates[root.name] = f"refused: {error}"
+    except Exception as error:
+        fates[root.name] = f"crashed: {error!r}"
+print("\\n" + json.dumps(fates))
+"""
+
+
+def bad_manifests(rng: np.random.Generator) -> list[bytes]:
+    """Manifests with one thing wrong each, and mutated ones."""
+    edits = [("jazz/good", "jazz/../disco/good"), ("jazz/good.wav", "good.wav"), ("train", "trian"), ("file", "name"),
+             ("Monk", "Mo\0nk"), ("Monk", '"Monk'), (",Monk,train", ""), ("Monk", "Monk,more,still more"), ("Monk", "\x1a"),
+             ("jazz/good.wav,Monk,train", "jazz/good.wav,Monk,train\njazz/good.wav,Davis,train"), ("Monk", "M" * 200_000),
+             (MANIFEST, "\n\n\n"), ("jazz/good.wav", "jazz//etc/passwd"), ("\n", "\r"), ("jazz/good.wav", "jazz/")]
+    made = [MANIFEST.replace(*edit).encode() for edit in edits]
+    made += [MANIFEST.replace("Monk", "Bjørk").encode("latin-1"), MANIFEST.encode("utf-16"), os.urandom(3000)]
+    return made + [flipped_text(rng) for _ in range(times(30))]
+
+
+def flipped_text(rng: np.random.Generator) -> bytes:
+    """The manifest with a few bytes changed."""
+    text = bytearray(MANIFEST.encode())
+    for place in rng.integers(0, len(text), rng.integers(1, 6)):
+        text[place] = rng.integers(256)
+    return bytes(text)
+
+
+def manifests() -> dict:
+    """A manifest says who plays: one that is misread would leak artists from training into test."""
+    contents = bad_manifests(np.random.default_rng(3))
+    with tempfile.TemporaryDirectory() as folder:
+        for number, content in enumerate(contents):
+            root = data_set(Path(folder) / str(number), lambda jazz: None)
+            (root / "manifest.csv").write_bytes(content)
+        done = python(READ_MANIFEST, folder, seconds=300)
+    fates = json.loads(done.stdout.splitlines()[-1])
+    broke = [f"manifest {number}: {fate}" for number, fate in fates.items()
+             if fate != "used" and not (fate.startswith("refused") and "manifest.csv" in fate)]
+    refused = sum(fate.startswith("refused") for fate in fates.values())
+    return result("manifest.csv with wrong columns, rows, encodings, doubled files, paths out of the genre, flipped bytes: "
+                  "read, or refused by name", len(contents), broke, refused=refused)
+
+
+# --- takes with gaps ----------------------------------------------------------------------------------------------
+
+READ_TAKES = """
+import json, pathlib, sys
+import numpy as np
+from mgr_helpers import dataset
+counts = {}
+for root in pathlib.Path(sys.argv[1]).iterdir():
+    songs = [song for song in dataset.load_songs(root).songs if "take" in song.song]
+    steps = np.diff(dataset.clips(songs)["audio"].astype(np.int32), axis=1)
+    counts[root.name] = [len(steps), int((np.abs(steps) > 8000).any(1).sum())]
+print("\\n" + json.dumps(counts))
+"""
+
+
+def take_with_gaps(rng: np.random.Generator, jazz: Path) -> int:
+    """A take whose level jumps at each gap, with the recorder's sidecar; returns how many clips lie between gaps."""
+    cuts = np.sort(rng.integers(0, 12 * RATE, rng.integers(1, 6)))
+    lengths = np.diff([0, *cuts, 12 * RATE])
+    wave = 300 * np.sin(np.arange(12 * RATE) / 20)
+    level = np.repeat(np.where(np.arange(len(lengths)) % 2, 12_000, -12_000), lengths)
+    soundfile.write(jazz / "take.wav", (wave + level).astype(np.int16), RATE)
+    gaps = [{"at": int(cut), "missing": int(rng.integers(1, 9999)), "cause": "lost"} for cut in cuts]
+    (jazz / "take.json").write_text(json.dumps({"file": "take.wav", "sample_rate": RATE, "gaps": gaps}))
+    return int((lengths // CONFIG.clip_length).sum())
+
+
+def gaps() -> dict:
+    """No clip may join what was not heard together."""
+    rng, n = np.random.default_rng(5), times(40)
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = {str(k): take_with_gaps(rng, data_set(Path(folder) / str(k), lambda jazz: None) / "jazz") for k in range(n)}
+        done = python(READ_TAKES, folder, seconds=300)
+    counts = json.loads(done.stdout.splitlines()[-1])
+    broke = [f"take {k}: {spanning} clips span a gap, {found} of {wanted[k]} clips are there"
+             for k, (found, spanning) in counts.items() if spanning or found != wanted[k]]
+    return result("takes of the recorder with 1 to 5 gaps at random places: cut there, no clip spans a gap, none is lost",
+                  n, broke)
+
+
+# --- three hours --------------------------------------------------------------------------------------------------
+
+HOURS = """
+import sys, time
+import numpy as np
+from mgr_helpers import dataset
+from tests.stress import peak_memory
+before = peak_memory()
+start = time.monotonic()
+samples = dataset.read_audio(sys.argv[1])
+print("\\n", before, peak_memory(), samples.nbytes, round(time.monotonic() - start, 1))
+"""
+
+
+def long_files(folder: Path, seconds: int):
+    """Two long files: a sparse stereo WAV of 44.1 kHz, and a FLAC of 22.05 kHz."""
+    path, rate = folder / "long.wav", 44100
+    beginning = encoded(sound(np.random.default_rng(0), rate, 2, 5), rate, "WAV", "PCM_16")
+    size = min(4 * rate * seconds, 2**32 - 2**17)
+    with open(path, "wb") as file:
+        file.write(beginning[:4] + struct.pack("<I", size + 36) + beginning[8:40] + struct.pack("<I", size) + beginning[44:])
+        file.truncate(44 + size)  # a hole, which takes no room and reads as zeros
+    yield path
+    minute, path = sound(np.random.default_rng(0), RATE, 1, 60), folder / "long.flac"
+    with soundfile.SoundFile(path, "w", RATE, 1) as file:
+        for _ in tqdm(range(seconds // 60), desc="writing FLAC", leave=False):
+            file.write(minute)
+    yield path
+
+
+def three_hours() -> dict:
+    """Memory while a long file is read."""
+    broke, seconds = [], max(600, times(3 * 3600) // 60 * 60)
+    figures: dict = {"hours": seconds / 3600}
+    with tempfile.TemporaryDirectory() as folder:
+        for path in long_files(Path(folder), seconds):
+            done = python(HOURS, path, seconds=900)
+            if done.returncode:
+                broke.append(f"{path.name}: {last_line(done.stderr)}")
+                continue
+            before, peak, size, took = map(float, last_line(done.stdout).split())
+            figures[f"{path.suffix[1:]}_MB_of_samples"] = round(size / 1e6)
+            figures[f"{path.suffix[1:]}_MB_of_memory_for_them"] = round((peak - before) / 1e6)
+            if size < 2 * RATE * seconds * 0.99 or peak - before > 1.3 * size + 40e6:
+                broke.append(f"{path.name}: {size / 1e6:.0f} MB of samples took {(peak - before) / 1e6:.0f} MB of memory")
+            path.unlink()
+    return result("a stereo WAV of 44.1 kHz and a FLAC of 22.05 kHz, three hours each: all of it is read, and memory stays "
+                  "near that of its int16 samples", 2, broke, **figures)
+
+
+def campaigns() -> list[tuple[str, Callable[[], dict]]]:
+    """Name and callable of each campaign."""
+    return [("mutated files", mutated_files), ("names and places", odd_entries), ("manifests", manifests),
+            ("takes with gaps", gaps), ("three hours", three_hours)]
