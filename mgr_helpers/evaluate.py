@@ -55,7 +55,7 @@ def windows_of(songs: list, level_db: float | None = None, room: bool = False, s
         if level_db is not None:
             samples = microphone.hear(clean, np.random.default_rng([seed, index]), level_db, room, ranges, config)
         loud = np.abs(mfcc_q15.stream_windows(clean, config).astype(int)).max(axis=1) >= config.silence_peak
-        raw.append(mfcc_q15.mfcc_windows(mfcc_q15.stream_windows(samples, config)[loud], config))
+        raw.append(dataset.features_of(mfcc_q15.stream_windows(samples, config)[loud], config=config))
         genre += [config.genres.index(song.genre)] * int(loud.sum())
         names += [song.song] * int(loud.sum())
         groups += [song.group] * int(loud.sum())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgr_helpers import __main__ as command
-from mgr_helpers import dataset, evaluate, mfcc_q15, microphone, mini_set, model, pretrained, quantize
+from mgr_helpers import dataset, evaluate, mfcc_q15, mini_set, model, pretrained, quantize
 from mgr_helpers.config import CONFIG
 
 
@@ -87,52 +87,6 @@ def test_silent_windows_are_left_out(songs):
     half[: 2 * CONFIG.window_length] = 0
     silent = dataset.Song("x", "disco", "x", "x", half)
     assert 0 < len(evaluate.windows_of([silent])["raw"]) < len(evaluate.windows_of([songs[0]])["raw"])
-
-
-# --- microphone
-
-def test_adc_counts_are_twelve_bits_about_the_bias():
-    silence = np.zeros(22050, np.int16)
-    counts = microphone.adc_counts(silence, np.random.default_rng(0))
-    assert counts.dtype == np.uint16
-    assert counts.mean() == pytest.approx(1.23 / 3.3 * 4096, abs=1)
-    assert 0.3 < counts.std() < 6
-    loud = (32767 * np.sign(np.sin(np.arange(22050) / 20))).astype(np.int16)
-    assert microphone.adc_counts(loud, np.random.default_rng(0), 0.0).max() <= 4095
-
-
-def test_level_moves_the_level():
-    tone = (20000 * np.sin(2 * np.pi * 1000 * np.arange(22050) / 22050)).astype(np.int16)
-    levels = [np.std(microphone.hear(tone, np.random.default_rng(0), db)[2048:].astype(float)) for db in (-6, -26)]
-    assert levels[0] / levels[1] == pytest.approx(10, rel=0.05)
-
-
-def test_a_room_rings_on_and_keeps_the_level():
-    rng = np.random.default_rng(0)
-    response = microphone.room_response(rng)
-    assert np.sum(response**2) == pytest.approx(1)
-    tail = [np.sum(response[len(response) * i // 4 : len(response) * (i + 1) // 4] ** 2) for i in range(4)]
-    assert tail == sorted(tail, reverse=True)
-
-
-def test_hear_clips_keeps_the_window_and_repeats(songs):
-    clips = np.stack([song.samples[: CONFIG.clip_length] for song in songs])
-    heard = microphone.hear_clips(clips, 1)
-    assert heard.shape == (len(clips), CONFIG.window_length) and heard.dtype == np.int16
-    assert np.array_equal(heard, microphone.hear_clips(clips, 1))
-    assert not np.array_equal(heard, microphone.hear_clips(clips, 2))
-
-
-def test_random_windows_are_balanced_and_repeat(songs):
-    one, two = (microphone.random_windows(songs, 12, seed=4) for _ in range(2))
-    assert np.bincount(one["genre"]).tolist() == [4, 4, 4]
-    assert np.array_equal(one["raw"], two["raw"])
-    assert all(song.startswith(CONFIG.genres[genre]) for song, genre in zip(one["song"], one["genre"]))
-
-
-def test_random_windows_of_the_shortest_song(songs):
-    short = [dataset.Song("s", genre, genre, genre, songs[0].samples[: CONFIG.clip_length]) for genre in CONFIG.genres]
-    assert microphone.random_windows(short, 30, seed=0)["raw"].shape == (30, CONFIG.n_frames, CONFIG.n_mfcc)
 
 
 # --- engines and protocols
