@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import hashlib
 import json
 import os
@@ -28,7 +29,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from . import toolchain
-from .config import CONFIG, Config, build_dir
+from .config import CONFIG, PRETRAINED, Config, build_dir
 from .files import build_whole, shown, write_whole
 from .toolchain import EMULATOR
 
@@ -281,7 +282,7 @@ def _follow(folder: Path, seconds: float | None) -> str:
 
 
 def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = None, data: bytes = b"",
-            **options) -> dict:
+            bar: bool = True, **options) -> dict:
     """Run an image on the emulated Pico.
 
     Parameters
@@ -294,6 +295,8 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
         Emulated time to run; when not given, the image ends the run itself (`emulator_exit`).
     data : bytes
         What the image's `emulator_read` reads.
+    bar : bool
+        Show a progress bar when a run of `seconds` takes long.
     **options
         Further fields of the job, see firmware/emulator/runner.js: adc_rate, events, xip.
 
@@ -318,7 +321,7 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
         (folder / "input.bin").write_bytes(data)
         _job(image, folder, adc, seconds=seconds, input=str(folder / "input.bin"), output=str(folder / "output.bin"),
              uart=str(folder / "uart.bin"), adc_log=str(folder / "delivered.bin"), progress=True, **options)
-        result = _result(folder, _follow(folder, seconds))
+        result = _result(folder, _follow(folder, seconds if bar else None))
         result["uart"] = (folder / "uart.bin").read_bytes()
         result["output"] = (folder / "output.bin").read_bytes()
         result["adc"] = np.fromfile(folder / "delivered.bin", "<u2")
@@ -511,17 +514,147 @@ def listen(audio: str | Path | np.ndarray, gain_db: float = -6.0, noise_lsb: flo
 
     Explained in notebooks/08_deploy_to_pico.ipynb.
     """
-    image = image or build_image("genre_recognizer")
     samples = audio if isinstance(audio, np.ndarray) else load_audio(audio, config)
     samples = samples if seconds is None else samples[: int(seconds * config.sample_rate)]
     if len(samples) < config.window_length:
         raise ValueError(f"the recording has {len(samples)} samples: a window needs {config.window_length}")
-    adc = adc_counts(samples, gain_db, noise_lsb, config=config)
-    result = emulate(image, adc, seconds=len(samples) / config.sample_rate + EXTRA_SECONDS)
+    return hear(adc_counts(samples, gain_db, noise_lsb, config=config), image, config)
+
+
+def hear(adc: np.ndarray, image: dict | None = None, config: Config = CONFIG, **options) -> dict:
+    """Let the sketch on the emulated Pico hear ADC counts (uint16); see `listen`. `options` are those of `emulate`."""
+    seconds = len(adc) / config.sample_rate + EXTRA_SECONDS
+    result = emulate(image or build_image("genre_recognizer"), adc, seconds, **options)
     text = result["uart"].decode(errors="replace")
     decisions = parse_decisions(text)
     return {"genre": overall(decisions, config), "decisions": decisions, "self_test": "TEST PASSED" in text,
             "overruns": [line for line in text.splitlines() if "OVERRUN" in line], **result}
+
+
+# ---- the clips of a folder
+
+def choose_clips(songs: list, n: int, config: Config = CONFIG) -> list:
+    """`n` clips, as many of each genre, spread evenly over its songs: the middle of each, of at most a whole vote.
+
+    Parameters
+    ----------
+    songs : list of dataset.Song
+    n : int
+        A genre with too few songs that hold a window gives fewer.
+
+    Returns
+    -------
+    list of dataset.Song
+        Their samples cut.
+    """
+    length, chosen = config.window_length + (config.vote_windows - 1) * config.window_step, []
+    for code, genre in enumerate(config.genres):
+        own = [song for song in songs if song.genre == genre and len(song.samples) >= config.window_length]
+        wanted = min(n // len(config.genres) + (code < n % len(config.genres)), len(own))
+        for index in np.linspace(0, len(own) - 1, wanted).round().astype(int):
+            start = max(0, len(own[index].samples) - length) // 2
+            chosen.append(dataclasses.replace(own[index], samples=own[index].samples[start:][:length]))
+    return chosen
+
+
+def hear_clip(adc: np.ndarray, tflite: bytes, image: dict, config: Config = CONFIG) -> dict:
+    """One clip of ADC counts: what the emulated Pico says, and whether Python says the same to the same counts.
+
+    Returns
+    -------
+    dict
+        decisions : those of the sketch; equal : how many of them are `recognizer.decisions`, in window, vote,
+        confidence, what is said and scores; missed : how many were due and never came; overruns, self_test, genre : as
+        of `listen`.
+    """
+    from . import recognizer
+    due = max(0, len(adc) - config.window_length) // config.window_step + 1
+    result = hear(adc, image, config, bar=False)
+    heard, expected = result["decisions"][:due], recognizer.decisions(result["adc"], tflite)
+    equal = sum(all(ours[key] == theirs[key] for key in ("window", "vote", "confidence", "says", "scores"))
+                for ours, theirs in zip(expected, heard))
+    return {"decisions": heard, "equal": equal, "missed": due - len(heard), "overruns": len(result["overruns"]),
+            "self_test": result["self_test"], "genre": overall(heard, config)}
+
+
+def compare_clips(audio: str | Path, n: int = 30, level_db: float = 0.0, room: bool = False, seed: int = 0,
+                  model: Path | None = None, compiler: str | None = None) -> dict:
+    """Clips of a folder through the microphone simulation and the ADC of the emulated Pico, and Python beside it.
+
+    Parameters
+    ----------
+    audio : str or Path
+        "mini", "gtzan" or a folder with one sub-folder per genre.
+    n : int
+        See `choose_clips`.
+    level_db : float
+        Level at the microphone.
+    room : bool
+        In a random room.
+    seed : int
+        Of the simulation; each clip draws its own parameters.
+    model : Path, optional
+        An int8 .tflite file of ours; the one that ships when not given.
+    compiler : "gcc", "zig" or None
+        See `toolchain.find_compiler`.
+
+    Returns
+    -------
+    dict
+        decisions {"n", "equal", "missed"}, overruns, self_tests (passed); windows and votes {"n", "accuracy"}: each
+        window alone, and the genre of each whole clip; said (shares of genre, unsure, silence, see `evaluate.said`) and
+        decided {"n", "accuracy"}: the decisions that say a genre; clips (a list: song, genre, said, windows, equal);
+        skipped, source, microphone_db, room, seed, image.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, RuntimeError
+        Naming the file and the remedy.
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+    from . import c_headers, dataset, microphone, quantize
+    tflite = quantize.load_tflite(model or PRETRAINED / "model_int8.tflite")
+    config = c_headers.front_end_of(tflite).config
+    image = build_image("genre_recognizer", compiler, generated=headers_of(tflite) if model else None)
+    found = dataset.load_songs(audio, config)
+    clips = choose_clips(found.songs, n, config)
+
+    def hear_one(index: int) -> dict:
+        rng = np.random.default_rng([seed, index])
+        adc = microphone.adc_counts(clips[index].samples, rng, level_db, room, microphone.TESTING, config)
+        return hear_clip(adc, tflite, image, config)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a thread mostly waits for its emulator
+        heard = list(tqdm(pool.map(hear_one, range(len(clips))), total=len(clips), desc="emulated Pico", unit="clip"))
+    size = {key: image[key] for key in ("compiler", "flash_bytes", "ram_static")}
+    return {**_clip_figures(clips, heard), "skipped": found.skipped, "source": found.source, "microphone_db": level_db,
+            "room": room, "seed": seed, "image": size}
+
+
+def headers_of(tflite: bytes) -> Path:
+    """Folder with the generated headers of a model, made once."""
+    from . import c_headers
+    folder = build_dir() / "generated" / hashlib.sha256(tflite).hexdigest()[:16]
+    c_headers.write_headers(tflite, folder)
+    return folder
+
+
+def _clip_figures(clips: list, heard: list[dict]) -> dict:
+    """What `compare_clips` counts."""
+    from . import evaluate
+    rows = [(row, clip.genre) for clip, result in zip(clips, heard) for row in result["decisions"]]
+    loud = [row["label"] == genre for row, genre in rows if row["label"] != "silence"]
+    decided = [row["says"] == genre for row, genre in rows if row["says"] not in ("unsure", "silence")]
+    votes = [result["genre"] == clip.genre for clip, result in zip(clips, heard)]
+    return {"decisions": {"n": len(rows), **{key: sum(r[key] for r in heard) for key in ("equal", "missed")}},
+            "overruns": sum(r["overruns"] for r in heard), "self_tests": sum(r["self_test"] for r in heard),
+            **{name: {"n": len(right), "accuracy": float(np.mean(right)) if right else None}
+               for name, right in (("windows", loud), ("votes", votes), ("decided", decided))},
+            "said": evaluate.said([row for row, _ in rows]),
+            "clips": [{"song": clip.song, "genre": clip.genre, "said": result["genre"],
+                       "windows": len(result["decisions"]), "equal": result["equal"]}
+                      for clip, result in zip(clips, heard)]}
 
 
 # ---- the same C on this machine
@@ -619,16 +752,25 @@ def _load(library: Path) -> HostLibrary:
 
 def add_arguments(parser) -> None:
     """Arguments of `python -m mgr_helpers pico`."""
-    parser.add_argument("--audio", required=True, help="recording to play to the emulated microphone")
+    parser.add_argument("--audio", required=True, help="recording to play to the emulated microphone; with --clips a "
+                        "folder with one sub-folder per genre, or mini, or gtzan")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--gain", type=float, default=-6.0, metavar="DB", help="level at the ADC (default -6 dB)")
     parser.add_argument("--noise", type=float, default=1.0, metavar="LSB", help="noise in ADC steps (default 1)")
     parser.add_argument("--compiler", choices=("gcc", "zig"), help="default: gcc if present, else zig")
     parser.add_argument("--seconds", type=float, help="listen to the first seconds only")
+    parser.add_argument("--clips", type=int, metavar="N", help="play so many clips of the folder, and compare every "
+                        "decision with Python's")
+    parser.add_argument("--mic", type=float, default=0.0, metavar="DB", help="with --clips: level in the microphone "
+                        "simulation (default 0 dB)")
+    parser.add_argument("--room", action="store_true", help="with --clips: in a random room")
+    parser.add_argument("--model", type=Path, help="with --clips: int8 .tflite file (default: the one that ships)")
 
 
 def run(arguments) -> int:
-    """`python -m mgr_helpers pico`: what the emulated Pico says about a recording."""
+    """`python -m mgr_helpers pico`: what the emulated Pico says about a recording, or to the clips of a folder."""
+    if arguments.clips:
+        return _run_clips(arguments)
     image = build_image("genre_recognizer", arguments.compiler)
     result = listen(arguments.audio, arguments.gain, arguments.noise, arguments.seconds, image)
     if arguments.json:
@@ -648,3 +790,25 @@ def run(arguments) -> int:
           f"RAM {image['ram_static']} and stack {result['stack_bytes']} bytes")
     print(result["genre"])
     return 0
+
+
+def _run_clips(arguments) -> int:
+    """Print what `compare_clips` finds; 1 when a decision is missing or differs from Python's."""
+    found = compare_clips(arguments.audio, arguments.clips, arguments.mic, arguments.room, model=arguments.model,
+                          compiler=arguments.compiler)
+    decisions = found["decisions"]
+    failed = decisions["missed"] or decisions["equal"] != decisions["n"] or found["overruns"] or not decisions["n"]
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+        return int(bool(failed))
+    for clip in found["clips"]:
+        print(f"{clip['song']:40} {clip['genre']:8} said {clip['said']:8} "
+              f"{clip['equal']} of {clip['windows']} decisions equal")
+    print(f"{decisions['equal']} of {decisions['n']} decisions equal to Python's, {decisions['missed']} missed, "
+          f"{found['overruns']} overruns")
+    for name in ("windows", "votes", "decided"):
+        share = found[name]["accuracy"]
+        print(f"{name:8} {'-' if share is None else f'{share:.1%}'} of {found[name]['n']}")
+    print(f"said: genre {found['said']['genre']:.1%}, unsure {found['said']['unsure']:.1%}, "
+          f"silence {found['said']['silence']:.1%}")
+    return int(bool(failed))

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from mgr_helpers import mfcc_q15, mini_set, pico, toolchain
-from mgr_helpers.config import CONFIG
+from mgr_helpers.config import CONFIG, PRETRAINED
 
 no_gcc = not shutil.which("arm-none-eabi-gcc")
 gcc = pytest.param("gcc", marks=pytest.mark.skipif(no_gcc, reason="no arm-none-eabi-gcc"))
@@ -336,3 +336,39 @@ def test_command_with_a_bad_file(tmp_path, name, content, words):
         (tmp_path / name).write_bytes(content)
     done = command("--audio", tmp_path / name)
     assert done.returncode == 1 and name in done.stderr and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_clips_are_spread_over_genres_and_songs():
+    from mgr_helpers.dataset import Song
+    whole = CONFIG.window_length + (CONFIG.vote_windows - 1) * CONFIG.window_step
+    lengths = {"disco": [2 * whole] * 9, "jazz": [whole // 2] * 2 + [CONFIG.window_length - 1], "metal": [whole] * 9}
+    songs = [Song(f"{genre}/{i}", genre, f"{genre}/{i}", str(i), np.arange(n) % 1000)
+             for genre, some in lengths.items() for i, n in enumerate(some)]
+    clips = pico.choose_clips(songs, 10)
+    assert [clip.song for clip in clips] == ["disco/0", "disco/3", "disco/5", "disco/8", "jazz/0", "jazz/1",
+                                             "metal/0", "metal/4", "metal/8"]
+    assert {len(clip.samples) for clip in clips} == {whole, whole // 2}
+    assert clips[0].samples[0] == whole // 2 % 1000  # the middle
+
+
+def test_clips_through_the_emulated_pico_equal_python(tmp_path):
+    done = command("--audio", "mini", "--clips", 3, "--mic", -12, "--room", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [clip["genre"] for clip in found["clips"]] == list(CONFIG.genres)
+    assert found["decisions"] == {"n": 30, "equal": 30, "missed": 0} and found["overruns"] == 0
+    assert found["self_tests"] == 3 and found["votes"]["n"] == 3 and 0 <= found["windows"]["accuracy"] <= 1
+    assert found["decided"]["n"] == round(30 * found["said"]["genre"]) and found["microphone_db"] == -12
+
+
+def test_a_difference_from_python_is_counted(monkeypatch):
+    from mgr_helpers import recognizer
+    adc = pico.adc_counts(mini_set.song("jazz", 1)[:70000], -6)
+    tflite = (PRETRAINED / "model_int8.tflite").read_bytes()
+    right = recognizer.decisions
+    def wrong(*arguments):
+        rows = right(*arguments)
+        return [rows[0], {**rows[1], "says": "opera"}, *rows[2:]]
+    monkeypatch.setattr(recognizer, "decisions", wrong)
+    found = pico.hear_clip(adc, tflite, pico.build_image("genre_recognizer"))
+    assert len(found["decisions"]) == 3 and found["equal"] == 2 and found["missed"] == 0
