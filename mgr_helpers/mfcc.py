@@ -170,7 +170,7 @@ def librosa_mfcc(samples, config: Config = CONFIG, *, htk: bool = True, norm: st
     power : float
         1 sums magnitudes into Mel bands, 2 powers.
     decibels : bool
-        True: `librosa.power_to_db`, clipped 80 dB below the loudest; False: natural log of Mel + 1e-6.
+        True: `librosa.power_to_db`, clipped 80 dB below the loudest; False: natural log of Mel + LOG_FLOOR.
     scale_c0 : bool
         Multiply coefficient 0 by sqrt(2), which librosa's orthonormal DCT leaves out.
 
@@ -243,9 +243,20 @@ def from_q15(raw, config: Config = CONFIG) -> np.ndarray:
     float64 (..., n_mfcc)
         In natural log units. Explained in notebooks/04_mfcc_fixed_point.ipynb.
     """
-    from .mfcc_q15 import MEL_FRACTION_BITS
     logs = np.asarray(raw) / 2.0**(config.log_fraction_bits + config.dct_fraction_bits)
-    # samples are q15, the FFT divides by its length and the magnitude by two
-    sum_bits = 15 - np.log2(config.fft_length) - 1 + MEL_FRACTION_BITS
-    logs[..., 0] -= sum_bits * dct_matrix(config)[0].sum()
+    logs[..., 0] -= _mel_sum_bits(config) * dct_matrix(config)[0].sum()
     return logs * np.log(2)
+
+
+def log_mel_from_q15(logs, config: Config = CONFIG) -> np.ndarray:
+    """Log Mel bands of the integer front end (`mfcc_q15.log_mel`) in the unit of this module's: float64, same shape.
+
+    Explained in notebooks/04_mfcc_fixed_point.ipynb.
+    """
+    return (np.asarray(logs) / 2.0**config.log_fraction_bits - _mel_sum_bits(config)) * np.log(2)
+
+
+def _mel_sum_bits(config: Config) -> float:
+    """Log2 of what the front end's Mel sums are, before their shifts, in units of this module's."""
+    from .mfcc_q15 import MEL_FRACTION_BITS
+    return 15 - np.log2(config.fft_length) - 1 + MEL_FRACTION_BITS  # q15; FFT over its length; magnitude halved

@@ -18,6 +18,7 @@ from .config import CONFIG, Config
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GENRE_COLORS = {"disco": "#CC79A7", "jazz": "#0072B2", "metal": "#D55E00"}
 NO_GENRE_COLORS = {"unsure": "#AAAAAA", "silence": "#E4E4E4"}  # what the Pico says when it names no genre
+METHOD_COLORS = {"float": "#666666", "book": "#D55E00", "ours": "#0072B2"}
 SEQUENTIAL = "magma"  # levels
 DIVERGING = "RdBu_r"  # differences, with zero in the middle
 
@@ -34,9 +35,10 @@ def use_style() -> None:
 
 
 def slider(label: str, value, low, high, step=None):
-    """A slider for `ipywidgets.interact` that draws when it is let go: of floats when `value` is one, else of integers."""
+    """A slider for `ipywidgets.interact` that draws when it is let go; integers unless `value` is a float."""
     import ipywidgets
-    kind, step = (ipywidgets.FloatSlider, step or 0.1) if isinstance(value, float) else (ipywidgets.IntSlider, step or 1)
+    kind = ipywidgets.FloatSlider if isinstance(value, float) else ipywidgets.IntSlider
+    step = step or (0.1 if isinstance(value, float) else 1)
     return kind(value, min=low, max=high, step=step, description=label, continuous_update=False,
                 style={"description_width": "8em"}, layout={"width": "32em"})
 
@@ -176,14 +178,45 @@ def mfcc_image(mfccs, ax=None, title: str = "", label: str = "value (natural log
 def mfcc_images(images: dict, bound: float | None = None):
     """Several MFCCs (frames, coefficients) by name, side by side in the same colours, zero white: a list of axes.
 
-    `bound` is the largest value that the colours tell apart (None: the largest there is).
+    Coefficient 0 is left blank, for its values would outshine the others. `bound` is where the colours end (None: at
+    the largest value).
     """
-    figure, row = plt.subplots(1, len(images), figsize=(11, 3), sharey=True)
-    bound = max(np.max(np.abs(values)) for values in images.values()) if bound is None else bound
+    figure, row = plt.subplots(1, len(images), figsize=(3 * len(images) + 2, 3), sharey=True)
+    bound = max(np.max(np.abs(values[:, 1:])) for values in images.values()) if bound is None else bound
     for ax, (name, values) in zip(row, images.items()):
-        mfcc_image(values, ax, name, label="", cmap=DIVERGING, vmin=-bound, vmax=bound)
+        shown = np.where(np.arange(values.shape[1]) == 0, 0, values)
+        mfcc_image(shown, ax, name, label="", cmap=DIVERGING, vmin=-bound, vmax=bound).label_outer()
     figure.colorbar(row[-1].images[0], ax=row, label="natural log units")
     return list(row)
+
+
+def log_mel_curves(curves: dict, ax=None):
+    """Log Mel bands of one frame by several methods (`METHOD_COLORS`), over the bands."""
+    ax = axes(ax, 10, 2.6)
+    for (name, values), marker in zip(curves.items(), "osv"):
+        ax.plot(values, marker + "-", ms=4, lw=1, color=METHOD_COLORS[name], label=name, alpha=0.8)
+    ax.set(xlabel="Mel band", ylabel="natural log units")
+    ax.legend(ncols=len(curves), loc="lower left")
+    return ax
+
+
+def word_lengths(stages: dict, ax=None, title: str = ""):
+    """Number formats of a frame's stages: each word as a grey bar of bits, what its largest value uses in colour.
+
+    `stages` holds, by name, integers, how many fraction bits they have, and how many bits a word has without its sign.
+    A word whose largest value has reached its end is red: it may have saturated.
+    """
+    ax = axes(ax, 5.5)
+    for name, (values, fraction_bits, word_bits) in stages.items():
+        largest = int(np.max(np.abs(np.asarray(values, dtype=np.int64))))
+        used, full = largest.bit_length(), largest >= 2**word_bits - 1
+        ax.barh(name, word_bits, left=-fraction_bits, color="#DDDDDD")
+        ax.barh(name, used, left=-fraction_bits, color="#D55E00" if full else "#0072B2")
+        ax.text(word_bits - fraction_bits + 0.4, name, f"{used} of {word_bits}", va="center", fontsize=9)
+    ax.set(xlabel="bit (power of two that it stands for)", xlim=(-31, 27), title=title)
+    ax.set_ylim(len(stages) - 0.5, -0.5)
+    ax.grid(False, axis="y")
+    return ax
 
 
 def mfcc_difference(one, other, names: tuple[str, str], units=("natural log units", "natural log units")):
@@ -255,6 +288,7 @@ def bars(names, values, ax=None, xlabel: str = "bytes", colors=None, number: str
     ax.invert_yaxis()
     ax.margins(x=0.15)
     ax.set(xlabel=xlabel)
+    ax.locator_params(axis="x", nbins=6)
     ax.grid(False, axis="y")
     return ax
 
@@ -393,6 +427,7 @@ def quantised_row(real, approximated, scale: float, ax=None):
     ax.bar(place, real, color="#BBD7EA", label="float")
     ax.hlines(approximated, place - 0.4, place + 0.4, color=PALETTE[1], lw=2, label="quantised")
     ax.set(xlabel="number", ylabel="value")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(False)
     ax.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     return ax
