@@ -134,6 +134,45 @@ def table_bytes(image: dict, header: Path = c_headers.GENERATED / "tables.h") ->
     return {name: image["symbols"][name] for name in names if name in image["symbols"]}
 
 
+def memory_parts(image: dict, heard: dict, generated: Path = c_headers.GENERATED) -> list[dict]:
+    """What lies where in flash and RAM, symbol by symbol, from the ELF file.
+
+    Parameters
+    ----------
+    image : dict
+        From `pico.build_image`.
+    heard : dict
+        From `pico.emulate` or `pico.listen`: how much heap and stack a run used.
+    generated : Path
+        The headers it was built with: they tell the model's arrays from the front end's tables.
+
+    Returns
+    -------
+    list of dict
+        region ("flash" or "RAM"), part (a key of `plots.MEMORY_COLORS`), name, offset (from the start of the region) and
+        bytes. The initial values of RAM lie in flash, too; an array of constants in RAM counts as what it is for.
+    """
+    arrays = {name: part for file, part in (("model", "model"), ("tables", "front end"), ("test_vector", "self-test"))
+              for name in re.findall(r"(\w+)\[\d+\] = \{", (generated / f"{file}.h").read_text())}
+    copied, heap, stack = image["sections"][".data"], heard["heap_bytes"], heard["stack_bytes"]
+    rows = [("flash", "initial values", ".data", image["bin"].stat().st_size - copied, copied),
+            ("RAM", "working memory", "heap", image["ram_static"], heap),
+            ("RAM", "stack", "stack", pico.RAM_BYTES - stack, stack)]
+    for symbol in pico.symbols_of(image["elf"]):
+        region = "RAM" if symbol["address"] >= pico.RAM_START else "flash"
+        offset = symbol["address"] - (pico.RAM_START if region == "RAM" else pico.FLASH_START)
+        rows.append((region, arrays.get(symbol["name"]) or _part(symbol, region), symbol["name"], offset,
+                     symbol["bytes"]))
+    return [dict(zip(("region", "part", "name", "offset", "bytes"), row)) for row in rows]
+
+
+def _part(symbol: dict, region: str) -> str:
+    """What a function or variable is for that no generated header defines."""
+    if re.match("arm|twiddle|sqrt_initial", symbol["name"]):
+        return "CMSIS-DSP"
+    return "working memory" if region == "RAM" and not symbol["function"] else "code"
+
+
 def image_id(image: dict) -> str:
     """Twelve digits that tell one build from another: whether two figures are of the same firmware."""
     return toolchain.content_hash(image["bin"])[:12]
