@@ -5,15 +5,19 @@ Used by the modules that download, build or cache; kept apart from them because 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Callable
 
 from filelock import FileLock
 
 from .config import ROOT
+
+ABANDONED_SECONDS = 3600  # a temporary file that nobody has written to for so long was left by a process that was killed
 
 
 def shown(path: Path) -> str:
@@ -34,7 +38,8 @@ def write_whole(path: Path, write: Callable) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    _sweep(path)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
@@ -44,6 +49,16 @@ def write_whole(path: Path, write: Callable) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def _sweep(path: Path) -> None:
+    """Delete what killed writers of this file left."""
+    prefix = f".{path.name}."
+    for left in path.parent.iterdir():
+        if left.name.startswith(prefix) and left.suffix == ".tmp":
+            with contextlib.suppress(FileNotFoundError):  # another process was faster
+                if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                    left.unlink()
 
 
 def build_whole(folder: Path, fill: Callable[[Path], None], stamp: str) -> Path:

@@ -8,6 +8,8 @@ Explained in notebooks/02_prepare_dataset.ipynb.
 
 from __future__ import annotations
 
+import errno
+import gzip
 import hashlib
 import shutil
 import tarfile
@@ -53,11 +55,15 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
     ConnectionError, ValueError
         When no source can be reached, or an archive is damaged; nothing half-written is left but the part that a next
         run resumes from.
+    OSError
+        When the disk is full.
 
     Explained in notebooks/02_prepare_dataset.ipynb.
     """
     own = find_genres(folder, config)
     if own:
+        if (folder / "genres" / ".stamp").is_file():
+            (folder / "genres.tar.gz").unlink(missing_ok=True)  # left by a process that was killed just before
         return own
     try:
         build_whole(folder / "genres", lambda target: _download_and_extract(target, folder, url, size, sha256), sha256)
@@ -91,7 +97,12 @@ def _download_and_extract(target: Path, folder: Path, url: str, size: int, sha25
     free = shutil.disk_usage(folder).free
     if free < 2.2 * size:
         raise OSError(f"{shown(folder)} needs {2.2 * size / 1e9:.1f} GB, its disk has {free / 1e9:.1f} GB free")
-    extract(download(url, folder / "genres.tar.gz", size, sha256), target)
+    try:
+        extract(download(url, folder / "genres.tar.gz", size, sha256), target)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise OSError(f"the disk of {shown(folder)} is full: make room and run it again, it goes on") from error
 
 
 def download(url: str, path: Path, size: int, sha256: str) -> Path:
@@ -159,9 +170,11 @@ def extract(archive: Path, target: Path) -> None:
     Explained in notebooks/02_prepare_dataset.ipynb.
     """
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with gzip.open(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as tar:
             for member in tqdm(tar, desc="unpacking", unit="file"):
                 _unpack(tar, member, Path(target).resolve())
+            while unpacked.read(2 ** 20):  # to the end, where gzip's checksum is
+                pass
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if getattr(error, "errno", None):  # of the disk, not of the archive
             raise

@@ -1,5 +1,6 @@
 """Reading, skipping, cutting, splitting and caching, on files written here."""
 
+import json
 import os
 import tracemalloc
 
@@ -81,6 +82,72 @@ def test_memory_of_a_long_file_is_that_of_its_samples(tmp_path):
     assert peak < 1.3 * samples.nbytes + 12e6
 
 
+# --- files that are cut short
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.au", "a.ogg", "a.mp3"])
+def test_a_file_that_is_cut_short_is_refused(tmp_path, name):
+    path = write(tmp_path / name, 4)
+    path.write_bytes(path.read_bytes()[:path.stat().st_size * 3 // 4])
+    with pytest.raises(dataset.UnusableFile, match="cut short|corrupt"):
+        dataset.read_audio(path)
+
+
+def test_a_stream_whose_length_was_not_known_is_read(tmp_path):
+    path = write(tmp_path / "a.wav")
+    content = bytearray(path.read_bytes())
+    for unknown in (2**32 - 1, 2**31 - 4096):
+        content[4:8] = content[40:44] = unknown.to_bytes(4, "little")
+        path.write_bytes(content)
+        assert len(dataset.read_audio(path)) == 2.5 * RATE
+
+
+def test_a_changed_bit_in_an_ogg_page_is_noticed(tmp_path):
+    whole = write(tmp_path / "a.ogg", 4).read_bytes()
+    for place in (len(whole) // 2, len(whole) - 50):
+        (tmp_path / "a.ogg").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1:])
+        with pytest.raises(dataset.UnusableFile, match="Ogg page|cut short|corrupt"):
+            dataset.read_audio(tmp_path / "a.ogg")
+    (tmp_path / "a.ogg").write_bytes(whole + b"TAG" + bytes(125))
+    assert len(dataset.read_audio(tmp_path / "a.ogg")) == 4 * RATE
+
+
+# --- takes with gaps
+def take(folder, gaps, seconds=5.0, rate=RATE):
+    """A take of the recorder whose level jumps at each gap."""
+    samples = np.full(round(seconds * rate), -9000, np.int16)
+    for number, at in enumerate(gaps):
+        samples[at:] = 9000 * (-1) ** number
+    samples += (np.arange(len(samples)) % 600).astype(np.int16)
+    soundfile.write(folder / "take.wav", samples, rate)
+    sidecar = {"sample_rate": rate, "gaps": [{"at": at, "missing": 7, "cause": "lost"} for at in gaps]}
+    (folder / "take.json").write_text(json.dumps(sidecar))
+
+
+@pytest.mark.parametrize("rate", [RATE, 16000])
+def test_no_clip_spans_a_gap(folder, rate):
+    take(folder / "jazz", [round(1.5 * rate), round(1.9 * rate)], rate=rate)
+    found = dataset.load_songs(folder)
+    pieces = [song for song in found.songs if "take" in song.song]
+    assert [(song.song, song.group) for song in pieces] == [("jazz/take#1", "jazz/take"), ("jazz/take#3", "jazz/take")]
+    assert [row["file"] for row in found.skipped] == ["jazz/take.wav#2"] and "0.40 s" in found.skipped[0]["reason"]
+    assert [round(len(song.samples) / RATE, 3) for song in pieces] == [1.5, 3.1]
+    clips = dataset.clips(pieces)["audio"].astype(int)
+    inner = clips[:, 500:-500] if rate != RATE else clips  # resampling rings near a gap
+    assert len(clips) == 4 and (np.ptp(inner, axis=1) < 1000).all()
+
+
+@pytest.mark.parametrize("text", ["{", '{"gaps": 3, "sample_rate": 22050}', '{"gaps": [{}], "sample_rate": 22050}',
+                                  '{"gaps": [{"at": 5}]}', '{"gaps": [{"at": 5}], "sample_rate": 0}', "\x00"])
+def test_a_take_with_a_damaged_sidecar_is_named(folder, text):
+    (folder / "jazz" / "a.json").write_text(text)
+    assert "a.json can't be read" in dataset.load_songs(folder).skipped[0]["reason"]
+
+
+def test_sidecars_of_others_are_left_alone(folder):
+    for name, text in (("a", "[1]"), ("b", '{"title": "So What"}'), ("c", '{"gaps": [], "sample_rate": 22050}')):
+        (folder / "jazz" / f"{name}.json").write_text(text)
+    assert dataset.load_songs(folder).skipped == []
+
+
 # --- files that can't be used
 def make_bad_files(root):
     """The bad files, {name: part of the reason}, and good ones among them."""
@@ -90,7 +157,7 @@ def make_bad_files(root):
     write(folder / "short.wav", 0.3)
     soundfile.write(folder / "silent.wav", np.zeros(2 * RATE), RATE)
     soundfile.write(folder / "offset.wav", np.full(2 * RATE, 0.3), RATE)
-    for name, value in (("nan", np.nan), ("infinite", np.inf)):
+    for name, value in (("nan", np.nan), ("infinite", np.inf), ("integers", 32767)):
         samples = tone(2)
         samples[RATE] = value
         soundfile.write(folder / f"{name}.wav", samples, RATE, subtype="FLOAT")
@@ -98,7 +165,7 @@ def make_bad_files(root):
     (folder / "text.wav").write_text("not a sound")
     (folder / "notes.txt").write_text("not a sound")
     return {"corrupt.wav": "corrupt", "empty.flac": "empty", "short.wav": "0.30 s", "silent.wav": "silent",
-            "offset.wav": "silent", "nan.wav": "NaN", "infinite.wav": "infinity", "folder.wav": "is a folder",
+            "offset.wav": "silent", "nan.wav": "NaN", "infinite.wav": "infinity", "integers.wav": "times full scale", "folder.wav": "is a folder",
             "text.wav": "not audio", "notes.txt": "not one of"}
 
 
@@ -172,6 +239,25 @@ def test_manifest_without_its_columns(folder):
     (folder / "manifest.csv").write_text("name,who\na,b\n")
     with pytest.raises(ValueError, match="manifest.csv needs the columns file and artist"):
         dataset.load_songs(folder)
+
+
+@pytest.mark.parametrize("text, problem", [
+    ("file,artist\njazz/a.wav,Bjørk\n".encode("latin-1"), "not UTF-8"),
+    (b"file,artist\njazz/../disco/a.wav,Monk\n", "row 2.*need <genre>/<file name>"),
+    (b"file,artist\na.wav,Monk\n", "row 2.*need <genre>/<file name>"),
+    (b"file,artist\njazz/a.wav,Monk\njazz/a.wav,Davis\n", "row 3.*named before"),
+    (b"artist,file\nMonk,jazz/a.wav\nMonk\n", "row 3"),
+    (b"file,artist,fault_filtered_split\njazz/a.wav,Monk,tset\n", "row 2.*'tset'"),
+    (b"file,artist\njazz/a.wav,\"Monk\n", "damaged")])
+def test_a_manifest_that_could_be_misread_is_refused(folder, text, problem):
+    (folder / "manifest.csv").write_bytes(text)
+    with pytest.raises(ValueError, match=f"manifest.csv.*{problem}"):
+        dataset.load_songs(folder)
+
+
+def test_a_manifest_from_windows(folder):
+    (folder / "manifest.csv").write_bytes(b"\xef\xbb\xbffile,artist\r\njazz\\a.wav,Monk\r\n")
+    assert {song.song: song.group for song in dataset.load_songs(folder).songs}["jazz/a"] == "Monk"
 
 
 def test_recordings_are_mixed_in(folder, tmp_path):

@@ -1,5 +1,7 @@
 """Files and folders are whole or absent."""
 
+import os
+
 import pytest
 
 from mgr_helpers import files
@@ -12,6 +14,16 @@ def test_write_whole(tmp_path):
     with pytest.raises(ZeroDivisionError):
         files.write_whole(path, lambda file: (file.write(b"tw"), 1 / 0))
     assert path.read_bytes() == b"one" and list(path.parent.iterdir()) == [path]
+
+
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path):
+    old, young, other = (tmp_path / name for name in (".a.bin.1.tmp", ".a.bin.2.tmp", ".b.bin.3.tmp"))
+    for left in (old, young, other):
+        left.write_bytes(b"half")
+    for left in (old, other):
+        os.utime(left, (0, 0))
+    files.write_whole(tmp_path / "a.bin", lambda file: file.write(b"one"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, other.name, "a.bin"]
 
 
 def fill(folder, text="x"):

@@ -1,7 +1,10 @@
 """Download and extraction of GTZAN, played with a tiny archive from a server on this machine."""
 
+import errno
+import functools
 import hashlib
 import io
+import json
 import os
 import re
 import signal
@@ -12,10 +15,13 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
+import soundfile
 
-from mgr_helpers import gtzan
-from mgr_helpers.config import CONFIG
+from mgr_helpers import __main__ as command
+from mgr_helpers import dataset, evaluate, gtzan, mini_set
+from mgr_helpers.config import CONFIG, PRETRAINED
 
 BLOCK = 2 ** 16
 
@@ -152,6 +158,32 @@ def test_truncated_archive_leaves_nothing(tmp_path):
     assert not (tmp_path / "gtzan" / "genres").exists() and not (tmp_path / "gtzan" / ".genres.building").exists()
 
 
+def test_unpacking_checks_the_archives_own_checksum(tmp_path):
+    damaged = bytearray(make_archive())
+    damaged[len(damaged) // 2] ^= 1  # in a block that deflate could only store
+    with pytest.raises(ValueError, match="damaged or unsafe"):
+        fetch(Server(bytes(damaged)), tmp_path / "gtzan")
+    assert not (tmp_path / "gtzan" / "genres").exists()
+
+
+def test_full_disk_says_so(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(gtzan.shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="is full: make room and run it again"):
+        fetch(Server(make_archive()), tmp_path / "gtzan")
+    assert sorted(path.name for path in (tmp_path / "gtzan").iterdir()) == [".genres.lock", "genres.tar.gz"]
+
+
+def test_archive_that_a_killed_process_left_is_removed(tmp_path):
+    server = Server(make_archive())
+    fetch(server, tmp_path / "gtzan")
+    (tmp_path / "gtzan" / "genres.tar.gz").write_bytes(b"left")
+    fetch(server, tmp_path / "gtzan")
+    assert not (tmp_path / "gtzan" / "genres.tar.gz").exists()
+
+
 def test_folder_of_the_user_is_used(tmp_path):
     own = tmp_path / "gtzan" / "Data" / "genres_original"
     (own / "jazz").mkdir(parents=True)
@@ -195,3 +227,116 @@ def test_killed_downloads_are_whole_or_absent(tmp_path, monkeypatch):
     assert max(server.requests) > 0  # it went on from what a killed process had left
     assert (gtzan.find_genres(tmp_path / "gtzan") / "metal" / "metal.00000.wav").stat().st_size == 200_000
     assert sorted(path.name for path in (tmp_path / "gtzan").iterdir()) == [".genres.lock", "genres"]
+
+
+# --- the whole way, as with the real one
+
+LISTS = {"train": "train_filtered.txt", "validation": "valid_filtered.txt", "test": "test_filtered.txt"}
+
+
+def listed(part, genre, n=3):
+    """The first songs of a genre in a published list: {"jazz/jazz.00012.wav": its part}."""
+    names = (dataset.SPLIT_LISTS / LISTS[part]).read_text().split()
+    return {name: part for name in [name for name in names if name.startswith(f"{genre}/")][:n]}
+
+
+def published(n=3):
+    """Songs of every part and genre, and one of each genre that no list has (a repetition or a distortion)."""
+    songs = {}
+    for genre in CONFIG.genres:
+        for part in LISTS:
+            songs |= listed(part, genre, n)
+        inside = set().union(*(listed(part, genre, 1000) for part in LISTS))
+        songs[next(name for name in (f"{genre}/{genre}.{i:05d}.wav" for i in range(100)) if name not in inside)] = ""
+    return songs
+
+
+@functools.cache
+def synthetic(genre):
+    """Twelve seconds of the mini set in ten pieces."""
+    return mini_set.song(genre, 0)[: 12 * CONFIG.sample_rate].reshape(10, -1)
+
+
+def sound_file(samples, kind):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, CONFIG.sample_rate, format=kind)
+    return buffer.getvalue()
+
+
+def tiny_gtzan(songs):
+    """The archive: genres/<genre>/<genre>.000NN.wav (jazz as .au, as in 2002), another genre, a broken file."""
+    buffer, used = io.BytesIO(), dict.fromkeys(CONFIG.genres, 0)
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name in songs:
+            genre = name.split("/")[0]
+            samples = synthetic(genre)[used[genre]]
+            used[genre] += 1
+            kind = "au" if genre == "jazz" else "wav"
+            add(tar, tarfile.TarInfo(f"genres/{name.removesuffix('wav')}{kind}"), sound_file(samples, kind))
+        add(tar, tarfile.TarInfo("genres/polka/polka.00000.wav"), sound_file(synthetic("disco")[0], "wav"))
+        add(tar, tarfile.TarInfo("genres/metal/metal.99999.wav"), os.urandom(5000))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """`gtzan.fetch` as it is, but with a tiny archive's address, size and checksum; the first answer is cut short."""
+    songs = published()
+    server = Server(tiny_gtzan(songs), cuts=[200_000])
+    sha256 = hashlib.sha256(server.content).hexdigest()
+    monkeypatch.setattr(gtzan, "fetch", functools.partial(
+        gtzan.fetch, folder=tmp_path / "gtzan", url=server.url, size=len(server.content), sha256=sha256, kaggle=None))
+    monkeypatch.setenv("MGR_WORK", str(tmp_path / "work"))
+    yield server, songs
+    server.http.shutdown()
+    server.http.server_close()
+
+
+def table_of(songs, clips, split):
+    """Songs and clips by part and genre, as text."""
+    lines = [f"{'part':12s}" + "".join(f"{genre:>20s}" for genre in CONFIG.genres)]
+    for part in (*LISTS, ""):
+        counts = [(sum(song.split == part and song.genre == genre for song in songs),
+                   int(np.sum((split == part) & (clips["genre"] == i)))) for i, genre in enumerate(CONFIG.genres)]
+        lines.append(f"{part or '(left out)':12s}" + "".join(f"{n:8d} songs,{m:4d} s" for n, m in counts))
+    return "\n".join(lines)
+
+
+def test_from_the_archive_to_the_published_split(served, capsys):
+    server, songs = served
+    found = dataset.load_songs("gtzan")
+    assert len(server.requests) == 2 and server.requests[1] > 0  # cut, then resumed
+    assert {song.song: song.split for song in found.songs} == {
+        name.removesuffix(".wav"): part for name, part in songs.items()}
+    assert [row["file"] for row in found.skipped] == ["metal/metal.99999.wav"] and found.other_folders == ["polka"]
+    clips = dataset.clips(found)
+    split, words = dataset.choose_split(clips)
+    with capsys.disabled():
+        print("\n" + table_of(found.songs, clips, split))
+    assert "fault-filtered" in words and np.array_equal(split, clips["split"])
+    dataset.save_clips(clips, split, "gtzan")
+    loaded = dataset.load_clips()
+    for part in LISTS:
+        names = {song for song in loaded["song"][loaded["split"] == part]}
+        assert names == {name.removesuffix(".wav") for name, listed_in in songs.items() if listed_in == part}
+    assert set(loaded["split"]) == set(LISTS)  # what the lists leave out is gone
+    assert len(dataset.load_songs("gtzan").songs) == len(songs) and len(server.requests) == 2  # from the cache
+
+
+def test_evaluating_the_shipped_model_on_gtzan(served, capsys):
+    """`python -m mgr_helpers evaluate --audio gtzan --json`: downloads, reads, scores every window with TFLM."""
+    _, songs = served
+    assert command.main(["evaluate", "--audio", "gtzan", "--json", "--engine", "tflm"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["songs"]["n"] == len(songs) and result["model"]["source"] == "gtzan"
+    assert result["windows"]["n"] == np.sum(result["confusion"])
+    assert [row["file"] for row in result["skipped"]] == ["metal/metal.99999.wav"]
+
+
+def test_the_test_part_alone(served):
+    """Only songs of the published test list are scored: their windows, and no other song's."""
+    found = [song for song in dataset.load_songs("gtzan").songs if song.split == "test"]
+    windows = evaluate.windows_of(found)
+    scores = evaluate.engine_scores("tflm", (PRETRAINED / "model_int8.tflite").read_bytes(), windows["raw"])
+    figures = evaluate.figures(scores, windows["genre"], windows["song"])
+    assert figures["songs"]["n"] == 3 * len(CONFIG.genres) and set(figures["recall"]) == set(CONFIG.genres)
