@@ -298,7 +298,8 @@ def adc(levels: np.ndarray, rng: np.random.Generator, noise_lsb: float = ADC_NOI
 
 def _transfer(dnl_lsb: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Corners of the line from ideal to actual codes: flat where a code is too wide."""
-    edges = np.array([-0.5, *(code + half for code in DNL_CODES for half in (-0.5, 0.5)), steps - 0.5])
+    codes = [code * steps // 4096 for code in DNL_CODES]
+    edges = np.array([-0.5, *(code + half for code in codes for half in (-0.5, 0.5)), steps - 0.5])
     narrow = (steps - len(DNL_CODES) * (1 + dnl_lsb)) / (steps - len(DNL_CODES))
     widths = np.diff(edges) * narrow
     widths[1::2] = 1 + dnl_lsb
