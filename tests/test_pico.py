@@ -263,6 +263,37 @@ def test_the_sketch_hears_what_the_host_computes(compiler):
     assert result["stack_bytes"] < 8000
 
 
+def test_a_host_that_stops_reading_stops_nothing():
+    """Lines wait or are left out whole; every sample is heard, so what is said later is as without the stall."""
+    adc = pico.adc_counts(mini_set.song("jazz", 1)[: 10 * CONFIG.sample_rate], -6)
+    result = pico.emulate(pico.build_image("genre_recognizer"), adc, seconds=9, stalls=[[1.5, 7.0]])
+    lines = result["uart"].decode().splitlines()
+    heard = pico.parse_decisions("\n".join(lines))
+    assert lines[0] == "TEST PASSED" and len(heard) == len(lines) - 1  # no OVERRUN, no half line
+    windows = [row["window"] for row in heard]
+    assert windows[0] == 0 and windows[-2:] == [7, 8] and len(windows) < 9
+    expected = pico.host_library().decisions(result["adc"])
+    assert [row["scores"] for row in heard] == expected["scores"][windows].tolist()
+
+
+def test_serial_waits_a_second_for_the_host_as_the_core_does(tmp_path):
+    body = """void setup() { Serial.begin(115200); }
+void loop() {
+  static bool done;
+  if (done) return;
+  done = true;
+  delay(10);
+  int room = Serial.availableForWrite();
+  unsigned long start = millis();
+  for (int i = 0; i < 400; i++) Serial.write((uint8_t)'x');
+  unsigned long took = millis() - start;
+  delay(2000);
+  Serial.printf("%d %lu %d", room, took, Serial.availableForWrite());
+}"""
+    sent = pico.emulate(sketch(tmp_path, body, name="stall"), seconds=3.5, stalls=[[0.001, 2.0]])["uart"].decode()
+    assert sent.startswith(256 * "x") and sent[256:].split() == ["256", "1000", "256"]
+
+
 def test_silence_is_said(tmp_path):
     result = pico.listen(np.zeros(30000, np.int16), noise_lsb=0.3)
     assert [decision["label"] for decision in result["decisions"]] == ["silence"] and result["genre"] == "silence"

@@ -152,20 +152,30 @@ int SerialPort::read()
     return value;
 }
 
+// Room in the buffer of USB serial, which the runner stands in for.
+int SerialPort::availableForWrite() { return emulator_call(EMULATOR_ROOM, nullptr, 0); }
+
+// As the core's USB serial: where the host doesn't read, waits until a second after the last byte that was taken.
 size_t SerialPort::write(uint8_t value)
 {
+    static uint32_t lastTaken;
     while (reg(UART0 + 0x18) & (1u << 5)) {
+        if (micros() - lastTaken > 1000000) {
+            return 0;
+        }
     }
     reg(UART0) = value;
+    lastTaken = micros();
     return 1;
 }
 
 size_t SerialPort::write(const uint8_t *bytes, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        write(bytes[i]);
+    size_t written = 0;
+    while (written < count && write(bytes[written])) {
+        written++;
     }
-    return count;
+    return written;
 }
 
 // Digits of a number, right-aligned in 12 bytes; returns the first.

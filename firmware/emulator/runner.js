@@ -10,6 +10,7 @@
 //   input/output what emulator_read() reads and emulator_write() appends (files)
 //   uart         what the image sent by UART 0 (file)
 //   interactive  UART 0 is this process's stdin and stdout; ends when stdin is closed
+//   stalls       [[from, to], ...]: seconds in which the host reads nothing; SERIAL_ROOM bytes can wait
 //   pace         seconds of emulated time per second, at most (0: as fast as it goes)
 //   events       [[seconds, pin, 0 or 1], ...]: levels of input pins (a button)
 //   progress     a line on stderr now and then: how many seconds have been emulated
@@ -23,6 +24,7 @@ const { fastCore } = require('./fast_core.js');
 const RAM = 0x20000000, RAM_BYTES = 0x42000, STACK_BOTTOM = 0x20040000, VECTORS = 0x10000100;
 const MARK = 0x180, CALL = 0x184; // SIO offsets: include/emulator.h
 const PAINT = 0xa5, SLICE_MS = 20, ROOM_FOR_BYTES = 24;
+const UART_FLAGS = 0x18, TX_FULL = 1 << 5, SERIAL_ROOM = 256; // the arduino-pico core's buffer of USB serial
 
 function loadImage(mcu, file) {
   const image = fs.readFileSync(file);
@@ -178,6 +180,7 @@ function connectCalls(mcu, state, input, output) {
     const [operation, pointer, count] = request;
     if (operation === 2) state.exit = count;
     else if (operation === 3) state.heap = count;
+    else if (operation === 4) request[0] = SERIAL_ROOM - state.waiting.length;
     else {
       if (pointer < RAM || pointer + count > RAM + RAM_BYTES) complain('call', `not RAM: 0x${pointer.toString(16)}`);
       const memory = mcu.sram.subarray(pointer - RAM, pointer - RAM + count);
@@ -188,9 +191,15 @@ function connectCalls(mcu, state, input, output) {
 }
 
 function connectUart(mcu, job, state, log) {
-  const pending = [];
+  const pending = [], { waiting } = state, uart = mcu.uart[0], read = uart.readUint32.bind(uart);
   let start = null; // of the line: time, and time asleep until then
-  mcu.uart[0].onByte = (byte) => {
+  uart.readUint32 = (offset) => read(offset) | (offset === UART_FLAGS && waiting.length >= SERIAL_ROOM ? TX_FULL : 0);
+  const stalled = () => (job.stalls ?? []).some(([from, to]) => from * 1e9 <= mcu.clock.nanos && mcu.clock.nanos < to * 1e9);
+  for (const [, to] of job.stalls ?? []) {
+    mcu.clock.createAlarm(() => { while (waiting.length) take(waiting.shift()); }).schedule(to * 1e9);
+  }
+  uart.onByte = (byte) => (stalled() ? waiting.push(byte) : take(byte));
+  function take(byte) {
     log.push(byte);
     start ??= [mcu.clock.nanos / 1e9, state.asleep / 1e9];
     if (byte === 10 && state.lines.length < 100000) {
@@ -198,7 +207,7 @@ function connectUart(mcu, job, state, log) {
     }
     if (byte === 10) start = null;
     if (job.interactive) state.sent.push(byte);
-  };
+  }
   if (job.interactive) {
     process.stdin.on('data', (data) => pending.push(...data));
     process.stdin.on('end', () => { state.closed = true; });
@@ -312,7 +321,8 @@ async function main() {
   const logs = { adc: new Log(job.adc_log), output: new Log(job.output), uart: new Log(job.uart) };
   loadImage(mcu, job.image);
   checkedMemory(mcu, cache);
-  const state = { exit: null, heap: 0, asleep: 0, closed: false, sent: [], lines: [], pins: [], uart: logs.uart };
+  const state = { exit: null, heap: 0, asleep: 0, closed: false, sent: [], lines: [], pins: [], uart: logs.uart,
+    waiting: [] };
   state.fast = job.plain ? null : fastCore(mcu, cache);
   state.stages = new Stages(() => [mcu.core.cycles, cache ? cache.misses : 0]);
   state.adc = connectAdc(mcu, job, logs.adc);

@@ -17,6 +17,7 @@
 
 constexpr size_t BUFFERS = 8, WORDS = 128;  // ring of DMA blocks; a word holds two samples, so a block is 11.6 ms
 constexpr size_t BLOCK = 2 * WORDS;
+constexpr int LINE = 192;  // bytes: more than any line has, less than the 256 that wait in USB serial's buffer
 
 ADCInput mic(A0);
 static volatile uint32_t blocksDone;  // counted when the DMA has filled one, whether the ring took it or not
@@ -35,26 +36,31 @@ static void waitForBlock() {
   }
 }
 
+// A host that has stopped reading must not stop the listening: Serial.printf() would wait for it up to a second, and the
+// ring holds 70 ms. So a line goes out whole, or not at all: the next line's window says how many are missing.
+static bool roomForLine() { return Serial.availableForWrite() >= LINE; }
+
 // The ring drops a block without a word when the loop is too slow: whatever was sampled and is neither read nor waiting
 // has been lost.
 static void reportOverrun() {
   const uint32_t status = save_and_disable_interrupts();
   const uint32_t lost = blocksDone * BLOCK - samplesRead - 2 * mic.available();
   restore_interrupts(status);
-  if (lost == samplesLost) return;
+  if (lost == samplesLost || !roomForLine()) return;
   Serial.printf("OVERRUN lost=%u\n", static_cast<unsigned>(lost - samplesLost));
   samplesLost = lost;
 }
 
 static void report(const decision_t &decision) {
+  const bool blink = decision.unsure && decision.window % 2;
+  digitalWrite(LED_BUILTIN, decision.silent || blink ? LOW : HIGH);
+  if (!roomForLine()) return;
   const char *label = decision.silent ? "silence" : GENRE_NAMES[decision.label];
   const unsigned window = decision.window, time = millis();
   Serial.printf("DECISION window=%u time_ms=%u label=%s vote=%s confidence=%d says=%s scores=", window, time, label,
                 GENRE_NAMES[decision.vote], decision.confidence, recognizer_says(&decision));
   for (int i = 0; i < N_GENRES; i++) Serial.printf(i ? ",%d" : "%d", decision.scores[i]);
   Serial.println();
-  const bool blink = decision.unsure && window % 2;
-  digitalWrite(LED_BUILTIN, decision.silent || blink ? LOW : HIGH);
 }
 
 void setup() {

@@ -39,7 +39,7 @@ public:
     void end() {}
     explicit operator bool() { return true; }
     int available();
-    int availableForWrite() { return 256; }
+    int availableForWrite();
     int read();
     int peek();
     void flush() {}

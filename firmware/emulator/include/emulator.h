@@ -7,7 +7,7 @@
 #define EMULATOR_MARK (*(volatile uint32_t *)0xd0000180u)
 #define EMULATOR_CALL (*(volatile uint32_t *)0xd0000184u)
 
-enum { EMULATOR_READ, EMULATOR_WRITE, EMULATOR_EXIT, EMULATOR_HEAP };
+enum { EMULATOR_READ, EMULATOR_WRITE, EMULATOR_EXIT, EMULATOR_HEAP, EMULATOR_ROOM };
 
 /* Cycles from here to the next mark count for this stage (1 to 255); 0 ends a stage. */
 static inline void emulator_mark(uint32_t stage) { EMULATOR_MARK = stage; }
