@@ -155,7 +155,7 @@ def memory_parts(image: dict, heard: dict, generated: Path = c_headers.GENERATED
     arrays = {name: part for file, part in (("model", "model"), ("tables", "front end"), ("test_vector", "self-test"))
               for name in re.findall(r"(\w+)\[\d+\] = \{", (generated / f"{file}.h").read_text())}
     copied, heap, stack = image["sections"][".data"], heard["heap_bytes"], heard["stack_bytes"]
-    rows = [("flash", "initial values", ".data", image["bin"].stat().st_size - copied, copied),
+    rows = [("flash", "initial values", "initial values of RAM", image["bin"].stat().st_size - copied, copied),
             ("RAM", "working memory", "heap", image["ram_static"], heap),
             ("RAM", "stack", "stack", pico.RAM_BYTES - stack, stack)]
     for symbol in pico.symbols_of(image["elf"]):

@@ -94,6 +94,17 @@ def spectrogram(magnitudes, config: Config = CONFIG, ax=None, **image):
     return ax
 
 
+def clips(rows: list[tuple], config: Config = CONFIG):
+    """Waveform and spectrogram of clips, a row each; `rows` are (title, samples, magnitudes, colour)."""
+    pairs = plt.subplots(len(rows), 2, figsize=(10, 2.5 * len(rows)), width_ratios=(1, 1.2), squeeze=False)[1]
+    for (left, right), (title, samples, magnitudes, color) in zip(pairs, rows):
+        waveform(samples, config, left, color=color).set(title=title, ylim=(-1, 1))
+        spectrogram(magnitudes, config, right)
+    for ax in pairs[:-1].flat:
+        ax.set_xlabel("")
+    return pairs
+
+
 def mel_filter_bank(weights, config: Config = CONFIG, ax=None):
     """The triangles of a Mel filter bank, weights (bins, bands), over frequency."""
     ax = axes(ax)
@@ -402,7 +413,7 @@ def memory_map(parts: list[dict], region: str, size: int, ax=None):
 
     `size` is where the picture ends, in bytes: the memory's size, or less to look closely.
     """
-    ax = axes(ax, height=1.4)
+    ax = axes(ax, height=1.9)
     ax.barh(0, size / 1000, color="#F4F4F4")
     for name, color in MEMORY_COLORS.items():
         mine = [part for part in parts if part["region"] == region and part["part"] == name]
@@ -412,7 +423,7 @@ def memory_map(parts: list[dict], region: str, size: int, ax=None):
                     label=f"{name}: {sum(part['bytes'] for part in mine):,} bytes")
     ax.set(xlabel=f"{region}, address (kB from its start)", yticks=(), xlim=(0, size / 1000))
     ax.grid(False)
-    ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+    ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.6))
     return ax
 
 
