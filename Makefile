@@ -1,12 +1,13 @@
 # make                      run the series on the built-in mini set into build/notebooks/, ends with a table
 # make test                 pass the tests
 # make notebooks DATA=…     run the series in place on a folder, gtzan or mini, so that outputs are kept
+# make html                 the series as web pages, to be read: build/site/index.html
 # make pretrained DATA=…    train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
 # make firmware             complete Arduino sketch folders and zips under build/
 # make stress              long campaigns of faults and bad input: docs/reliability.md
 # make bench DATA=…         cycles and bytes on the emulated Pico, speed of this machine: build/bench.json
 .DEFAULT_GOAL := all
-.PHONY: all test notebooks pretrained firmware bench stress clean
+.PHONY: all test notebooks html pretrained firmware bench stress clean
 
 # the first Python of a version that TensorFlow supports
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -36,6 +37,9 @@ test: $(VENV)/.dev
 
 notebooks: $(VENV)/.run
 	$(RUN) -m mgr_helpers notebooks --data "$(DATA)" --summary
+
+html: $(VENV)/.run
+	$(RUN) -m mgr_helpers html
 
 pretrained: $(VENV)/.run
 	$(RUN) -m mgr_helpers pretrained --data "$(DATA)"

@@ -9,6 +9,7 @@ import sys
 # command: module with add_arguments(parser) and run(arguments) -> exit status, and what the command does
 COMMANDS = {
     "notebooks": ("series", "run the notebook series on a data set"),
+    "html": ("html_pages", "write the series as web pages, to be read, below build/site/"),
     "pico": ("pico", "play a recording to the emulated Pico and print what it says"),
     "readme": ("readme", "write the measured results into README.md"),
     "exactness": ("exactness", "compare Python with the C here and on the emulated Pico, bit by bit"),

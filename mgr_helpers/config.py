@@ -96,6 +96,8 @@ class Config:
 
 CONFIG = Config()
 
+REPO_URL = "https://github.com/music-genre-pico/music-genre-pico"  # the notebooks repeat it; a test compares them
+
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
 DATA = ROOT / "data"
