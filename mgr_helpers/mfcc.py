@@ -1,7 +1,7 @@
 """Mel-frequency cepstral coefficients (MFCCs) in floating point, stage by stage.
 
 Three ways to the same numbers: plain numpy (no import but numpy, so that tables for the Pico need nothing else),
-TensorFlow's `tf.signal` (the book's training features) and librosa (made equal, or with the book's arguments).
+TensorFlow's `tf.signal` (the book's reference) and librosa (made equal, or with the book's arguments).
 Explained in notebooks/03_mfcc_tensorflow_vs_librosa.ipynb.
 """
 

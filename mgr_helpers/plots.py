@@ -220,7 +220,7 @@ def word_lengths(stages: dict, ax=None, title: str = ""):
     ax = axes(ax, 5.5)
     for name, (values, fraction_bits, word_bits) in stages.items():
         largest = int(np.max(np.abs(np.asarray(values, dtype=np.int64))))
-        used, full = largest.bit_length(), largest >= 2**word_bits - 1
+        used, full = min(largest.bit_length(), word_bits), largest >= 2**word_bits - 1
         ax.barh(name, word_bits, left=-fraction_bits, color="#DDDDDD")
         ax.barh(name, used, left=-fraction_bits, color="#D55E00" if full else "#0072B2")
         ax.text(word_bits - fraction_bits + 0.4, name, f"{used} of {word_bits}", va="center", fontsize=9)
@@ -468,7 +468,7 @@ def confusion_matrices(matrices: dict, labels):
     return places
 
 
-def accuracy_lines(x, lines: dict[str, list[dict]], ax=None, clean: dict | None = None):
+def accuracy_lines(x, lines: dict[str, list[dict]], xlabel: str, clean: dict | None = None, ax=None):
     """Accuracy with its interval (`evaluate.figures`' dictionaries) over `x`, a line for each name."""
     ax = axes(ax, 7)
     for name, results in lines.items():
@@ -477,7 +477,7 @@ def accuracy_lines(x, lines: dict[str, list[dict]], ax=None, clean: dict | None 
         ax.fill_between(x, low, high, alpha=0.15)
     if clean:
         ax.axhline(100 * clean["accuracy"], color="#888888", ls="--", label="clean files")
-    ax.set(ylabel="accuracy of windows (%)", ylim=(0, 102))
+    ax.set(xlabel=xlabel, ylabel="accuracy of windows (%)", ylim=(0, 102))
     ax.legend(loc="lower left")
     return ax
 
