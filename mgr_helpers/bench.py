@@ -158,7 +158,8 @@ def memory_parts(image: dict, heard: dict, generated: Path = c_headers.GENERATED
     rows = [("flash", "initial values", "initial values of RAM", image["bin"].stat().st_size - copied, copied),
             ("RAM", "working memory", "heap", image["ram_static"], heap),
             ("RAM", "stack", "stack", pico.RAM_BYTES - stack, stack)]
-    for symbol in pico.symbols_of(image["elf"]):
+    by_address = {symbol["address"]: symbol for symbol in pico.symbols_of(image["elf"])}  # some have two names
+    for symbol in by_address.values():
         region = "RAM" if symbol["address"] >= pico.RAM_START else "flash"
         offset = symbol["address"] - (pico.RAM_START if region == "RAM" else pico.FLASH_START)
         rows.append((region, arrays.get(symbol["name"]) or _part(symbol, region), symbol["name"], offset,

@@ -188,8 +188,10 @@ def _symbols(data: bytes, sections: list[dict]) -> list[dict]:
     for at in range(table["offset"], table["offset"] + table["size"], 16):
         name, address, size, info, _, section = struct.unpack_from("<IIIBBH", data, at)
         if size and info & 15 in (1, 2):
-            found.append({"name": _text(data, sections[table["link"]]["offset"] + name), "address": address & ~(info & 1),
-                          "bytes": size, "section": sections[section]["name"], "function": info & 15 == 2})
+            function = info & 15 == 2  # whose address has bit 0 set: Thumb code
+            found.append({"name": _text(data, sections[table["link"]]["offset"] + name),
+                          "address": address & ~1 if function else address, "bytes": size,
+                          "section": sections[section]["name"], "function": function})
     return found
 
 
@@ -557,7 +559,7 @@ def choose_clips(songs: list, n: int, config: Config = CONFIG) -> list:
     return chosen
 
 
-def hear_clip(adc: np.ndarray, tflite: bytes, image: dict, config: Config = CONFIG) -> dict:
+def hear_clip(adc: np.ndarray, tflite: bytes, image: dict, config: Config = CONFIG, bar: bool = False) -> dict:
     """One clip of ADC counts: what the emulated Pico says, and whether Python says the same to the same counts.
 
     Returns
@@ -565,16 +567,17 @@ def hear_clip(adc: np.ndarray, tflite: bytes, image: dict, config: Config = CONF
     dict
         decisions : those of the sketch; equal : how many of them are `recognizer.decisions`, in window, vote,
         confidence, what is said and scores; missed : how many were due and never came; overruns, self_test, genre : as
-        of `listen`.
+        of `listen`; stack_bytes, awake_share : as of `emulate`.
     """
     from . import recognizer
     due = max(0, len(adc) - config.window_length) // config.window_step + 1
-    result = hear(adc, image, config, bar=False)
+    result = hear(adc, image, config, bar=bar)
     heard, expected = result["decisions"][:due], recognizer.decisions(result["adc"], tflite)
     equal = sum(all(ours[key] == theirs[key] for key in ("window", "vote", "confidence", "says", "scores"))
                 for ours, theirs in zip(expected, heard))
     return {"decisions": heard, "equal": equal, "missed": due - len(heard), "overruns": len(result["overruns"]),
-            "self_test": result["self_test"], "genre": overall(heard, config)}
+            **{key: result[key] for key in ("self_test", "stack_bytes", "awake_share")},
+            "genre": overall(heard, config)}
 
 
 def compare_clips(audio: str | Path, n: int = 30, level_db: float = 0.0, room: bool = False, seed: int = 0,

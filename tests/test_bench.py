@@ -53,6 +53,19 @@ def test_stages_add_up(measured):
     assert set(ours["misses"]) == set(ours["frame"]) and book["misses"]["mel"] > 5000
 
 
+def test_every_byte_of_a_memory_is_one_thing():
+    """Blocks don't overlap, fill the image, and have a colour; the model's arrays are the model."""
+    image = pico.build_image()
+    parts = bench.memory_parts(image, {"heap_bytes": 4096, "stack_bytes": 700})
+    used = {"flash": image["bin"].stat().st_size - 0x100, "RAM": image["ram_static"] + 4096 + 700}
+    for region, size in used.items():
+        mine = sorted((part["offset"], part["bytes"]) for part in parts if part["region"] == region)
+        assert all(start + length <= after for (start, length), (after, _) in zip(mine, mine[1:]))
+        assert 0.97 * size < sum(length for _, length in mine) <= size
+    assert {part["part"] for part in parts} == set(plots.MEMORY_COLORS)
+    assert {part["name"]: part["part"] for part in parts}["LSTM0_WEIGHTS"] == "model"
+
+
 def test_less_than_the_book(measured):
     """Claims that hold for any song; clang (zig) helps the book's dense Mel most, so its bounds are wider."""
     ours, ratio = measured["ours"], measured["ratio"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgr_helpers import model, quantize
-from mgr_helpers.config import CONFIG
+from mgr_helpers.config import CONFIG, PRETRAINED
 
 FRONT_END = {"config": CONFIG.to_dict(), "mean": [0.0] * CONFIG.n_mfcc, "std": [1.0] * CONFIG.n_mfcc,
              "labels": list(CONFIG.genres)}
@@ -75,6 +75,73 @@ def test_front_end_travels_in_the_file(files):
     again = quantize.embed_front_end(files["lstm2"], {**FRONT_END, "labels": ["a", "b", "c"]})
     assert quantize.read_front_end(again)["labels"] == ["a", "b", "c"]
     assert again.count(b'"labels"') == 1
+
+
+def test_any_changed_byte_is_noticed(files):
+    whole = files["lstm2"]
+    for place in np.random.default_rng(0).integers(0, len(whole), 60):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        for read in (quantize.check_int8, quantize.read_front_end, quantize.lstm_tensors):
+            with pytest.raises(ValueError, match="damaged|TFL3|no front end"):
+                read(bytes(damaged))
+    with pytest.raises(ValueError, match="damaged"):  # embedding again must not make damage look whole
+        quantize.embed_front_end(bytes(damaged), FRONT_END)
+
+
+def test_only_the_shipped_file_may_lack_a_checksum(files):
+    with pytest.raises(ValueError, match="old.tflite carries no checksum"):
+        quantize.check_int8(files["lstm2"].replace(b'"sha256"', b'"sha25x"'), "old.tflite")
+    shipped = (PRETRAINED / "model_int8.tflite").read_bytes()
+    quantize.check_int8(shipped)
+    sealed = len(quantize._SEAL.findall(shipped)) == 1
+    assert sealed != bool(quantize._UNSEALED), "the shipped model is sealed now: empty quantize._UNSEALED"
+
+
+def edited(tflite, change):
+    """The file with its parsed objects changed, and sealed again."""
+    front_end, parsed = quantize.read_front_end(tflite), quantize._parse(tflite)
+    parsed.buffers[quantize._find_metadata(parsed)].data, parsed.metadata = None, []
+    change(parsed, parsed.subgraphs[0], parsed.subgraphs[0].operators)
+    return quantize.embed_front_end(quantize._pack(parsed), front_end)
+
+
+def swap_gates(parsed, graph, ops):
+    ops[0].inputs[1] = -1
+
+
+FOREIGN = {
+    "relu after the dense layer": lambda p, g, ops: setattr(ops[-2].builtinOptions, "fusedActivationFunction", 1),
+    "an LSTM without tanh": lambda p, g, ops: setattr(ops[0].builtinOptions, "fusedActivationFunction", 1),
+    "time-major": lambda p, g, ops: setattr(ops[0].builtinOptions, "timeMajor", True),
+    "coupled gates": swap_gates,
+    "another cell scale": lambda p, g, ops: setattr(g.tensors[ops[0].inputs[19]].quantization, "scale", [0.0003]),
+    "weights with a zero point": lambda p, g, ops: setattr(g.tensors[ops[0].inputs[2]].quantization, "zeroPoint", [3]),
+    "a scale of infinity": lambda p, g, ops: setattr(g.tensors[ops[0].inputs[0]].quantization, "scale", [np.inf]),
+    "a hidden state of another scale": lambda p, g, ops: setattr(g.tensors[ops[0].inputs[18]].quantization, "scale",
+                                                                 [0.5]),
+    "two outputs": lambda p, g, ops: setattr(g, "outputs", [g.outputs[0]] * 2),
+    "other wiring": lambda p, g, ops: setattr(ops[1], "inputs", [g.inputs[0], *ops[1].inputs[1:]]),
+    "the first step": lambda p, g, ops: setattr(p.buffers[g.tensors[ops[2].inputs[1]].buffer], "data",
+                                                np.zeros(12, np.uint8)),
+    "softmax of another scale": lambda p, g, ops: setattr(g.tensors[g.outputs[0]].quantization, "scale", [1 / 128]),
+    "huge biases": lambda p, g, ops: setattr(p.buffers[g.tensors[ops[0].inputs[12]].buffer], "data",
+                                             np.full(32, 2**31 - 1, np.int32).view(np.uint8)),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_model_that_the_firmware_would_run_wrongly_is_refused(name, files):
+    foreign = edited(files["lstm2"], FOREIGN[name])
+    with pytest.raises(ValueError, match="^mine.tflite.*(can't run|need)"):
+        quantize.lstm_tensors(foreign, "mine.tflite")
+
+
+@pytest.mark.parametrize("change", [{"mean": [0.0]}, {"std": [0.0] * CONFIG.n_mfcc}, {"labels": ["a", "b", "c"]},
+                                    {"config": {}}, {"config": None}, {"std": [float("nan")] * CONFIG.n_mfcc}])
+def test_a_front_end_that_does_not_fit_is_refused(change, files):
+    with pytest.raises(ValueError, match="mine.tflite carries a"):
+        quantize.check_int8(quantize.embed_front_end(files["lstm2"], {**FRONT_END, **change}), "mine.tflite")
 
 
 def test_buffers_are_aligned_for_a_cortex_m0(files):
@@ -153,6 +220,20 @@ def test_a_truncated_file_is_a_value_error(data, files):
         pass
     else:
         assert length > len(whole) - 8  # only padding is missing
+
+
+@pytest.mark.parametrize("name", ["lstm2", "lstm_mean", "lstm_mean2"])
+def test_activations_are_what_flows_between_the_operators(files, windows, name):
+    features = to_int8(files[name], windows)[:5]
+    flow = quantize.activations(files[name], features)
+    assert np.array_equal(flow["features"]["values"], features)
+    scores = quantize.run_litert(files[name], features).astype(int)
+    assert list(flow)[-1] == "probabilities" and np.abs(flow["probabilities"]["values"] - scores).max() <= 1
+    lstms = [key for key in flow if key.endswith("hidden state")]
+    assert len(lstms) == OPS[name].count(LSTM) and flow[lstms[0]]["values"].shape[:2] == (5, CONFIG.n_frames)
+    layer = quantize.lstm_tensors(files[name])["lstm"][-1]
+    assert flow[lstms[-1]]["scale"] == layer["output_scale"]
+    assert flow[lstms[-1].replace("hidden", "last cell")]["scale"] == layer["c_scale"]
 
 
 def sigmoid_by_table(z, table):
