@@ -7,8 +7,10 @@ Explained in notebooks/06_quantize_model.ipynb.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import struct
 import sys
 import tempfile
@@ -26,6 +28,12 @@ from .tf_quiet import import_tf
 
 METADATA_NAME = "mgr_front_end"
 ARCHITECTURES = ("lstm2", "lstm_mean", "lstm_mean2", "lstm_many", "pooling")
+_SEAL = re.compile(rb'"sha256": "([0-9a-f]{64})"')
+_NO_SEAL = "0" * 64
+# SHA-256 of files from before there were seals that may still be used: the shipped model, until it is made again
+_UNSEALED = {"a0bb163275813a7974f28c82cbdc91ca0aa198fbe441ace027d39725675e5391"}
+_DAMAGE = (struct.error, IndexError, KeyError, TypeError, ValueError, AttributeError, AssertionError, OverflowError,
+           MemoryError, RecursionError)  # what reading a damaged file may raise
 _GATES = ("input", "forget", "cell", "output")  # the order in the .tflite file; Keras has the same
 _OP_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 _DTYPES = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT8: np.int8, schema.TensorType.INT16: np.int16,
@@ -137,8 +145,20 @@ def _parse(tflite: bytes, name: str = "model") -> schema.ModelT:
         raise ValueError(f"{name} is not a .tflite file (no TFL3 mark): give a file that notebook 06 wrote")
     try:
         return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(tflite, 0))
-    except (struct.error, IndexError, TypeError, ValueError, AttributeError, UnicodeDecodeError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{name} is truncated or damaged ({error}): write it again with notebook 06") from error
+
+
+def _check_seal(tflite: bytes, name: str) -> None:
+    """Raise ValueError unless a file with our metadata is, byte for byte, the one that `embed_front_end` wrote."""
+    if METADATA_NAME.encode() not in tflite or hashlib.sha256(tflite).hexdigest() in _UNSEALED:
+        return
+    seals = _SEAL.findall(tflite)
+    if len(seals) != 1:
+        raise ValueError(f"{name} carries no checksum (made by an older version, or damaged): convert it again in "
+                         "notebook 06")
+    if hashlib.sha256(tflite.replace(seals[0], _NO_SEAL.encode())).hexdigest().encode() != seals[0]:
+        raise ValueError(f"{name} is truncated or damaged (its checksum is wrong): write it again with notebook 06")
 
 
 def _pack(model: schema.ModelT) -> bytes:
@@ -174,9 +194,11 @@ def embed_front_end(tflite: bytes, front_end: dict) -> bytes:
     Returns
     -------
     bytes
-        The new file. LiteRT and TFLM skip what they don't know.
+        The new file, sealed: its SHA-256 (taken with zeros in the place of the digest) is part of the metadata, so that
+        any changed byte is noticed. LiteRT and TFLM skip what they don't know.
     """
     parsed = _parse(tflite)
+    _check_seal(tflite, "the file")
     index = _find_metadata(parsed)
     if index is None:
         item, buffer = schema.MetadataT(), schema.BufferT()
@@ -184,9 +206,11 @@ def embed_front_end(tflite: bytes, front_end: dict) -> bytes:
         parsed.metadata = (parsed.metadata or []) + [item]
         parsed.buffers.append(buffer)
         index = item.buffer
-    text = json.dumps(front_end, sort_keys=True)
+    text = json.dumps({**front_end, "sha256": _NO_SEAL}, sort_keys=True)
     parsed.buffers[index].data = np.frombuffer(text.encode(), np.uint8)
-    return _pack(parsed)
+    unsealed = _pack(parsed)
+    seal = f'"sha256": "{hashlib.sha256(unsealed).hexdigest()}"'
+    return unsealed.replace(f'"sha256": "{_NO_SEAL}"'.encode(), seal.encode())
 
 
 def read_front_end(tflite: bytes, name: str = "model") -> dict:
@@ -201,13 +225,15 @@ def read_front_end(tflite: bytes, name: str = "model") -> dict:
     Raises
     ------
     ValueError
-        When the file is damaged, or carries no front end.
+        When the file is damaged (see `embed_front_end` for its checksum), or carries no front end.
     """
+    _check_seal(tflite, name)
     parsed = _parse(tflite, name)
     index = _find_metadata(parsed)
     if index is None or parsed.buffers[index].data is None:
         raise ValueError(f"{name} carries no front end ({METADATA_NAME}): convert it with quantize.convert")
-    return json.loads(bytes(bytearray(parsed.buffers[index].data)))
+    values = json.loads(bytes(bytearray(parsed.buffers[index].data)))
+    return {key: value for key, value in values.items() if key != "sha256"}
 
 
 def unsure_below(tflite: bytes, name: str = "model") -> int:
@@ -252,18 +278,44 @@ def load_tflite(path: str | Path) -> bytes:
 
 def check_int8(tflite: bytes, name: str = "model") -> None:
     """Raise ValueError unless the file is an int8 genre model of ours: types, shapes, operators, front end."""
+    _check_seal(tflite, name)
     parsed = _parse(tflite, name)
     if len(parsed.subgraphs or []) != 1 or not parsed.subgraphs[0].operators:
         raise ValueError(f"{name} has {len(parsed.subgraphs or [])} subgraphs, need one with operators")
-    graph = parsed.subgraphs[0]
-    ends = [graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]]
+    ends = _graph_ends(parsed, name)
     if any(tensor.type != schema.TensorType.INT8 for tensor in ends):
         raise ValueError(f"{name} is not quantised to int8 at its input and output: convert it in notebook 06")
     front_end = read_front_end(tflite, name)
-    config, shapes = front_end["config"], [list(tensor.shape) for tensor in ends]
-    needed = [[1, config["n_frames"], config["n_mfcc"]], [1, len(front_end["labels"])]]
+    _check_front_end(front_end, name)
+    shapes = [[] if tensor.shape is None else [int(n) for n in tensor.shape] for tensor in ends]
+    needed = [[1, front_end["config"]["n_frames"], front_end["config"]["n_mfcc"]], [1, len(front_end["labels"])]]
     if shapes != needed:
         raise ValueError(f"{name} takes and gives {shapes}, need {needed}: convert it in notebook 06")
+
+
+def _graph_ends(parsed: schema.ModelT, name: str) -> list[schema.TensorT]:
+    """The one tensor that goes in, and the one that comes out."""
+    graph = parsed.subgraphs[0]
+    inputs, outputs = ([] if ends is None else list(ends) for ends in (graph.inputs, graph.outputs))
+    n = len(graph.tensors or [])
+    if len(inputs) != 1 or len(outputs) != 1 or not all(0 <= at < n for at in inputs + outputs):
+        raise ValueError(f"{name} has {len(inputs)} inputs and {len(outputs)} outputs, need one of each")
+    return [graph.tensors[inputs[0]], graph.tensors[outputs[0]]]
+
+
+def _check_front_end(values: dict, name: str) -> None:
+    """Raise ValueError unless configuration, normalisation and labels fit each other, and can stand in C headers."""
+    try:
+        config, labels = Config.from_dict(values["config"]), values["labels"]
+        mean, std = (np.array(values[key], np.float64) for key in ("mean", "std"))
+        fits = mean.shape == std.shape == (config.n_mfcc,) and np.isfinite(mean).all() and bool((std > 0).all())
+        fits = fits and np.isfinite(std).all() and list(labels) == list(config.genres) and len(labels) >= 2
+        fits = fits and all(re.fullmatch(r"[^\W_][\w .&'-]{0,30}", label) for label in labels)
+    except _DAMAGE as error:
+        raise ValueError(f"{name} carries a damaged front end ({error}): convert it in notebook 06") from error
+    if not fits:
+        raise ValueError(f"{name} carries a front end whose mean, std, labels and configuration don't fit each other, "
+                         "or labels that can't be printed: convert it in notebook 06")
 
 
 def _operators(parsed: schema.ModelT) -> list[tuple[str, schema.OperatorT]]:
@@ -284,7 +336,7 @@ def _tensor(parsed: schema.ModelT, index: int) -> dict:
         data = np.frombuffer(bytes(bytearray(data)), dtype).reshape(shape)
     return {"name": tensor.name.decode() if isinstance(tensor.name, bytes) else tensor.name, "shape": shape,
             "dtype": np.dtype(dtype).name if dtype else "none", "scale": scales[0] if len(scales) == 1 else scales,
-            "zero_point": zeros[0] if zeros else 0, "data": data}
+            "zero_point": zeros[0] if zeros else 0, "zero_points": zeros, "data": data}
 
 
 def describe(tflite: bytes, name: str = "model") -> dict:
@@ -304,11 +356,19 @@ def describe(tflite: bytes, name: str = "model") -> dict:
     Explained in notebooks/06_quantize_model.ipynb.
     """
     parsed = _parse(tflite, name)
+    try:
+        return _description(parsed, len(tflite))
+    except _DAMAGE as error:
+        raise ValueError(f"{name} is damaged, or has no input and output ({error}): write it again with notebook 06"
+                         ) from error
+
+
+def _description(parsed: schema.ModelT, n_bytes: int) -> dict:
     graph = parsed.subgraphs[0]
     tensors = [_tensor(parsed, index) for index in range(len(graph.tensors))]
     rows = [{**{key: t[key] for key in ("name", "dtype", "shape", "scale", "zero_point")},
              "bytes": 0 if t["data"] is None else len(t["data"].tobytes())} for t in tensors]
-    return {"bytes": len(tflite), "weight_bytes": sum(row["bytes"] for row in rows),
+    return {"bytes": n_bytes, "weight_bytes": sum(row["bytes"] for row in rows),
             "ops": [op_name for op_name, _ in _operators(parsed)], "tensors": rows,
             "input": rows[graph.inputs[0]], "output": rows[graph.outputs[0]]}
 
@@ -317,8 +377,7 @@ def _lstm_layer(parsed: schema.ModelT, op: schema.OperatorT) -> dict:
     """One fused LSTM; see `lstm_tensors`."""
     at = [int(index) for index in op.inputs]
     options = op.builtinOptions
-    if any(at[i] >= 0 for i in (9, 10, 11, 16, 17, 20, 21, 22, 23)) or options.timeMajor:
-        raise ValueError("an LSTM with peepholes, projection, layer normalisation or time-major order isn't supported")
+    _check_lstm(parsed, op)
     get = {i: _tensor(parsed, at[i]) for i in (*range(9), *range(12, 16), 18, 19)}
     hidden, cell, x = get[18], get[19], get[0]
     gates = {name: {"W": get[1 + i]["data"], "W_scale": get[1 + i]["scale"],
@@ -335,6 +394,7 @@ def _lstm_layer(parsed: schema.ModelT, op: schema.OperatorT) -> dict:
 
 def _dense_layer(parsed: schema.ModelT, op: schema.OperatorT) -> dict:
     """One FULLY_CONNECTED; see `lstm_tensors`."""
+    _check_dense(parsed, op)
     x, weights, output = (_tensor(parsed, int(i)) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
     n = weights["shape"][0]
     bias = _tensor(parsed, int(op.inputs[2]))["data"] if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
@@ -389,23 +449,153 @@ def lstm_tensors(tflite: bytes, name: str = "model") -> dict:
     Explained in notebooks/06_quantize_model.ipynb and 08_deploy_to_pico.ipynb.
     """
     check_int8(tflite, name)
-    parsed = _parse(tflite, name)
+    try:
+        return _firmware_numbers(_parse(tflite, name))
+    except _DAMAGE as error:
+        raise ValueError(f"{name}: the firmware can't run this model: {error}") from error
+
+
+def _firmware_numbers(parsed: schema.ModelT) -> dict:
     operators = _operators(parsed)
     ops = [op_name for op_name, _ in operators]
     n_lstm = ops.count("UNIDIRECTIONAL_SEQUENCE_LSTM")
     if n_lstm == 0 or ops[n_lstm:] not in ([p, "FULLY_CONNECTED", "SOFTMAX"] for p in ("STRIDED_SLICE", "MEAN")):
-        raise ValueError(f"{name} holds {ops}: the firmware runs LSTM layers, then the last step or the mean, "
+        raise ValueError(f"it holds {ops}: the firmware runs LSTM layers, then the last step or the mean, "
                          "a dense layer and softmax (architectures lstm2, lstm_mean, lstm_mean2)")
+    _check_wiring(parsed, operators)
     pooling, dense, softmax = (op for _, op in operators[n_lstm:])
+    lstm = [_lstm_layer(parsed, op) for _, op in operators[:n_lstm]]
+    _check_pooling(parsed, ops[n_lstm], pooling)
+    _check_softmax(parsed, softmax)
     graph = parsed.subgraphs[0]
     x, y = _tensor(parsed, graph.inputs[0]), _tensor(parsed, graph.outputs[0])
     mean = _ends(parsed, pooling) if ops[n_lstm] == "MEAN" else None
     return {"pooling": "mean" if mean else "last", "n_frames": x["shape"][1], "n_mfcc": x["shape"][2],
             "input_scale": x["scale"], "input_zero_point": x["zero_point"],
-            "lstm": [_lstm_layer(parsed, op) for _, op in operators[:n_lstm]], "mean": mean,
-            "dense": _dense_layer(parsed, dense),
+            "lstm": lstm, "mean": mean, "dense": _dense_layer(parsed, dense),
             "softmax": {"beta": float(softmax.builtinOptions.beta), **_ends(parsed, softmax)},
             "output_scale": y["scale"], "output_zero_point": y["zero_point"]}
+
+
+# What lstm.c does is TFLM's arithmetic for these operators with these options and in these ranges, and for no others.
+
+def _need(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(what)
+
+
+def _check_wiring(parsed: schema.ModelT, operators: list[tuple[str, schema.OperatorT]]) -> None:
+    """Each operator takes what the one before it gives, all of it int8 with one scale."""
+    graph = parsed.subgraphs[0]
+    at = graph.inputs[0]
+    for op_name, op in operators:
+        _need(op.inputs[0] == at and len(op.outputs) == 1, f"{op_name} doesn't take what comes before it")
+        _check_tensor(_tensor(parsed, at), "int8", None)
+        at = op.outputs[0]
+    _need(at == graph.outputs[0], "its last operator isn't its output")
+
+
+def _check_tensor(tensor: dict, dtype: str, shape: tuple | None, zero_point: int | None = None) -> None:
+    """Type, shape, one finite scale, and a zero point that an int8 can hold (or the given one)."""
+    low, high = (-128, 127) if zero_point is None else (zero_point, zero_point)
+    scale, zeros = tensor["scale"], tensor["zero_points"]
+    _need(tensor["dtype"] == dtype and shape in (None, tensor["shape"]),
+          f"{tensor['name']} is {tensor['dtype']} {tensor['shape']}, need {dtype} {shape or ''}")
+    _need(isinstance(scale, float) and 0 < scale < np.inf and len(zeros) == 1 and low <= zeros[0] <= high,
+          f"{tensor['name']} has scale {scale} and zero point {zeros}")
+
+
+def _check_range(weights: np.ndarray, bias: np.ndarray | int, scale: float | np.ndarray, what: str) -> None:
+    """Sums of weights * (x - zero point) + bias, times their factor, stay within 32 bits."""
+    largest = 255 * np.abs(weights.astype(np.int64)).sum(axis=-1) + np.abs(np.asarray(bias, np.int64))
+    shift = np.frexp(np.broadcast_to(scale, largest.shape))[1]
+    _need(bool((shift >= -30).all() and (largest < 2.0 ** (31 - np.maximum(shift, 0))).all()),
+          f"the sums of {what} leave 32 bits")
+
+
+def _check_lstm(parsed: schema.ModelT, op: schema.OperatorT) -> None:
+    options, at = op.builtinOptions, [int(index) for index in op.inputs]
+    absent = (9, 10, 11, 16, 17, 20, 21, 22, 23)
+    _need(len(at) == 24 and all((at[i] < 0) == (i in absent) for i in range(24)) and not options.timeMajor,
+          "an LSTM with peepholes, projection, layer normalisation, coupled gates or time-major order isn't supported")
+    _need(options.fusedActivationFunction == schema.ActivationFunctionType.TANH and options.projClip == 0
+          and not options.diagonalRecurrentTensors and 0 <= options.cellClip < np.inf,
+          "an LSTM has other options than tanh")
+    x, hidden, cell, output = (_tensor(parsed, int(i)) for i in (at[0], at[18], at[19], op.outputs[0]))
+    units, inputs = output["shape"][-1], x["shape"][-1]
+    _need(1 <= units <= 255 and 1 <= inputs <= 255, f"an LSTM has {inputs} inputs and {units} units, the most is 255")
+    _check_tensor(x, "int8", (1, x["shape"][1], inputs))
+    _check_tensor(output, "int8", (1, x["shape"][1], units))
+    _check_tensor(hidden, "int8", (1, units), output["zero_point"])
+    _check_tensor(cell, "int16", (1, units), 0)
+    mantissa, power = np.frexp(cell["scale"])
+    _need(mantissa == 0.5 and -15 <= power - 1 <= -9, f"a cell state has scale {cell['scale']}, need 2^-15 to 2^-9")
+    _need(hidden["scale"] == output["scale"] and 2.0**-15 < hidden["scale"] < 1,
+          f"an LSTM's hidden state has scale {hidden['scale']}, its output {output['scale']}")
+    _need(hidden["data"] is None and cell["data"] is None, "an LSTM starts from a state other than zero")
+    if op.intermediates is not None and len(op.intermediates) > 4:
+        effective = _tensor(parsed, int(op.intermediates[4]))
+        _need(effective["scale"] == hidden["scale"] and effective["zero_points"] == hidden["zero_points"],
+              "an LSTM's effective hidden scale isn't its hidden state's")
+    for gate in range(4):
+        _check_gate(*(_tensor(parsed, at[first + gate]) for first in (1, 5, 12)), x, hidden, units, inputs)
+
+
+def _check_gate(weights: dict, recurrent: dict, bias: dict, x: dict, hidden: dict, units: int, inputs: int) -> None:
+    _check_tensor(weights, "int8", (units, inputs), 0)
+    _check_tensor(recurrent, "int8", (units, units), 0)
+    _need(bias["dtype"] == "int32" and bias["shape"] == (units,), f"{bias['name']} is no int32 ({units},)")
+    _need(all(tensor["data"] is not None for tensor in (weights, recurrent, bias)), "an LSTM lacks its weights")
+    _check_range(weights["data"], bias["data"], x["scale"] * weights["scale"] / 2**-12, "an LSTM's gate")
+    _check_range(recurrent["data"], 0, hidden["scale"] * recurrent["scale"] / 2**-12, "an LSTM's gate")
+
+
+def _check_pooling(parsed: schema.ModelT, kind: str, op: schema.OperatorT) -> None:
+    """The last step, or the mean over the steps."""
+    options, x, output = op.builtinOptions, _tensor(parsed, int(op.inputs[0])), _tensor(parsed, int(op.outputs[0]))
+    _check_tensor(output, "int8", (1, x["shape"][2]))
+    if kind == "MEAN":
+        _need(np.array_equal(np.ravel(_tensor(parsed, int(op.inputs[1]))["data"]), [1]) and not options.keepDims,
+              "MEAN isn't over the steps")
+        _need(2.0**-15 < x["scale"] / output["scale"] < 2.0**8 and x["shape"][1] < 2**12,
+              "MEAN's scales are far apart")
+        return
+    begin, end, strides = (_tensor(parsed, int(i))["data"] for i in op.inputs[1:4])
+    steps = np.arange(x["shape"][1] * x["shape"][2]).reshape(x["shape"])
+    index = []
+    for axis in range(3):
+        first, last = (None if mask >> axis & 1 else int(places[axis])
+                       for mask, places in ((options.beginMask, begin), (options.endMask, end)))
+        shrinks = options.shrinkAxisMask >> axis & 1
+        index.append(int(begin[axis]) if shrinks else slice(first, last, int(strides[axis])))
+    _need(not (options.ellipsisMask or options.newAxisMask or options.offset) and np.array_equal(
+        steps[tuple(index)], steps[:, -1]), "STRIDED_SLICE doesn't take the last step")
+    _need((x["scale"], x["zero_points"]) == (output["scale"], output["zero_points"]), "STRIDED_SLICE changes the scale")
+
+
+def _check_dense(parsed: schema.ModelT, op: schema.OperatorT) -> None:
+    options, at = op.builtinOptions, [int(index) for index in op.inputs]
+    x, weights, output = (_tensor(parsed, i) for i in (at[0], at[1], int(op.outputs[0])))
+    n, units = output["shape"][-1], x["shape"][-1]
+    _need(len(at) in (2, 3) and at[1] >= 0 and options.fusedActivationFunction == schema.ActivationFunctionType.NONE
+          and options.weightsFormat == 0 and not options.keepNumDims, "the dense layer has other options")
+    _check_tensor(output, "int8", (1, n))
+    scales = np.atleast_1d(np.asarray(weights["scale"], np.float64))
+    _need(weights["dtype"] == "int8" and weights["shape"] == (n, units) and weights["data"] is not None
+          and not any(weights["zero_points"]) and len(scales) in (1, n) and 0 < scales.min() <= scales.max() < np.inf,
+          f"the dense layer's weights are {weights['dtype']} {weights['shape']}, scales {scales}")
+    bias = _tensor(parsed, at[2]) if len(at) > 2 and at[2] >= 0 else {"dtype": "int32", "shape": (n,), "data": 0}
+    _need(bias["dtype"] == "int32" and bias["shape"] == (n,) and bias["data"] is not None,
+          "the dense layer's bias isn't int32")
+    quantization = parsed.subgraphs[0].tensors[at[1]].quantization
+    _need(len(scales) == 1 or quantization.quantizedDimension == 0, "the dense layer's scales aren't by genre")
+    _check_range(weights["data"], bias["data"], x["scale"] * scales / output["scale"], "the dense layer")
+
+
+def _check_softmax(parsed: schema.ModelT, op: schema.OperatorT) -> None:
+    x, output, beta = _tensor(parsed, int(op.inputs[0])), _tensor(parsed, int(op.outputs[0])), op.builtinOptions.beta
+    _check_tensor(output, "int8", x["shape"], -128)
+    _need(output["scale"] == 2.0**-8 and 2.0**-26 < beta * x["scale"] < 2.0**5, "softmax has other scales than 1/256")
 
 
 # --- running --------------------------------------------------------------------------------------------------------

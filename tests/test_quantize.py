@@ -106,15 +106,15 @@ def edited(tflite, change):
     return quantize.embed_front_end(quantize._pack(parsed), front_end)
 
 
-def swap_gates(parsed, graph, ops):
-    ops[0].inputs[1] = -1
+def without_input_gate(parsed, graph, ops):
+    ops[0].inputs = [ops[0].inputs[0], -1, *ops[0].inputs[2:]]
 
 
 FOREIGN = {
     "relu after the dense layer": lambda p, g, ops: setattr(ops[-2].builtinOptions, "fusedActivationFunction", 1),
     "an LSTM without tanh": lambda p, g, ops: setattr(ops[0].builtinOptions, "fusedActivationFunction", 1),
     "time-major": lambda p, g, ops: setattr(ops[0].builtinOptions, "timeMajor", True),
-    "coupled gates": swap_gates,
+    "coupled gates": without_input_gate,
     "another cell scale": lambda p, g, ops: setattr(g.tensors[ops[0].inputs[19]].quantization, "scale", [0.0003]),
     "weights with a zero point": lambda p, g, ops: setattr(g.tensors[ops[0].inputs[2]].quantization, "zeroPoint", [3]),
     "a scale of infinity": lambda p, g, ops: setattr(g.tensors[ops[0].inputs[0]].quantization, "scale", [np.inf]),

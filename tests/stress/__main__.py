@@ -1,4 +1,7 @@
-"""`python -m tests.stress`: run the campaigns, write build/stress.json and docs/reliability.md; 1 when something broke."""
+"""`python -m tests.stress`: run the campaigns, write build/stress.json and docs/reliability.md.
+
+The exit status is 1 when something broke.
+"""
 
 from __future__ import annotations
 

@@ -108,7 +108,8 @@ def padded(rng: np.random.Generator, content: bytes) -> bytes:
 
 def no_sound(rng: np.random.Generator, content: bytes) -> bytes:
     """Text, zeros or noise under the name of a sound file."""
-    return [b"", bytes(50_000), os.urandom(50_000), b"I am a text\n" * 300, content[:4] + os.urandom(9000)][rng.integers(5)]
+    kinds = [b"", bytes(50_000), os.urandom(50_000), b"I am a text\n" * 300, content[:4] + os.urandom(9000)]
+    return kinds[rng.integers(len(kinds))]
 
 
 def odd_numbers(rng: np.random.Generator, content: bytes) -> bytes:
@@ -123,8 +124,8 @@ def untouched(rng: np.random.Generator, content: bytes) -> bytes:
     return content
 
 
-MUTATIONS: list[Callable] = [truncated, header_cut, flipped, number_replaced, piece_moved, padded, no_sound, odd_numbers,
-                             untouched]
+MUTATIONS: list[Callable] = [truncated, header_cut, flipped, number_replaced, piece_moved, padded, no_sound,
+                             odd_numbers, untouched]
 
 
 def data_set(folder: Path, make: Callable[[Path], None]) -> Path:
@@ -186,7 +187,7 @@ def mutated_files() -> dict:
                   if files.get(f"jazz/{name}") == "used"]
         broke += [f"{name}: refused: {fate}" for name, fate in files.items() if "untouched" in name and fate != "used"]
         fates.update("used" if fate == "used" else "named" for name, fate in files.items() if "good.wav" not in name)
-    return result("WAV, FLAC, AU, MP3 and OGG files cut, flipped, spliced, with extreme sizes, NaN, text instead of sound: "
+    return result("WAV, FLAC, AU, MP3 and OGG files cut, flipped, spliced, with extreme sizes, NaN, text for sound: "
                   "used or named with a reason; no crash, no hang; a cut file never passes for a whole one", n, broke,
                   used=fates["used"], skipped_with_a_reason=fates["named"])
 
@@ -230,7 +231,9 @@ def odd_entries() -> dict:
             found, fates = read_all(data_set(Path(folder) / "set", make))
         used = sum(fate == "used" for name, fate in fates.items() if name.startswith("jazz/"))
         wanted = len(NAMES) - 1 + 1 if all_used else 2  # of the names one isn't Unicode; good.wav is there too
-        broke += found + ([f"{make.__name__}: {used} files used, {wanted} expected"] if fates and used != wanted else [])
+        broke += found
+        if fates and used != wanted:
+            broke.append(f"{make.__name__}: {used} files used, {wanted} expected")
         n += len(fates) or 1
     return result("names with spaces, new lines, emoji, bytes that aren't Unicode, 254 characters; folders, pipes, "
                   "devices, links to nowhere or to themselves, no permission: used or named", n, broke)
@@ -258,8 +261,9 @@ print("\\n" + json.dumps(fates))
 def bad_manifests(rng: np.random.Generator) -> list[bytes]:
     """Manifests with one thing wrong each, and mutated ones."""
     edits = [("jazz/good", "jazz/../disco/good"), ("jazz/good.wav", "good.wav"), ("train", "trian"), ("file", "name"),
-             ("Monk", "Mo\0nk"), ("Monk", '"Monk'), (",Monk,train", ""), ("Monk", "Monk,more,still more"), ("Monk", "\x1a"),
-             ("jazz/good.wav,Monk,train", "jazz/good.wav,Monk,train\njazz/good.wav,Davis,train"), ("Monk", "M" * 200_000),
+             ("Monk", "Mo\0nk"), ("Monk", '"Monk'), (",Monk,train", ""), ("Monk", "Monk,more,still more"),
+             ("Monk", "\x1a"), ("jazz/good.wav,Monk", "jazz/good.wav,Davis,train\njazz/good.wav,Monk"),
+             ("Monk", "M" * 200_000),
              (MANIFEST, "\n\n\n"), ("jazz/good.wav", "jazz//etc/passwd"), ("\n", "\r"), ("jazz/good.wav", "jazz/")]
     made = [MANIFEST.replace(*edit).encode() for edit in edits]
     made += [MANIFEST.replace("Monk", "Bjørk").encode("latin-1"), MANIFEST.encode("utf-16"), os.urandom(3000)]
@@ -286,8 +290,8 @@ def manifests() -> dict:
     broke = [f"manifest {number}: {fate}" for number, fate in fates.items()
              if fate != "used" and not (fate.startswith("refused") and "manifest.csv" in fate)]
     refused = sum(fate.startswith("refused") for fate in fates.values())
-    return result("manifest.csv with wrong columns, rows, encodings, doubled files, paths out of the genre, flipped bytes: "
-                  "read, or refused by name", len(contents), broke, refused=refused)
+    return result("manifest.csv with wrong columns, rows, encodings, doubled files, paths out of the genre, flipped "
+                  "bytes: read, or refused by name", len(contents), broke, refused=refused)
 
 
 # --- takes with gaps ----------------------------------------------------------------------------------------------
@@ -321,13 +325,14 @@ def gaps() -> dict:
     """No clip may join what was not heard together."""
     rng, n = np.random.default_rng(5), times(40)
     with tempfile.TemporaryDirectory() as folder:
-        wanted = {str(k): take_with_gaps(rng, data_set(Path(folder) / str(k), lambda jazz: None) / "jazz") for k in range(n)}
+        roots = [data_set(Path(folder) / str(number), lambda jazz: None) for number in range(n)]
+        wanted = {root.name: take_with_gaps(rng, root / "jazz") for root in roots}
         done = python(READ_TAKES, folder, seconds=300)
     counts = json.loads(done.stdout.splitlines()[-1])
     broke = [f"take {k}: {spanning} clips span a gap, {found} of {wanted[k]} clips are there"
              for k, (found, spanning) in counts.items() if spanning or found != wanted[k]]
-    return result("takes of the recorder with 1 to 5 gaps at random places: cut there, no clip spans a gap, none is lost",
-                  n, broke)
+    return result("takes of the recorder with 1 to 5 gaps at random places: cut there, no clip spans a gap, none is "
+                  "lost", n, broke)
 
 
 # --- three hours --------------------------------------------------------------------------------------------------
@@ -350,7 +355,8 @@ def long_files(folder: Path, seconds: int):
     beginning = encoded(sound(np.random.default_rng(0), rate, 2, 5), rate, "WAV", "PCM_16")
     size = min(4 * rate * seconds, 2**32 - 2**17)
     with open(path, "wb") as file:
-        file.write(beginning[:4] + struct.pack("<I", size + 36) + beginning[8:40] + struct.pack("<I", size) + beginning[44:])
+        sizes = struct.pack("<I", size + 36), struct.pack("<I", size)
+        file.write(beginning[:4] + sizes[0] + beginning[8:40] + sizes[1] + beginning[44:])
         file.truncate(44 + size)  # a hole, which takes no room and reads as zeros
     yield path
     minute, path = sound(np.random.default_rng(0), RATE, 1, 60), folder / "long.flac"
@@ -374,10 +380,10 @@ def three_hours() -> dict:
             figures[f"{path.suffix[1:]}_MB_of_samples"] = round(size / 1e6)
             figures[f"{path.suffix[1:]}_MB_of_memory_for_them"] = round((peak - before) / 1e6)
             if size < 2 * RATE * seconds * 0.99 or peak - before > 1.3 * size + 40e6:
-                broke.append(f"{path.name}: {size / 1e6:.0f} MB of samples took {(peak - before) / 1e6:.0f} MB of memory")
+                broke.append(f"{path.name}: {size / 1e6:.0f} MB of samples took {(peak - before) / 1e6:.0f} MB")
             path.unlink()
-    return result("a stereo WAV of 44.1 kHz and a FLAC of 22.05 kHz, three hours each: all of it is read, and memory stays "
-                  "near that of its int16 samples", 2, broke, **figures)
+    return result("a stereo WAV of 44.1 kHz and a FLAC of 22.05 kHz, three hours each: all of it is read, and memory "
+                  "stays near that of its int16 samples", 2, broke, **figures)
 
 
 def campaigns() -> list[tuple[str, Callable[[], dict]]]:

@@ -67,8 +67,10 @@ def render(results: dict[str, dict]) -> str:
     if missing:
         summary += f"\nNot in this run: {', '.join(missing)}.\n"
     history = read_history()
-    mended = [[TITLES[row["part"]], row["broke"], row["mended"], f"`{row['commit']}`"] for row in history if row["commit"]]
+    mended = [[TITLES[row["part"]], row["broke"], row["mended"], f"`{row['commit']}`"]
+              for row in history if row["commit"]]
     still = [f"- {TITLES[row['part']]}: {row['broke']}. {row['mended']}" for row in history if not row["commit"]]
     return (INTRODUCTION + summary + "".join(part(module, run) for module, run in results.items())
-            + "\n## What broke and was mended\n\n" + table(["part", "what broke", "how it was mended", "commit"], mended)
+            + "\n## What broke and was mended\n\n"
+            + table(["part", "what broke", "how it was mended", "commit"], mended)
             + "\n## Still open\n\n" + ("\n".join(still) if still else "Nothing that is known.") + "\n")
