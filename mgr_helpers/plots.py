@@ -287,6 +287,7 @@ def bar_with_interval(names, values, low, high, ax=None, ylabel: str = "accuracy
     for x, (value, top) in enumerate(zip(values, high)):
         ax.text(x, top, f"{value:.0f}", ha="center", va="bottom")
     ax.set(ylabel=ylabel)
+    ax.margins(y=0.12)  # for the numbers
     ax.grid(False, axis="x")
     return ax
 
@@ -489,7 +490,8 @@ def coverage(curves: dict[str, dict], threshold: int, ax=None):
         ax.plot(100 * curve["coverage"], 100 * curve["accuracy"], color=color, label=name)
         at = threshold - int(curve["threshold"][0])
         ax.plot(100 * curve["coverage"][at], 100 * curve["accuracy"][at], "o", ms=9, color=color)
-    ax.set(xlabel="votes that say a genre (%)", ylabel="of these, right (%)", xlim=(102, 0))
+    lowest = 100 * min(np.nanmin(curve["accuracy"]) for curve in curves.values())
+    ax.set(xlabel="votes that say a genre (%)", ylabel="of these, right (%)", xlim=(102, 0), ylim=(lowest - 4, 101))
     ax.legend(loc="best", title=f"unsure below {threshold} %")
     return ax
 
