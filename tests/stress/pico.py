@@ -1,0 +1,173 @@
+"""The emulated Pico for as long, and with such sounds, as nobody sits beside it: nothing lost, nothing silently wrong.
+
+Every decision of every run is compared with Python's on the same ADC counts. Music comes from MGR_DATA (a folder with one
+sub-folder per genre), else from the synthetic mini set.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from mgr_helpers import dataset, evaluate, microphone, other_sounds, pico, recognizer
+from mgr_helpers.config import CONFIG, PRETRAINED
+
+from . import result, times
+
+MINUTES, SOUND_SECONDS, STALLED_SECONDS, LEVEL_DB = 10.0, 10.0, 30.0, -12.0
+STACK_BYTES = 8192
+NO_GENRE = ("unplugged, at ground", "unplugged, at the supply", "silence")  # never
+HARDLY = ("unplugged, floating", "white noise", "pink noise", "hum", "speech")  # at most every second time
+
+
+def tflite() -> bytes:
+    """The model that ships: what the sketch holds."""
+    return (PRETRAINED / "model_int8.tflite").read_bytes()
+
+
+def music(seconds: float, seed: int = 0) -> np.ndarray:
+    """Songs in random order, int16, cut or repeated to a length."""
+    songs = dataset.load_songs(os.environ.get("MGR_DATA", "mini")).songs
+    order = np.random.default_rng(seed).permutation(len(songs))
+    parts, n = [], 0
+    for index in order:
+        parts.append(songs[index].samples)
+        n += len(parts[-1])
+        if n > seconds * CONFIG.sample_rate:
+            break
+    return np.resize(np.concatenate(parts), int(seconds * CONFIG.sample_rate))
+
+
+def hear_all(streams: list[np.ndarray], what: str) -> list[dict]:
+    """`pico.hear_clip` of each stream of ADC counts, as many at once as there are cores."""
+    image, model = pico.build_image("genre_recognizer"), tflite()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        heard = pool.map(lambda adc: pico.hear_clip(adc, model, image), streams)
+        return list(tqdm(heard, total=len(streams), desc=what, unit="stream", leave=False))
+
+
+def faults(heard: dict, name: str) -> list[str]:
+    """What is wrong with a run, as one line or none."""
+    n = len(heard["decisions"])
+    said = ([f"{heard['missed']} decisions missing"] if heard["missed"] else [])
+    said += [f"{n - heard['equal']} of {n} decisions are not Python's"] if heard["equal"] != n else []
+    said += [f"{heard['overruns']} overruns"] if heard["overruns"] else []
+    said += [] if heard["self_test"] else ["self-test failed"]
+    said += [f"stack of {heard['stack_bytes']} bytes"] if heard["stack_bytes"] >= STACK_BYTES else []
+    return [f"{name}: {', '.join(said)}"] if said else []
+
+
+# --- campaigns --------------------------------------------------------------------------------------------------------
+
+def ten_minutes() -> dict:
+    """Music without a break."""
+    seconds = 60 * MINUTES * times(100) / 100
+    adc = pico.adc_counts(music(seconds))
+    heard = pico.hear_clip(adc, tflite(), pico.build_image("genre_recognizer"), bar=True)
+    processed = CONFIG.window_length + (len(heard["decisions"]) - 1) * CONFIG.window_step
+    return result(f"{seconds / 60:.1f} minutes of music on the emulated Pico without a break: no sample lost, no decision "
+                  "missed, each of them Python's", 1, faults(heard, "music"), decisions=len(heard["decisions"]),
+                  samples=processed, overruns=heard["overruns"], stack_high_water_bytes=heard["stack_bytes"],
+                  stack_bytes=STACK_BYTES, awake=f"{heard['awake_share']:.1%}")
+
+
+def sound(name: str, rng: np.random.Generator) -> np.ndarray:
+    """ADC counts (uint16) of a sound that is no music of the genres, or of a microphone that isn't there."""
+    n, most = int(SOUND_SECONDS * CONFIG.sample_rate), 2**CONFIG.adc_bits - 1
+    if name.startswith("unplugged"):
+        t = np.arange(n) / CONFIG.sample_rate
+        hum = 2 ** rng.uniform(3, 10) * np.sin(2 * np.pi * rng.choice([50, 60]) * t)
+        level = {"unplugged, at ground": 0.0, "unplugged, at the supply": most}.get(
+            name, rng.uniform(1000, 3000) + np.cumsum(rng.standard_normal(n)) * 0.5 + hum)
+        return np.clip(np.round(level + rng.normal(0, 1.5, n)), 0, most).astype(np.uint16)
+    if name == "clipping":
+        return pico.adc_counts(music(SOUND_SECONDS, int(rng.integers(1000))), gain_db=30)
+    samples = other_sounds.make(name, SOUND_SECONDS, rng, ranges=other_sounds.TESTING)
+    return microphone.adc_counts(samples, rng, LEVEL_DB, ranges=microphone.TESTING)
+
+
+def no_music(n: int = 3) -> dict:
+    """What the Pico says to a microphone that isn't there, to silence, to noise and speech, and to clipped music."""
+    names = ("unplugged, at ground", "unplugged, at the supply", "unplugged, floating", "clipping", *other_sounds.KINDS)
+    n, broke, shares = times(n), [], {}
+    streams = [sound(name, np.random.default_rng([2, code, i])) for code, name in enumerate(names) for i in range(n)]
+    heard = hear_all(streams, "no music")
+    for code, name in enumerate(names):
+        runs = heard[code * n : (code + 1) * n]
+        said = evaluate.said([row for run in runs for row in run["decisions"]])
+        most = 0.0 if name in NO_GENRE else 0.5 if name in HARDLY else 1.0
+        lines = [line for run in runs for line in faults(run, name)]
+        broke += lines + ([f"{name}: {said['genre']:.0%} of the decisions said a genre, at most {most:.0%} may"]
+                          if said["genre"] > most else [])
+        shares[name] = f"{said['genre']:.0%} a genre, {said['unsure']:.0%} unsure, {said['silence']:.0%} silence"
+    return result(f"{SOUND_SECONDS:.0f} s each of sounds that are no music of the genres, {LEVEL_DB:.0f} dB at the "
+                  f"microphone: never a genre to {', '.join(NO_GENRE)}; to {', '.join(HARDLY)} at most every second time",
+                  max(len(streams), len(broke)), broke, **shares)
+
+
+def stalls(rng: np.random.Generator, seconds: float) -> list[list[float]]:
+    """[from, to] in seconds, in which the host reads nothing: from 10 ms to 15 s."""
+    at, found = 0.7, []
+    while at < seconds - 3:
+        until = min(at + float(np.exp(rng.uniform(np.log(0.01), np.log(15)))), seconds - 2)
+        found.append([at, until])
+        at = until + float(rng.uniform(0.1, 3))
+    return found
+
+
+def host_stops_reading(n: int = 4) -> dict:
+    """The host leaves its end of the serial line alone, again and again; the Pico listens on."""
+    n, image, model, broke, missing = times(n), pico.build_image("genre_recognizer"), tflite(), [], 0
+
+    def hear(i: int) -> tuple[list, list, int]:
+        rng = np.random.default_rng([3, i])
+        adc = pico.adc_counts(music(STALLED_SECONDS, i))
+        run = pico.hear(adc, image, stalls=stalls(rng, STALLED_SECONDS), bar=False)
+        lines = run["uart"].decode(errors="replace").splitlines()
+        return lines, recognizer.decisions(run["adc"], model), (len(adc) - CONFIG.window_length) // CONFIG.window_step + 1
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = list(tqdm(pool.map(hear, range(n)), total=n, desc="host stops reading", unit="run", leave=False))
+    for i, (lines, expected, due) in enumerate(runs):
+        rows = pico.parse_decisions("\n".join(lines))
+        said = [] if len(rows) == len(lines) - 1 and lines[0] == "TEST PASSED" else ["a line that is none, or half of one"]
+        said += [] if rows and rows[-1]["window"] >= due - 1 else ["the last decision is missing"]
+        said += ["other decisions than Python's"] if any(
+            row[key] != expected[row["window"]][key] for row in rows for key in ("vote", "confidence", "says", "scores")
+        ) else []
+        missing += due - len([row for row in rows if row["window"] < due])
+        broke += [f"run {i}: {', '.join(said)}"] if said else []
+    return result(f"{STALLED_SECONDS:.0f} s of music while the host reads nothing for 10 ms to 15 s at a time: no sample "
+                  "lost, only whole lines, what is said later is what is said without a stall", n, broke,
+                  lines_left_out=missing, decisions=sum(due for *_, due in runs))
+
+
+def bias_drift(n: int = 6) -> dict:
+    """Quiet music on a resting level that wanders over the ADC's whole range."""
+    seconds, n = 12.0, times(n)
+    samples, most = music(seconds), 2**CONFIG.adc_bits - 1
+    usual = pico.adc_counts(samples, -24)
+    levels = np.linspace(200, most - 200, n)
+    centred = usual.astype(float) - 1.23 / 3.3 * (most + 1)
+    sweep = np.linspace(200, most - 200, len(usual))
+    steps = np.repeat(levels, -(-len(usual) // n))[: len(usual)]
+    streams = [usual] + [np.clip(np.round(level + centred), 0, most).astype(np.uint16)
+                         for level in (*levels, sweep, sweep[::-1], steps)]
+    heard = hear_all(streams, "bias")
+    names = ["usual", *(f"at {level:.0f}" for level in levels), "rising", "falling", "in steps"]
+    broke = [line for run, name in zip(heard, names) for line in faults(run, name)]
+    right = [[row["label"] for row in run["decisions"]] for run in heard]
+    same = [float(np.mean(np.array(labels) == np.array(right[0]))) for labels in right]
+    return result("quiet music on resting levels over the ADC's whole range, still, drifting from end to end and in steps: "
+                  "nothing lost, decisions are Python's", len(streams), broke,
+                  labels_as_at_the_usual_level=f"{np.mean(same[1:n + 1]):.0%} at other levels, {same[n + 1]:.0%} rising, "
+                  f"{same[n + 2]:.0%} falling, {same[n + 3]:.0%} in steps")
+
+
+def campaigns() -> list:
+    """See tests/stress/__init__.py."""
+    return [("ten minutes of music", ten_minutes), ("no music", no_music), ("host stops reading", host_stops_reading),
+            ("bias over the ADC's range", bias_drift)]

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+   The firmware's portable C as a program of its own, for sanitizers: `windows` or `adc` from stdin to stdout. Each window
+   lies in a block of just its size, every second one at an odd sample, so that a read beyond either end is caught. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lstm.h"
+#include "mfcc_q15.h"
+#include "recognizer.h"
+#include "self_test.h"
+
+void batch_raw(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw);
+
+static void *block_of(size_t bytes)
+{
+    void *const block = malloc(bytes);
+    if (!block) {
+        exit(2);
+    }
+    return block;
+}
+
+static void take_windows(void)
+{
+    static int16_t samples[WINDOW_LENGTH];
+    for (int odd = 0; fread(samples, sizeof samples, 1, stdin) == 1; odd ^= 1) {
+        int16_t *const block = block_of(sizeof samples + (odd ? 2 : 0)), *const window = block + odd;
+        int32_t *const raw = block_of(sizeof(int32_t) * N_FRAMES * N_MFCC);
+        int8_t *const features = block_of(N_FRAMES * N_MFCC), scores[N_GENRES];
+        memcpy(window, samples, sizeof samples);
+        features_reset();
+        lstm_reset();
+        for (int i = 0; i < N_FRAMES; i++) {
+            features_frame(window + i * FRAME_STEP, features + i * N_MFCC);
+            lstm_step(features + i * N_MFCC);
+        }
+        lstm_scores(scores);
+        batch_raw(window, 1, WINDOW_LENGTH, raw);
+        fwrite(raw, sizeof(int32_t), N_FRAMES * N_MFCC, stdout);
+        fwrite(features, 1, N_FRAMES * N_MFCC, stdout);
+        fwrite(scores, 1, sizeof scores, stdout);
+        free(block), free(raw), free(features);
+    }
+}
+
+/* In pieces of changing length, as no two boards deliver them. */
+static void take_adc(void)
+{
+    static uint16_t piece[FRAME_STEP];
+    recognizer_init();
+    for (size_t wanted = 1, n; (n = fread(piece, 2, wanted, stdin)) > 0; wanted = wanted * 7 % FRAME_STEP + 1) {
+        decision_t d;
+        if (recognizer_push(piece, n, &d)) {
+            printf("%u %d %d %d %d %s\n", (unsigned)d.window, d.vote, d.confidence, d.silent, d.unsure,
+                   recognizer_says(&d));
+        }
+    }
+}
+
+int main(int count, char **words)
+{
+    if (!self_test()) {
+        return 1;
+    }
+    if (count > 1 && !strcmp(words[1], "adc")) {
+        take_adc();
+    } else {
+        take_windows();
+    }
+    return 0;
+}
