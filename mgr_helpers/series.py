@@ -21,6 +21,7 @@ NOTEBOOKS = ROOT / "notebooks"
 AUDIO_NOTE = "(audio player: run the notebook to listen)"
 WIDGET_NOTE = "(interactive: run the notebook to use it)"
 CELL_SECONDS = 1800
+PLOTTING = re.compile(r"\b(?:plt|ax|axes|fig|figure)\.\w+\(")
 
 
 def find_notebooks(only: list[str] | None = None) -> list[Path]:
@@ -36,6 +37,33 @@ def find_notebooks(only: list[str] | None = None) -> list[Path]:
         if not any(path.name.startswith(prefix) for path in paths):
             raise FileNotFoundError(f"no notebook starts with {prefix!r}; there are {[path.stem for path in paths]}")
     return [path for path in paths if not only or path.name.startswith(tuple(only))]
+
+
+# --- how long the cells are --------------------------------------------------------------------------------------------
+
+def count_lines(path: Path) -> dict[str, int]:
+    """Cells of a notebook and lines of its code cells.
+
+    Returns
+    -------
+    dict
+        cells, code (code cells), and lines of the median, the longest, and the longest plotting code cell: one that
+        calls matplotlib itself (``plt.…(`` or ``ax.…(``).
+    """
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    lines = sorted(len(source.splitlines()) for source in sources)
+    plots = [len(source.splitlines()) for source in sources if PLOTTING.search(source)]
+    return {"cells": len(cells), "code": len(sources), "median": lines[len(lines) // 2], "longest": lines[-1],
+            "longest_plot": max(plots, default=0)}
+
+
+def line_table(paths: list[Path]) -> str:
+    """Table of `count_lines`, a line for each notebook."""
+    counted = {path.stem: count_lines(path) for path in paths}
+    head = " ".join(f"{name:>12}" for name in next(iter(counted.values())))
+    rows = [f"{stem:30}" + " ".join(f"{value:12}" for value in values.values()) for stem, values in counted.items()]
+    return "\n".join([" " * 30 + head, *rows])
 
 
 # --- cleaning -----------------------------------------------------------------------------------------------------------
@@ -175,11 +203,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", default="mini", help="mini, gtzan, or a folder with one sub-folder per genre")
     parser.add_argument("--output", type=Path, help="folder for the executed notebooks (default: in place)")
     parser.add_argument("--only", nargs="+", metavar="NN", help="run only these notebooks, for example 03 04")
+    parser.add_argument("--table", action="store_true", help="print cells and lines of the notebooks, run none")
     parser.add_argument("--summary", action="store_true", help="end with the table of accuracies and decisions")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the series; 1 when a notebook stopped."""
+    """Run the series, or print its table; 1 when a notebook stopped."""
+    if args.table:
+        print(line_table(find_notebooks(args.only)))
+        return 0
     try:
         seconds = run_series(args.data, args.output, args.only)
     except (RuntimeError, FileNotFoundError) as error:

@@ -71,9 +71,32 @@ def test_committed_notebook_is_clean(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_code_cells_are_short(path):
-    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    lines = sorted(len("".join(cell["source"]).splitlines()) for cell in cells)
-    assert lines[len(lines) // 2] <= 6 and lines[-1] <= 25
+    counted = series.count_lines(path)
+    assert counted["median"] <= 6 and counted["longest"] <= 25 and counted["longest_plot"] <= 12, counted
+    assert 20 <= counted["code"] <= 60, counted
+
+
+def test_lines_are_counted(tmp_path):
+    import nbformat
+    sources = ["x = 1", "fig, ax = plt.subplots()\nax.plot(x)\n\nax.set(xlabel='s')", "a\nb\nc\nd\ne\nf"]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources] + [nbformat.v4.new_markdown_cell("words")]
+    path = tmp_path / "09_a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    assert series.count_lines(path) == {"cells": 4, "code": 3, "median": 4, "longest": 6, "longest_plot": 4}
+    assert series.line_table([path]).splitlines()[-1].split() == ["09_a", "4", "3", "4", "6", "4"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_first_and_last_cells_say_what_a_reader_asks(path):
+    """First: what one learns, needs, and how long it takes. Last: what was made, three exercises, what comes next."""
+    cells = ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
+    for words in ("**You will learn** ", "**You need** ", "**It takes** "):
+        assert words in cells[0], f"first cell lacks {words}"
+    end = "\n".join(cells[-2:])
+    assert "## What you made" in end
+    assert re.findall(r"^(\d)\. ", end[end.index("## What you made"):], re.MULTILINE) == ["1", "2", "3"], "three exercises"
+    following = NOTEBOOKS[(NOTEBOOKS.index(path) + 1) % len(NOTEBOOKS)]
+    assert f"({following.name})" in cells[-1].splitlines()[-1], f"the last line leads to {following.name}"
 
 
 def prose(path):
