@@ -4,10 +4,11 @@
 # make html                 the series as web pages, to be read: build/site/index.html
 # make pretrained DATA=…    train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
 # make firmware             complete Arduino sketch folders and zips under build/
-# make stress              long campaigns of faults and bad input: docs/reliability.md
+# make stress               long campaigns of faults and bad input: docs/reliability.md
+# make audit                known security holes in what is installed
 # make bench DATA=…         cycles and bytes on the emulated Pico, speed of this machine: build/bench.json
 .DEFAULT_GOAL := all
-.PHONY: all test notebooks html pretrained firmware bench stress clean
+.PHONY: all test notebooks html pretrained firmware bench stress audit clean
 
 # the first Python of a version that TensorFlow supports
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -53,6 +54,11 @@ bench: $(VENV)/.run
 # its exit status is 1 when something broke
 stress: $(VENV)/.dev
 	MPLBACKEND=agg $(RUN) -m tests.stress
+
+# asks the Python package index about every package that is installed
+audit: $(VENV)/.run
+	$(RUN) -m pip install --quiet --prefer-binary --editable ".[audit]"
+	$(RUN) -m pip_audit --local --skip-editable
 
 clean:
 	rm -rf build

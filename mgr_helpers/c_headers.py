@@ -292,6 +292,7 @@ def front_end_of(tflite: bytes) -> mfcc_q15.FrontEnd:
 
 def headers(tflite: bytes) -> dict[str, str]:
     """Text of every generated header, by file name."""
+    quantize.lstm_tensors(tflite)  # refuses what the firmware can't run
     front_end = front_end_of(tflite)
     return {
         "constants.h": constants_h(front_end.config),

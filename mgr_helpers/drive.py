@@ -102,6 +102,7 @@ def connect_local(secrets: Path = Path("client_secrets.json"), token: Path | Non
     pydrive2, token = _pydrive(), Path(token or TOKEN)
     if _is_service_account(secrets):
         return connect_service_account(secrets)
+    _make_private(Path(secrets))
     token.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     auth = pydrive2.auth.GoogleAuth(settings_file=None, http_timeout=TIMEOUT, settings={
         "client_config_backend": "file", "client_config_file": str(secrets), "save_credentials": True,
@@ -120,6 +121,8 @@ def connect_local(secrets: Path = Path("client_secrets.json"), token: Path | Non
 def connect_service_account(secrets: Path):
     """Log in with a service account's key file. Returns a `pydrive2.drive.GoogleDrive`."""
     pydrive2 = _pydrive()
+    if Path(secrets).is_file():
+        _make_private(Path(secrets))
     auth = pydrive2.auth.GoogleAuth(settings_file=None, http_timeout=TIMEOUT, settings={
         "client_config_backend": "service", "oauth_scope": [FULL_SCOPE],
         "service_config": {"client_json_file_path": str(secrets), "client_user_email": None}})
@@ -150,10 +153,12 @@ def _is_service_account(secrets: Path) -> bool:
         raise DriveError(ADVICE["secrets"].format(secrets=secrets)) from error
 
 
-def _make_private(token: Path) -> None:
-    if not token.exists():
-        os.close(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600))
-    token.chmod(0o600)
+def _make_private(path: Path) -> None:
+    """Readable by its owner only, from its first byte on."""
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
 
 
 # --- what went wrong ----------------------------------------------------------------------------------------

@@ -308,7 +308,8 @@ def _check_front_end(values: dict, name: str) -> None:
     try:
         config, labels = Config.from_dict(values["config"]), values["labels"]
         mean, std = (np.array(values[key], np.float64) for key in ("mean", "std"))
-        fits = mean.shape == std.shape == (config.n_mfcc,) and np.isfinite(mean).all() and bool((std > 0).all())
+        fits = min(config.n_mfcc, config.n_frames, config.frame_step, config.frame_length, config.sample_rate) > 0
+        fits = fits and mean.shape == std.shape == (config.n_mfcc,) and np.isfinite(mean).all() and bool((std > 0).all())
         fits = fits and np.isfinite(std).all() and list(labels) == list(config.genres) and len(labels) >= 2
         fits = fits and all(re.fullmatch(r"[^\W_][\w .&'-]{0,30}", label) for label in labels)
     except _DAMAGE as error:
@@ -450,6 +451,7 @@ def lstm_tensors(tflite: bytes, name: str = "model") -> dict:
     """
     check_int8(tflite, name)
     try:
+        _check_frames(Config.from_dict(read_front_end(tflite, name)["config"]))
         return _firmware_numbers(_parse(tflite, name))
     except _DAMAGE as error:
         raise ValueError(f"{name}: the firmware can't run this model: {error}") from error
@@ -482,6 +484,20 @@ def _firmware_numbers(parsed: schema.ModelT) -> dict:
 def _need(holds: bool, what: str) -> None:
     if not holds:
         raise ValueError(what)
+
+
+def _check_frames(config: Config) -> None:
+    """What recognizer.c, which shifts instead of dividing, and CMSIS-DSP's FFT take for granted."""
+    def power_of_two(n: int, low: int, high: int) -> bool:
+        return low <= n <= high and n & (n - 1) == 0
+
+    _need(power_of_two(config.frame_step, 16, 8192) and config.frame_length % config.frame_step == 0,
+          f"frame_step {config.frame_step} isn't a power of two from 16 to 8192 that divides frame_length "
+          f"{config.frame_length}")
+    _need(power_of_two(config.fft_length, 32, 8192) and config.frame_length % 2 == 0,
+          f"fft_length {config.fft_length} isn't a power of two from 32 to 8192")
+    _need(8 <= config.adc_bits <= 16 and 0 <= config.bias_shift <= 15 and 1 <= config.vote_windows <= 255
+          and 0 <= config.silence_bits <= 14, "adc_bits, bias_shift, vote_windows or silence_bits is out of range")
 
 
 def _check_wiring(parsed: schema.ModelT, operators: list[tuple[str, schema.OperatorT]]) -> None:

@@ -292,3 +292,13 @@ def test_missing_package_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydrive2.auth", None)
     with pytest.raises(drive.DriveError, match="pip install PyDrive2"):
         drive._pydrive()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no modes here")
+def test_the_oauth_client_is_made_private(tmp_path):
+    secrets = tmp_path / "client_secrets.json"
+    secrets.write_text('{"installed": {}}')
+    secrets.chmod(0o644)
+    with pytest.raises(drive.DriveError):
+        drive.connect_local(secrets, tmp_path / "token.json")
+    assert [path.stat().st_mode & 0o777 for path in (secrets, tmp_path / "token.json")] == [0o600, 0o600]

@@ -137,6 +137,13 @@ def test_a_model_that_the_firmware_would_run_wrongly_is_refused(name, files):
         quantize.lstm_tensors(foreign, "mine.tflite")
 
 
+def test_frames_that_the_sketch_cannot_step_through_are_refused(files):
+    for change in ({"frame_step": 1000}, {"frame_length": 1536}, {"fft_length": 3000}, {"silence_bits": 15}):
+        other = quantize.embed_front_end(files["lstm2"], {**FRONT_END, "config": {**FRONT_END["config"], **change}})
+        with pytest.raises(ValueError, match="^mine.tflite: the firmware can't run this model"):
+            quantize.lstm_tensors(other, "mine.tflite")
+
+
 @pytest.mark.parametrize("change", [{"mean": [0.0]}, {"std": [0.0] * CONFIG.n_mfcc}, {"labels": ["a", "b", "c"]},
                                     {"config": {}}, {"config": None}, {"std": [float("nan")] * CONFIG.n_mfcc}])
 def test_a_front_end_that_does_not_fit_is_refused(change, files):
