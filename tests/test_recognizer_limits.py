@@ -56,9 +56,8 @@ def test_sanitizers_have_nothing_to_say():
     held(found)
 
 
-def test_a_sanitizer_is_heard(tmp_path, monkeypatch):
-    if numbers.sanitized_program(tmp_path) is None:
-        pytest.skip("no sanitizers")
+def test_a_sanitizer_is_heard(monkeypatch):
+    monkeypatch.setattr(numbers, "sanitized_program", lambda folder: folder)
     monkeypatch.setattr(numbers, "_sanitized", lambda program, what, data: (b"", "runtime error: something"))
     found = numbers.under_sanitizers(12, 1)
     assert len(found["broke"]) == 2 and "runtime error" in found["broke"][0]
