@@ -144,7 +144,7 @@ def page(title: str, content: str) -> str:
 def chapter_page(chapters: list[Chapter], number: int) -> str:
     """A chapter with the series' navigation above, its own headings beside, the previous and the next one below."""
     chapter = chapters[number]
-    top = "".join(f'<a href="{other.page}"{" class=here" if other is chapter else ""} title="{html.escape(other.title)}">'
+    top = "".join(f'<a href="{other.page}" {"class=here " * (other is chapter)}title="{html.escape(other.title)}">'
                   f"{other.path.stem[:2]}</a>" for other in chapters)
     body = body_of(chapter)
     headings = re.findall(r'<h2 id="([^"]+)">(.+?)<a class="anchor-link"', body)
