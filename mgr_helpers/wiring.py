@@ -21,7 +21,7 @@ def draw_wiring():
         from schemdraw import elements as elm
     except ImportError as error:
         raise ImportError("the drawing needs the package schemdraw: pip install schemdraw") from error
-    with schemdraw.Drawing(show=False, fontsize=10, inches_per_unit=0.4, canvas="svg") as drawing:
+    with schemdraw.Drawing(show=False, fontsize=10, inches_per_unit=0.4, canvas="svg", margin=0.5) as drawing:
         pico = elm.Ic(pins=_pins(elm, "right", "3V3 (36)", "GP26 (31)", "AGND (33)")
                       + _pins(elm, "left", "GP10 (14)", "", "GND (13)"), size=(6.5, 4.2))
         pico.label("Raspberry Pi Pico", loc="top")
