@@ -117,7 +117,7 @@ def move(page, label):
     return [*states, (box.locator(".widget-readout").inner_text(), picture.get_attribute("src"))]
 
 
-@pytest.mark.parametrize("number, label", [("03", "Mel bands|n_mels"), ("04", "level")])
+@pytest.mark.parametrize("number, label", [("03", "Mel bands"), ("04", "level")])
 def test_runs_in_a_browser_and_a_slider_changes_the_picture(number, label, lab, browser):
     (notebook,) = series.find_notebooks([number])
     page = browser.new_page(viewport={"width": 1200, "height": 1000})
