@@ -109,15 +109,20 @@ def work_dir() -> Path:
 
     `data/work/`, or what the environment variable MGR_WORK names (relative to the project). Made when missing.
     """
-    folder = ROOT / os.environ.get("MGR_WORK", "data/work")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return _made(ROOT / os.environ.get("MGR_WORK", "data/work"), "MGR_WORK")
 
 
 def build_dir() -> Path:
     """Folder for what is built or fetched (`build/`, or MGR_BUILD). Made when missing."""
-    folder = ROOT / os.environ.get("MGR_BUILD", "build")
-    folder.mkdir(parents=True, exist_ok=True)
+    return _made(ROOT / os.environ.get("MGR_BUILD", "build"), "MGR_BUILD")
+
+
+def _made(folder: Path, variable: str) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # read-only, no permission, or a file of that name
+        raise OSError(f"the folder {folder.name}/ can't be made ({error.strerror}): set the environment variable "
+                      f"{variable} to a folder that you may write to") from error
     return folder
 
 

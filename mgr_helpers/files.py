@@ -37,9 +37,13 @@ def write_whole(path: Path, write: Callable) -> Path:
         Called with an open binary file, which it fills.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    except PermissionError as error:
+        raise PermissionError(f"no permission to write {shown(path)}: give yourself the right to, or set the environment "
+                              "variable MGR_WORK (what notebooks write) or MGR_BUILD (what is built)") from error
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
@@ -74,6 +78,8 @@ def build_whole(folder: Path, fill: Callable[[Path], None], stamp: str) -> Path:
         Written into the folder's `.stamp`; a folder with another stamp is out of date and is built again.
     """
     folder = Path(folder)
+    if _has_stamp(folder, stamp):  # also where nothing may be written, not even a lock
+        return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{folder.name}.lock"):  # the system frees the lock of a process that was killed
         if _has_stamp(folder, stamp):

@@ -309,7 +309,7 @@ def _check_front_end(values: dict, name: str) -> None:
         config, labels = Config.from_dict(values["config"]), values["labels"]
         mean, std = (np.array(values[key], np.float64) for key in ("mean", "std"))
         fits = min(config.n_mfcc, config.n_frames, config.frame_step, config.frame_length, config.sample_rate) > 0
-        fits = fits and mean.shape == std.shape == (config.n_mfcc,) and np.isfinite(mean).all() and bool((std > 0).all())
+        fits = fits and mean.shape == std.shape == (config.n_mfcc,) and np.isfinite(mean).all() and (std > 0).all()
         fits = fits and np.isfinite(std).all() and list(labels) == list(config.genres) and len(labels) >= 2
         fits = fits and all(re.fullmatch(r"[^\W_][\w .&'-]{0,30}", label) for label in labels)
     except _DAMAGE as error:

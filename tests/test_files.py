@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mgr_helpers import files
+from mgr_helpers import config, files
 from mgr_helpers.config import ROOT
 
 
@@ -24,6 +24,26 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path):
         os.utime(left, (0, 0))
     files.write_whole(tmp_path / "a.bin", lambda file: file.write(b"one"))
     assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, other.name, "a.bin"]
+
+
+def test_what_is_built_is_found_where_nothing_may_be_written(tmp_path, monkeypatch):
+    folder = files.build_whole(tmp_path / "set", fill, "1")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(files, "FileLock", refuse)
+    assert files.build_whole(folder, fill, "1") == folder
+    monkeypatch.setattr(files.tempfile, "mkstemp", lambda **_: refuse())
+    with pytest.raises(PermissionError, match="a.bin: give yourself.*MGR_WORK"):
+        files.write_whole(tmp_path / "a.bin", lambda file: None)
+
+
+def test_a_work_folder_that_cannot_be_made_names_its_variable(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("MGR_WORK", str(tmp_path / "file" / "work"))
+    with pytest.raises(OSError, match="set the environment variable MGR_WORK"):
+        config.work_dir()
 
 
 def fill(folder, text="x"):

@@ -260,8 +260,8 @@ def killed_downloads() -> dict:
                 broke.append(f"left behind for good: {left}")
         requests = len(server.requests)
     shutil.rmtree(temporary)
-    return result("kill -9 at random points of download and extraction: the cache is whole or absent, the next run goes "
-                  "on, nothing is left behind", n, broke, whole_caches=whole + 1, downloads=requests)
+    return result("kill -9 at random points of download and extraction: the cache is whole or absent, the next run "
+                  "goes on, nothing is left behind", n, broke, whole_caches=whole + 1, downloads=requests)
 
 
 WRITE = """

@@ -29,7 +29,7 @@ def shipped() -> bytes:
 
 
 def verdict(tflite: bytes) -> str:
-    """What quantize and c_headers say: "accepted", the refusal, or "crashed: ..."; nothing may be written on refusal."""
+    """What quantize and c_headers say: "accepted", the refusal, or "crashed: ..."; a refusal may write nothing."""
     said = []
     with tempfile.TemporaryDirectory() as temporary:
         path, generated = Path(temporary) / "mine.tflite", Path(temporary) / "generated"
@@ -152,8 +152,8 @@ def other_models() -> dict:
         said = verdict(tflite)
         if said == "accepted" or problem(said):
             broke.append(f"{name}: {said[:200]}")
-    return result("float, pooling, many-to-many, too many units, shapes that contradict the configuration, one operator, "
-                  "text, an image: refused in clear words, no header written", len(cases), broke)
+    return result("float, pooling, many-to-many, too many units, shapes that contradict the configuration, one "
+                  "operator, text, an image: refused in clear words, no header written", len(cases), broke)
 
 
 def changed(rng: random.Random, tflite: bytes) -> tuple[str, bytes]:
@@ -172,7 +172,8 @@ def changed(rng: random.Random, tflite: bytes) -> tuple[str, bytes]:
         factor = rng.choice([0.5, 0.9, 1.1, 2, 100, 1e-9, 1e9, -1, 0])
         tensor.quantization.scale = [float(value) * factor for value in tensor.quantization.scale]
     elif place == "zero point":
-        tensor.quantization.zeroPoint = [int(value) + rng.choice([-3, 1, 200]) for value in tensor.quantization.zeroPoint]
+        more = rng.choice([-3, 1, 200])
+        tensor.quantization.zeroPoint = [int(value) + more for value in tensor.quantization.zeroPoint]
     elif place == "shape":
         tensor.shape = list(tensor.shape)[::-1] if rng.random() < 0.5 else [int(n) + 1 for n in tensor.shape]
     elif place == "input":

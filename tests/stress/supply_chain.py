@@ -28,9 +28,11 @@ SECRETS = {
     "private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----", "GitHub token": r"gh[pousr]_[0-9A-Za-z]{36}",
     "Hugging Face token": r"\bhf_[0-9A-Za-z]{30,}", "AWS key": r"\bAKIA[0-9A-Z]{16}\b",
     "Kaggle key": r'"key"\s*:\s*"[0-9a-f]{32}"', "Slack token": r"xox[baprs]-[0-9A-Za-z-]{10,}",
-    "PyPI token": r"pypi-AgEIcHlwaS5vcmc[0-9A-Za-z_-]{20,}", "password in an address": r"https?://[^\s/:@{<]+:[^\s/@{<]+@",
+    "PyPI token": r"pypi-AgEIcHlwaS5vcmc[0-9A-Za-z_-]{20,}",
+    "password in an address": r"https?://[^\s/:@{<]+:[^\s/@{<]+@",
 }
-PLANTED = {"Google API key": "AIza" + "x" * 35, "GitHub token": "ghp_" + "x" * 36, "Hugging Face token": "hf_" + "x" * 34}
+PLANTED = {"Google API key": "AIza" + "x" * 35, "GitHub token": "ghp_" + "x" * 36,
+           "Hugging Face token": "hf_" + "x" * 34}
 SECRET_FILES = ("client_secrets.json", "client_secrets_desktop.json", "credentials.json", "drive_token.json", ".env",
                 "notebooks/client_secrets.json", "data/recordings/token.json", "service_account.json",
                 "mgr_helpers/my_token_2.json", "client_secret_123.apps.googleusercontent.com.json", "kaggle.json",
@@ -61,8 +63,8 @@ def no_secrets() -> dict:
                   for kind in secrets_in(path.read_bytes().decode(errors="replace"))]
     history = git("log", "-p", "--all", "--no-color", "--no-textconv", "--", ".", ":(exclude)*.ipynb").stdout
     broke += [f"{kind} in the history of commits" for kind in secrets_in(history)]
-    return result("tracked files, notebooks with their outputs, build logs and all commits searched for tokens, keys and "
-                  "passwords (and found where one was planted)", len(paths) + len(PLANTED) + 1, broke,
+    return result("tracked files, notebooks with their outputs, build logs and all commits searched for tokens, keys "
+                  "and passwords (and found where one was planted)", len(paths) + len(PLANTED) + 1, broke,
                   MB_of_history=round(len(history) / 1e6, 1))
 
 

@@ -1,0 +1,76 @@
+"""The runner of `make stress`: what it counts, what it writes, and when it fails."""
+
+import csv
+import json
+import re
+import subprocess
+import types
+
+import pytest
+
+from mgr_helpers.config import ROOT
+from tests.stress import __main__ as runner
+from tests.stress import report, result
+
+
+@pytest.fixture
+def campaigns(monkeypatch, tmp_path):
+    """A made-up part with the given campaigns; results go to a scratch folder."""
+    monkeypatch.setenv("MGR_BUILD", str(tmp_path))
+    monkeypatch.setenv("MGR_STRESS_SCALE", "1")  # the runner sets it
+    monkeypatch.setattr(runner, "ROOT", tmp_path)
+    found = []
+    module = types.SimpleNamespace(campaigns=lambda: found)
+    monkeypatch.setattr(runner.importlib, "import_module", lambda name: module)
+    return found
+
+
+def crash():
+    raise OSError(f"no room in {ROOT}/data")
+
+
+def test_a_run_that_holds(campaigns, tmp_path):
+    campaigns.append(("cuts", lambda: result("files cut in two", 3, [], used=2000)))
+    assert runner.main(["--only", "models"]) == 0
+    page = (tmp_path / "docs" / "reliability.md").read_text()
+    assert "| cuts | files cut in two | 3 | 3 | 0 | used: 2,000 |" in page and "3 tries in 1 campaigns: 3 held" in page
+    assert "Not in this run: Audio files" in page
+
+
+def test_what_broke_is_named_and_fails(campaigns, tmp_path):
+    campaigns += [("cuts", lambda: result("files cut in two", 3, ["a.wav hangs"])), ("crash", crash)]
+    assert runner.main(["--only", "models"]) == 1
+    page = (tmp_path / "docs" / "reliability.md").read_text()
+    assert "- **cuts**: a.wav hangs" in page and "the campaign itself stopped: OSError" in page and str(ROOT) not in page
+
+
+def test_other_parts_keep_their_last_results(campaigns, tmp_path):
+    campaigns.append(("cuts", lambda: result("files cut in two", 3, [])))
+    runner.main(["--only", "models"])
+    runner.main(["--only", "pico"])
+    assert set(json.loads((tmp_path / "stress.json").read_text())) == {"models", "pico"}
+
+
+def test_a_small_run_writes_nothing(campaigns, tmp_path):
+    campaigns.append(("cuts", lambda: result("files cut in two", 1, [])))
+    assert runner.main(["--only", "models", "--scale", "0.1"]) == 0
+    assert not list(tmp_path.rglob("*.json")) and not (tmp_path / "docs").exists()
+
+
+def test_history_names_commits_that_exist():
+    with open(report.HISTORY, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows and all(row["part"] in report.TITLES and row["broke"] and row["mended"] for row in rows)
+    commits = {row["commit"] for row in rows} - {""}
+    assert all(re.fullmatch("[0-9a-f]{7,40}", commit) for commit in commits)
+    if (ROOT / ".git").exists():
+        for commit in commits:
+            found = subprocess.run(["git", "cat-file", "-t", commit], cwd=ROOT, capture_output=True, text=True)
+            assert found.stdout == "commit\n", commit
+
+
+def test_every_part_has_campaigns():
+    for module in runner.MODULES:
+        campaigns = __import__(f"tests.stress.{module}", fromlist=["campaigns"]).campaigns()
+        names = [name for name, _ in campaigns]
+        assert names and len(set(names)) == len(names) and all(callable(campaign) for _, campaign in campaigns)
