@@ -181,6 +181,8 @@ class TakeWriter:
                 self._write()
         elif isinstance(event, Gap):
             self.gaps.append({"at": self.samples, "missing": event.count, "cause": event.cause})
+            if self.header:
+                self._prepare_recovery()
         elif isinstance(event, Error):
             self.errors += 1
 
@@ -220,9 +222,12 @@ class TakeWriter:
         self._file = open(self._part, "wb")
         self._wav = wave.open(self._file, "wb")
         self._wav.setparams((1, 2, round(header.rate), 0, "NONE", ""))
-        # for `recover`, should this process be killed
-        write_json(self.folder / f"{self.stem}.json", self._sidecar(End(0, 0, 0, 0, 0, "the script was killed",
-                                                                        complete=False)))
+        self._prepare_recovery()
+
+    def _prepare_recovery(self) -> None:
+        """The sidecar for `recover`, should this process be killed: `dataset` cuts the take at the gaps it names."""
+        killed = End(0, 0, 0, 0, 0, "the script was killed", complete=False)
+        write_json(self.folder / f"{self.stem}.json", self._sidecar(killed))
 
     def _write(self) -> None:
         values = np.concatenate(self._waiting).astype(np.int32)

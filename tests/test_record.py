@@ -532,3 +532,16 @@ def test_soak_of_half_an_hour(image, tmp_path):
     print(f"{len(values)} samples, {sidecar['missing']} missing; memory {min(sizes):.1f} to {max(sizes):.1f} MB")
     assert sidecar["complete"] and len(find(delivered, values)) == 1 and len(values) > 1799 * 22050
     assert max(sizes) - sizes[0] < 5
+
+
+def test_gaps_of_a_killed_take_are_known(tmp_path, monkeypatch):
+    writer = record.TakeWriter(tmp_path, "jazz")
+    writer.add(sa.Header())
+    for event in (sa.Samples(1, 1, 0, np.full(500, 1600)), sa.Gap(1, 1, 500, 70, "transport"),
+                  sa.Samples(1, 1, 570, np.full(300, 1600))):
+        writer.add(event)
+    monkeypatch.setattr(record, "ABANDONED_SECONDS", -1)  # the script is killed here
+    path, = record.recover(tmp_path)
+    sidecar = json.loads(path.with_suffix(".json").read_text())
+    assert sidecar["recovered"] and sidecar["samples"] == 800
+    assert sidecar["gaps"] == [{"at": 500, "missing": 70, "cause": "transport"}]
