@@ -309,7 +309,8 @@ def test_adc_counts():
 
 
 def test_overall_leaves_silence_out():
-    text = ("DECISION window=0 time_ms=9 label=silence vote=disco confidence=0 says=silence scores=127,-128,-128\r\nnoise DECISION\n"
+    text = ("DECISION window=0 time_ms=9 label=silence vote=disco confidence=0 says=silence scores=127,-128,-128\r\n"
+            "noise DECISION\n"
             "DECISION window=1 time_ms=938 label=metal vote=metal confidence=61 says=metal scores=-100,-50,20\r\n"
             "DECISION window=2 time_ms=1866 label=jazz vote=metal confidence=41 says=unsure scores=-80,60,-108\r\n")
     decisions = pico.parse_decisions(text)

@@ -1,4 +1,4 @@
-"""A fast form of the campaigns in tests/stress/numbers.py and pico.py, and of the campaigns themselves: they can fail."""
+"""The campaigns of tests/stress/numbers.py and pico.py in a fast form, and that they notice what is wrong."""
 
 import numpy as np
 import pytest

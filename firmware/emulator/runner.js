@@ -194,8 +194,9 @@ function connectUart(mcu, job, state, log) {
   const pending = [], { waiting } = state, uart = mcu.uart[0], read = uart.readUint32.bind(uart);
   let start = null; // of the line: time, and time asleep until then
   uart.readUint32 = (offset) => read(offset) | (offset === UART_FLAGS && waiting.length >= SERIAL_ROOM ? TX_FULL : 0);
-  const stalled = () => (job.stalls ?? []).some(([from, to]) => from * 1e9 <= mcu.clock.nanos && mcu.clock.nanos < to * 1e9);
-  for (const [, to] of job.stalls ?? []) {
+  const stalls = job.stalls ?? [], seconds = () => mcu.clock.nanos / 1e9;
+  const stalled = () => stalls.some(([from, to]) => from <= seconds() && seconds() < to);
+  for (const [, to] of stalls) {
     mcu.clock.createAlarm(() => { while (waiting.length) take(waiting.shift()); }).schedule(to * 1e9);
   }
   uart.onByte = (byte) => (stalled() ? waiting.push(byte) : take(byte));

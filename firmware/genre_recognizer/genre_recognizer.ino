@@ -36,8 +36,8 @@ static void waitForBlock() {
   }
 }
 
-// A host that has stopped reading must not stop the listening: Serial.printf() would wait for it up to a second, and the
-// ring holds 70 ms. So a line goes out whole, or not at all: the next line's window says how many are missing.
+// A host that has stopped reading must not stop the listening: Serial.printf() would wait for it up to a second, and
+// the ring holds 70 ms. So a line goes out whole, or not at all: the next line's window says how many are missing.
 static bool roomForLine() { return Serial.availableForWrite() >= LINE; }
 
 // The ring drops a block without a word when the loop is too slow: whatever was sampled and is neither read nor waiting

@@ -190,11 +190,12 @@ def of_the_model(n: int = N_WINDOWS) -> dict:
         features = adversarial_features(min(BATCH, n - start), start)
         rows = np.flatnonzero((host.scores(features) != quantize.run_tflm(tflite, features)).any(axis=1))
         broke += [f"scores of features {start + row} differ" for row in rows]
-    return result("int8 features at their ends, in turn and random: scores of the C equal TensorFlow Lite Micro", n, broke)
+    return result("int8 features at their ends, in turn and random: scores of the C equal TensorFlow Lite Micro", n,
+                  broke)
 
 
 def stream(kind: int, rng: np.random.Generator, n_windows: int = 3) -> np.ndarray:
-    """ADC counts (uint16) at their limits: rails, jumps between them, drifts, one step, noise, music beyond full scale."""
+    """ADC counts (uint16) at their limits: rails, jumps between them, drifts, one step, noise, clipped tones."""
     n, most = n_windows * CONFIG.window_step + N, 2**CONFIG.adc_bits - 1
     time = np.arange(n)
     counts = (
@@ -236,8 +237,8 @@ def on_the_pico(n: int = N_EMULATED) -> dict:
     _, features, scores = in_python(windows, tflite)
     found = pico.exactness(windows)
     broke = unequal(0, "features", found[0], features) + unequal(0, "scores", found[1], scores)
-    return result(f"{n * CONFIG.n_frames:,d} of such frames on the emulated Pico: features and scores equal Python's", n,
-                  broke, frames=n * CONFIG.n_frames)
+    return result(f"{n * CONFIG.n_frames:,d} of such frames on the emulated Pico: features and scores equal Python's",
+                  n, broke, frames=n * CONFIG.n_frames)
 
 
 # --- sanitizers and analysis ------------------------------------------------------------------------------------------
@@ -253,11 +254,12 @@ def sanitized_program(folder: Path) -> Path | None:
         return None
     source = toolchain.deploy_sketch("genre_recognizer") / "src"
     for file in sorted((source / "cmsis").glob("*.c")):
-        toolchain.call([*compiler, "-fsanitize=address", "-g", "-O1", "-w", "-c", file, "-o", folder / f"{file.stem}.o"],
-                       f"compiling {file.name}", "Its messages follow.")
+        toolchain.call([*compiler, "-fsanitize=address", "-g", "-O1", "-w", "-c", file, "-o",
+                        folder / f"{file.stem}.o"], f"compiling {file.name}", "Its messages follow.")
     toolchain.call([*compiler, *SANITIZERS, "-w", "-I", source, *sorted(source.glob("*.c")),
                     toolchain.EMULATOR / "host_batch.c", Path(__file__).with_name("windows.c"),
-                    *sorted(folder.glob("*.o")), "-o", program, "-lm"], "compiling with sanitizers", "Its messages follow.")
+                    *sorted(folder.glob("*.o")), "-o", program, "-lm"], "compiling with sanitizers",
+                   "Its messages follow.")
     return program
 
 
@@ -270,8 +272,8 @@ def _sanitized(program: Path, what: str, data: bytes) -> tuple[bytes, str]:
 
 def under_sanitizers(n: int = N_WINDOWS, n_streams: int = N_STREAMS) -> dict:
     """The same frames and streams through the C under AddressSanitizer and UndefinedBehaviorSanitizer."""
-    tried = ("the same frames and streams through the C under AddressSanitizer and UndefinedBehaviorSanitizer: no word from "
-             "them, and the same bits as without")
+    tried = ("the same frames and streams through the C under AddressSanitizer and UndefinedBehaviorSanitizer: no word "
+             "from them, and the same bits as without")
     host, broke, n = pico.host_library(), [], times(n)
     with tempfile.TemporaryDirectory() as temporary:
         program = sanitized_program(Path(temporary))
@@ -315,11 +317,12 @@ def static_analysis() -> dict:
             runs += 1
             words = [line for line in done.stderr.splitlines() if "warning:" in line or "error:" in line]
             words = [line for line in words if "/cmsis/" not in line.split(":")[0]]  # not ours
-            broke += [f"{name}: {file.name}: {relative(' and '.join(words), source, build_dir())[:600]}"] if words else []
+            said = relative(" and ".join(words), source, build_dir())[:600]
+            broke += [f"{name}: {file.name}: {said}"] if said else []
     cppcheck = shutil.which("cppcheck")
     if cppcheck:
-        done = subprocess.run([cppcheck, "--quiet", "--enable=warning,performance,portability", "--error-exitcode=1", "-I",
-                               source, *sources()], capture_output=True, text=True)
+        done = subprocess.run([cppcheck, "--quiet", "--enable=warning,performance,portability", "--error-exitcode=1",
+                               "-I", source, *sources()], capture_output=True, text=True)
         runs += 1
         broke += [f"cppcheck: {relative(done.stderr, source)[:600]}"] if done.returncode else []
     return result(f"{' '.join(STRICT)} -fanalyzer over each C file of ours: no warning", runs, broke,

@@ -1,7 +1,7 @@
 """The emulated Pico for as long, and with such sounds, as nobody sits beside it: nothing lost, nothing silently wrong.
 
-Every decision of every run is compared with Python's on the same ADC counts. Music comes from MGR_DATA (a folder with one
-sub-folder per genre), else from the synthetic mini set.
+Every decision of every run is compared with Python's on the same ADC counts. Music comes from MGR_DATA (a folder with
+one sub-folder per genre), else from the synthetic mini set.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def ten_minutes() -> dict:
     adc = pico.adc_counts(music(seconds))
     heard = pico.hear_clip(adc, tflite(), pico.build_image("genre_recognizer"), bar=True)
     processed = CONFIG.window_length + (len(heard["decisions"]) - 1) * CONFIG.window_step
-    return result(f"{seconds / 60:.1f} minutes of music on the emulated Pico without a break: no sample lost, no decision "
-                  "missed, each of them Python's", 1, faults(heard, "music"), decisions=len(heard["decisions"]),
-                  samples=processed, overruns=heard["overruns"], stack_high_water_bytes=heard["stack_bytes"],
+    return result(f"{seconds / 60:.1f} minutes of music on the emulated Pico without a break: no sample lost, no "
+                  "decision missed, each of them Python's", 1, faults(heard, "music"),
+                  decisions=len(heard["decisions"]), samples=processed, overruns=heard["overruns"], stack_high_water_bytes=heard["stack_bytes"],
                   stack_bytes=STACK_BYTES, awake=f"{heard['awake_share']:.1%}")
 
 
@@ -104,7 +104,8 @@ def no_music(n: int = 3) -> dict:
                           if said["genre"] > most else [])
         shares[name] = f"{said['genre']:.0%} a genre, {said['unsure']:.0%} unsure, {said['silence']:.0%} silence"
     return result(f"{SOUND_SECONDS:.0f} s each of sounds that are no music of the genres, {LEVEL_DB:.0f} dB at the "
-                  f"microphone: never a genre to {', '.join(NO_GENRE)}; to {', '.join(HARDLY)} at most every second time",
+                  f"microphone: never a genre to {', '.join(NO_GENRE)}; to {', '.join(HARDLY)} at most every second "
+                  "time",
                   max(len(streams), len(broke)), broke, **shares)
 
 
@@ -127,21 +128,23 @@ def host_stops_reading(n: int = 4) -> dict:
         adc = pico.adc_counts(music(STALLED_SECONDS, i))
         run = pico.hear(adc, image, stalls=stalls(rng, STALLED_SECONDS), bar=False)
         lines = run["uart"].decode(errors="replace").splitlines()
-        return lines, recognizer.decisions(run["adc"], model), (len(adc) - CONFIG.window_length) // CONFIG.window_step + 1
+        due = (len(adc) - CONFIG.window_length) // CONFIG.window_step + 1
+        return lines, recognizer.decisions(run["adc"], model), due
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = list(tqdm(pool.map(hear, range(n)), total=n, desc="host stops reading", unit="run", leave=False))
     for i, (lines, expected, due) in enumerate(runs):
         rows = pico.parse_decisions("\n".join(lines))
-        said = [] if len(rows) == len(lines) - 1 and lines[0] == "TEST PASSED" else ["a line that is none, or half of one"]
+        whole = len(rows) == len(lines) - 1 and lines[0] == "TEST PASSED"
+        said = [] if whole else ["an OVERRUN, or half a line"]
         said += [] if rows and rows[-1]["window"] >= due - 1 else ["the last decision is missing"]
         said += ["other decisions than Python's"] if any(
             row[key] != expected[row["window"]][key] for row in rows for key in ("vote", "confidence", "says", "scores")
         ) else []
         missing += due - len([row for row in rows if row["window"] < due])
         broke += [f"run {i}: {', '.join(said)}"] if said else []
-    return result(f"{STALLED_SECONDS:.0f} s of music while the host reads nothing for 10 ms to 15 s at a time: no sample "
-                  "lost, only whole lines, what is said later is what is said without a stall", n, broke,
+    return result(f"{STALLED_SECONDS:.0f} s of music while the host reads nothing for 10 ms to 15 s at a time: no "
+                  "sample lost, only whole lines, what is said later is what is said without a stall", n, broke,
                   lines_left_out=missing, decisions=sum(due for *_, due in runs))
 
 
@@ -161,10 +164,10 @@ def bias_drift(n: int = 6) -> dict:
     broke = [line for run, name in zip(heard, names) for line in faults(run, name)]
     right = [[row["label"] for row in run["decisions"]] for run in heard]
     same = [float(np.mean(np.array(labels) == np.array(right[0]))) for labels in right]
-    return result("quiet music on resting levels over the ADC's whole range, still, drifting from end to end and in steps: "
-                  "nothing lost, decisions are Python's", len(streams), broke,
-                  labels_as_at_the_usual_level=f"{np.mean(same[1:n + 1]):.0%} at other levels, {same[n + 1]:.0%} rising, "
-                  f"{same[n + 2]:.0%} falling, {same[n + 3]:.0%} in steps")
+    return result("quiet music on resting levels over the ADC's whole range, still, drifting from end to end in "
+                  f"{seconds:.0f} s, and in steps: nothing lost, decisions are Python's", len(streams), broke,
+                  labels_as_at_the_usual_level=f"{np.mean(same[1:n + 1]):.0%} at other levels, {same[n + 1]:.0%} "
+                  f"rising, {same[n + 2]:.0%} falling, {same[n + 3]:.0%} in steps")
 
 
 def campaigns() -> list:
