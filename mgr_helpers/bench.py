@@ -38,22 +38,25 @@ BOOK_TFLM_CYCLES = 9_300_000
 
 # --- cycles of the stages ---------------------------------------------------------------------------------------------
 
-def book_tables_h(config: Config = CONFIG) -> str:
+def book_tables_h(config: Config = mfcc_q15_book.BOOK) -> str:
     """Header of book_way.c: the numbers of the pipeline and the book's four tables (150 KB, so it is never kept)."""
     tables = {"HANN_TABLE": mfcc_q15_book.hann_table(config), "MEL_TABLE": mfcc_q15_book.mel_table(config),
               "LOG_TABLE": mfcc_q15_book.log_table(), "DCT_TABLE": mfcc_q15_book.dct_table(config)}
+    # the book keeps fewer MFCCs than ours
     return c_headers.c_header("BOOK_TABLES_H", '#include "generated/constants.h"\n',
+                              c_headers.c_defines({"BOOK_N_MFCC": config.n_mfcc}),
                               *(c_headers.c_array(name, table) for name, table in tables.items()))
 
 
-def book_image(compiler: str | None = None, config: Config = CONFIG) -> dict:
+def book_image(compiler: str | None = None, config: Config = mfcc_q15_book.BOOK) -> dict:
     """Image of the book's features, by the compiler and flags of ours; its tables are written into build/."""
     folder = build_dir() / "book"
     write_whole(folder / "book_tables.h", lambda file: file.write(book_tables_h(config).encode()))
     return pico.build_image(toolchain.EMULATOR / "book_way.c", compiler, include=(folder,))
 
 
-def book_features(frames: np.ndarray, image: dict, config: Config = CONFIG, **options) -> tuple[np.ndarray, dict]:
+def book_features(frames: np.ndarray, image: dict, config: Config = mfcc_q15_book.BOOK,
+                  **options) -> tuple[np.ndarray, dict]:
     """The book's MFCCs of frames (int16 (n, frame_length)) on the emulated Pico: float32 (n, n_mfcc), and the run."""
     result = pico.emulate(image, data=np.ascontiguousarray(frames, "<i2").tobytes(), **options)
     return np.frombuffer(result["output"], "<f4").reshape(-1, config.n_mfcc), result
@@ -108,10 +111,10 @@ def measure_stages(windows: np.ndarray, compiler: str | None = None, config: Con
     frames = np.concatenate([mfcc.split_frames(window[: config.window_length], config) for window in windows])
     image = pico.build_image(toolchain.EMULATOR / "stages.c", compiler, defines=defines)
     ours, our_run = stage_features(windows, image, config, xip=True)
-    theirs, book_run = book_features(frames, book_image(compiler, config), config, xip=True)
+    theirs, book_run = book_features(frames, book_image(compiler), xip=True)
     raw = mfcc_q15.mfcc_windows(windows, config)
     _check_equal("our features", ours, mfcc_q15.quantize_features(raw, c_headers.front_end_of(_shipped_model())))
-    _check_equal("the book's features", theirs, np.concatenate([mfcc_q15_book.mfcc(w, config) for w in windows]))
+    _check_equal("the book's features", theirs, np.concatenate([mfcc_q15_book.mfcc(w, mfcc_q15_book.BOOK) for w in windows]))
     return {name: {"frame": frame(run["stages"], len(frames)), "misses": frame(run["stages"], len(frames), "misses")}
             for name, frame, run in (("ours", our_frame, our_run), ("book", book_frame, book_run))}
 
@@ -230,7 +233,7 @@ def measure_sketch(samples: np.ndarray, compiler: str | None = None, config: Con
             "overruns": heard["overruns"]}
 
 
-def book_memory(image: dict, config: Config = CONFIG) -> dict:
+def book_memory(image: dict, config: Config = mfcc_q15_book.BOOK) -> dict:
     """The book's bytes: the clip's buffer and TFLM's arena by its sketch, the rest as in our image of its way."""
     symbols = image["symbols"]
     parts = {"clip": BOOK_CLIP_BYTES, "work": symbols["windowed"] + symbols["fft"],
@@ -269,7 +272,7 @@ def measure_pico(songs: list, compiler: str | None = None, config: Config = CONF
     ours, stages = _our_way(windows, heard, compiler, config)
     in_flash = _our_way(windows, heard, compiler, config, ("HOT_IN_FLASH",))[0]
     ours["hot_in_flash"] = {key: in_flash[key] for key in IN_FLASH_KEYS} | {"misses": in_flash["misses"]["total"]}
-    book = {**stages["book"], **book_memory(book_image(compiler, config), config), "tflm_window": BOOK_TFLM_CYCLES}
+    book = {**stages["book"], **book_memory(book_image(compiler)), "tflm_window": BOOK_TFLM_CYCLES}
     return {"compiler": f"{ours.pop('compiler')}, -O2", "ours": ours, "book": book, "ratio": ratios(ours, book),
             "miss_cycles": MISS_CYCLES}
 
@@ -331,7 +334,7 @@ def _fields(row: dict) -> tuple:
 
 # --- this machine -----------------------------------------------------------------------------------------------------
 
-def book_loop(windows: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+def book_loop(windows: np.ndarray, config: Config = mfcc_q15_book.BOOK) -> np.ndarray:
     """MFCCs as the book's notebook computes them: a frame at a time by cmsisdsp, the log by a loop over its table.
 
     Parameters
@@ -366,10 +369,10 @@ def measure_features(songs: list, n: int = 10_000, config: Config = CONFIG) -> d
     windows = _many_windows(songs, n, config)
     some = windows[:: -(-n // 40)]
     dataset.features_of(windows[: 4 * dataset.FEATURE_BATCH], config=config)  # compiles and loads the C
-    book_loop(some[:1], config)  # makes its tables
-    before = _seconds(book_loop, some, config)
+    book_loop(some[:1])  # makes its tables
+    before = _seconds(book_loop, some)
     ours = [seconds / n for seconds in _seconds(dataset.features_of, windows)]
-    after = _seconds(book_loop, some, config)  # the machine may be busy
+    after = _seconds(book_loop, some)  # the machine may be busy
     book = [(first + second) / 2 / len(some) for first, second in zip(before, after)]
     tracemalloc.start()
     dataset.features_of(windows, config=config)
@@ -399,14 +402,15 @@ def _seconds(function, *values) -> tuple[float, float]:
 
 def seconds_per_epoch(songs: list, config: Config = CONFIG) -> float:
     """Training time of an epoch of the shipped architecture (60 steps of 64 windows), the first one not counted."""
-    from . import model, pretrained
+    from . import experiments, model
     from .tf_quiet import import_tf
     import_tf()
     import keras
     parts = [mfcc_q15.stream_windows(song.samples, config)[:4] for song in songs]
     raw = dataset.features_of(np.concatenate(parts), config=config)
     genre = np.repeat([config.genres.index(song.genre) for song in songs], [len(part) for part in parts])
-    network = model.build_model(pretrained.SHIPPED, recurrent_dropout=pretrained.RECURRENT_DROPOUT, config=config)
+    recipe = experiments.SHIPPED
+    network = model.build_model(recipe.architecture, recurrent_dropout=recipe.recurrent_dropout, config=config)
     times: list[float] = []
     note = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: times.append(time.perf_counter()))
     x = mfcc_q15.normalise(raw, *model.fit_normalisation(raw))

@@ -90,7 +90,7 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
         "TABLES_H", INCLUDES,
         c_defines({
             "MAX_SPECTRUM_SHIFT": mfcc_q15.largest_spectrum_shift(config),
-            "LOG_FLOOR": f"{mfcc_q15.LOG_FLOOR}u", "LOG_SEGMENTS": mfcc_q15.LOG_SEGMENTS,
+            "LOG_FLOOR": f"{1 << config.log_floor_bits}u", "LOG_SEGMENTS": mfcc_q15.LOG_SEGMENTS,
             "LOG_FRACTION_BITS": config.log_fraction_bits, "ROOT_FRACTION_BITS": mfcc_q15.ROOT_FRACTION_BITS,
             "FEATURE_SHIFT": mfcc_q15.FEATURE_SHIFT, "INPUT_ZERO_POINT": front_end.zero_point,
             "SPLIT_CLIPPED": np.flatnonzero(split & 0xFFFF == 0)[0],
@@ -104,7 +104,8 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
         c_array("MEL_WEIGHTS", np.concatenate([weights[a:b, i] for i, (a, b) in enumerate(spans)]),
                 "Q0.8, the non-zero span of each filter", HOT),
         c_array("LOG2", mfcc_q15.log2_table(), "log2(1 + i / 64) in Q0.15", HOT),
-        c_array("DCT", mfcc_q15.dct_weights(config), f"Q2.13, {config.n_mfcc} rows of {config.n_mels}", HOT),
+        c_array("DCT", mfcc_q15.dct_weights(config)[:, : (config.n_mels + 1) // 2],
+                f"Q2.13, the first half of {config.n_mfcc} rows of {config.n_mels}", HOT),
         c_array("FEATURE_OFFSET", offset, "mean of each raw MFCC, Q9.22"),
         c_array("FEATURE_MULTIPLIER", multiplier, "1 / (deviation * scale of the model's input)"),
     )

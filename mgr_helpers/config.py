@@ -32,9 +32,10 @@ class Config:
     lower_hz: float = 20.0
     upper_hz: float = 11025.0
     n_mels: int = 40
-    n_mfcc: int = 18
+    n_mfcc: int = 40  # as many as bands: what the book leaves out is worth points (docs/experiments.md)
     n_frames: int = 20
-    # number formats of the q15 front end (notebook 04)
+    # the q15 front end (notebook 04)
+    log_floor_bits: int = 14  # of what is added to each Mel sum: about 58 dB below the largest that it can be
     log_fraction_bits: int = 9  # log2 of a Mel sum is Q6.9
     dct_fraction_bits: int = 13  # DCT matrix is Q2.13, so a raw MFCC is Q.22 in 32 bits
     # the Pico (notebook 08)

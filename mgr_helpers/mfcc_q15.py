@@ -34,7 +34,6 @@ from . import mfcc as float_mfcc
 from .config import CONFIG, Config
 
 MEL_FRACTION_BITS = 8
-LOG_FLOOR = 1 << (MEL_FRACTION_BITS - 1)  # half a step of magnitude: a silent band gets a low log, not minus infinity
 LOG_SEGMENTS = 64
 ROOT_FRACTION_BITS = 11
 RAW_ONE = 1 << 22  # a raw MFCC of 1.0 with the default fraction bits
@@ -98,7 +97,7 @@ def mel_sum_bound(config: Config = CONFIG) -> float:
     """
     hann = float_mfcc.hann_window(config)
     norm = 32768 * np.sqrt(np.sum(hann**2) / 2 / config.fft_length) / 2 + 8 * np.sqrt(config.n_bins)
-    return float(np.linalg.norm(mel_weights(config).astype(float), axis=0).max() * norm + LOG_FLOOR)
+    return float(np.linalg.norm(mel_weights(config).astype(float), axis=0).max() * norm + (1 << config.log_floor_bits))
 
 
 @functools.lru_cache
@@ -124,8 +123,12 @@ def log2_table() -> np.ndarray:
 
 @functools.lru_cache
 def dct_weights(config: Config = CONFIG) -> np.ndarray:
-    """Orthonormal DCT-II, int16 Q2.13, shape (n_mfcc, n_mels)."""
-    return np.round(float_mfcc.dct_matrix(config) * (1 << config.dct_fraction_bits)).astype(np.int16)
+    """Orthonormal DCT-II, int16 Q2.13, shape (n_mfcc, n_mels); row k is even about its middle, or odd where k is."""
+    half = (config.n_mels + 1) // 2
+    left = np.round(float_mfcc.dct_matrix(config)[:, :half] * (1 << config.dct_fraction_bits)).astype(np.int16)
+    right = left[:, : config.n_mels // 2][:, ::-1].copy()
+    right[1::2] *= -1
+    return np.concatenate([left, right], axis=1)
 
 
 @functools.lru_cache
@@ -167,7 +170,7 @@ def table_sizes(config: Config = CONFIG) -> dict[str, int]:
         "Mel weights": sum(stop - start for start, stop in spans),
         "Mel spans": 4 * len(spans),
         "log2": 2 * (LOG_SEGMENTS + 1),
-        "DCT": dct_weights(config).nbytes,
+        "DCT": 2 * config.n_mfcc * ((config.n_mels + 1) // 2),  # the other half mirrors it
         "feature step": 8 * config.n_mfcc,
     }
 
@@ -285,10 +288,26 @@ def log2_q9(values: np.ndarray) -> np.ndarray:
     return ((exponent << 9) + ((fine + 32) >> 6)).astype(np.int32)
 
 
-def log_mel(magnitudes: np.ndarray, shifts: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """Log Mel spectrum, int32 Q6.9, shape (n_frames, n_mels); `shifts` are those of both block scalings together."""
-    logs = log2_q9(mel_sums(magnitudes, config) + LOG_FLOOR)
-    return logs - (np.asarray(shifts, np.int32)[..., None] << config.log_fraction_bits)
+def log_mel(magnitudes: np.ndarray, frame_shifts: np.ndarray, spectrum_shifts: np.ndarray,
+            config: Config = CONFIG) -> np.ndarray:
+    """Log Mel spectrum with both block scalings taken back.
+
+    A floor is added to each sum. It follows the shift of the spectrum, so it stands still against the frame's loudest
+    sample: bands far below it are mostly noise of microphone and ADC, and their log should not follow that noise.
+
+    Parameters
+    ----------
+    magnitudes : int16, shape (n_frames, n_bins)
+    frame_shifts, spectrum_shifts : int, shape (n_frames,)
+        Bits, from `block_scale` and `magnitude_q15`.
+
+    Returns
+    -------
+    int32 Q6.9, shape (n_frames, n_mels)
+    """
+    frame_shifts, spectrum_shifts = (np.asarray(s, np.int64)[..., None] for s in (frame_shifts, spectrum_shifts))
+    logs = log2_q9(mel_sums(magnitudes, config) + (1 << config.log_floor_bits + spectrum_shifts))
+    return (logs - (frame_shifts + spectrum_shifts << config.log_fraction_bits)).astype(np.int32)
 
 
 def dct(log_mels: np.ndarray, config: Config = CONFIG) -> np.ndarray:
@@ -321,13 +340,14 @@ def mfcc(samples: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     samples = np.asarray(samples)
     if samples.dtype != np.int16:
         raise TypeError(f"the q15 front end takes int16 samples, got {samples.dtype}: scale to 32767 and round first")
-    magnitudes, shifts = [], []
+    magnitudes, frame_shifts, spectrum_shifts = [], [], []
     for frame in float_mfcc.split_frames(samples, config):
         scaled, frame_shift = block_scale(frame)
         magnitude, spectrum_shift = magnitude_q15(spectrum_q15(scaled, config), config)
         magnitudes.append(magnitude)
-        shifts.append(frame_shift + spectrum_shift)
-    return dct(log_mel(np.stack(magnitudes), shifts, config), config)
+        frame_shifts.append(frame_shift)
+        spectrum_shifts.append(spectrum_shift)
+    return dct(log_mel(np.stack(magnitudes), frame_shifts, spectrum_shifts, config), config)
 
 
 def remove_level(raw: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ def test_stages_of_one_frame_are_that_row_of_all(music):
 
 def test_the_integer_front_end_is_in_the_same_unit(music):
     from mgr_helpers import mfcc_q15
-    assert mfcc.mean_difference(mfcc.from_q15(mfcc_q15.mfcc(music)), mfcc.mfcc(music)) < 0.5
+    assert mfcc.mean_difference(mfcc.from_q15(mfcc_q15.mfcc(music)), mfcc.mfcc(music)) < 0.7
 
 
 def test_functions_shown_in_the_notebook_equal_the_helpers(music):

@@ -1,5 +1,7 @@
 """The integer front end against float, and its numeric edges."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,13 +25,26 @@ def music(n: int = CONFIG.window_length) -> np.ndarray:
 
 
 def test_raw_mfccs_follow_the_float_ones():
-    audio = music()
-    fixed = mfcc_q15.mfcc(audio) / mfcc_q15.RAW_ONE
+    audio, no_floor = music(), dataclasses.replace(CONFIG, log_floor_bits=0)
+    fixed = mfcc_q15.mfcc(audio, no_floor) / mfcc_q15.RAW_ONE
     real = mfcc.mfcc(audio) / np.log(2)  # natural log to log2
     difference = np.abs(fixed[:, 1:] - real[:, 1:])
     assert difference.mean() < 0.1 and difference.max() < 0.6  # bands 40 dB below the loudest one feel the rounding
     level = fixed[:, 0] - real[:, 0]
     assert level.std() < 0.1  # c0 differs by a constant only: the number format's
+
+
+def test_the_floor_stands_still_against_the_loudest_sample():
+    """Beside a loud tone, soft noise hardly changes the MFCCs; without the floor it does. Volume is nothing to it."""
+    tone = np.round(12000 * np.sin(2 * np.pi * 440 / CONFIG.sample_rate * np.arange(CONFIG.window_length)))
+    hiss = np.random.default_rng(2).normal(size=CONFIG.window_length)
+    moved = []
+    for config in (CONFIG, dataclasses.replace(CONFIG, log_floor_bits=0)):
+        clean, noisy = (mfcc_q15.mfcc((tone + rms * hiss).astype(np.int16), config)[:, 1:] for rms in (0, 20))
+        moved.append(np.abs(clean - noisy).mean())
+    assert moved[0] < moved[1] / 4
+    soft, softer = (mfcc_q15.mfcc(((tone + 200 * hiss) // 32 * factor).astype(np.int16))[:, 1:] for factor in (32, 1))
+    assert np.array_equal(soft, softer)
 
 
 @pytest.mark.parametrize("halvings", [1, 3, 5])

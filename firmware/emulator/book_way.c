@@ -9,7 +9,7 @@
 static q15_t frame[FRAME_LENGTH];   /* stands for a part of the clip's buffer */
 static q15_t windowed[FFT_LENGTH];  /* then the magnitudes */
 static q15_t fft[2 * FFT_LENGTH];   /* then Mel, log Mel and MFCCs */
-static float features[N_MFCC];
+static float features[BOOK_N_MFCC];
 
 #define STAGE(n, call) do { emulator_mark(n); call; emulator_mark(0); } while (0)
 
@@ -30,7 +30,7 @@ static void look_up_log(const q15_t *mel, q15_t *log_mel)
 
 static void to_float(const q15_t *mfcc)
 {
-    for (int k = 0; k < N_MFCC; k++) {
+    for (int k = 0; k < BOOK_N_MFCC; k++) {
         features[k] = (float)mfcc[k] / 8.0f;
     }
 }
@@ -38,7 +38,7 @@ static void to_float(const q15_t *mfcc)
 int main(void)
 {
     const arm_matrix_instance_q15 mel_matrix = {N_MELS, N_BINS, (q15_t *)MEL_TABLE};
-    const arm_matrix_instance_q15 dct_matrix = {N_MFCC, N_MELS, (q15_t *)DCT_TABLE};
+    const arm_matrix_instance_q15 dct_matrix = {BOOK_N_MFCC, N_MELS, (q15_t *)DCT_TABLE};
     q15_t *const magnitude = windowed, *const mel = fft, *const log_mel = mel + N_MELS, *const mfcc = log_mel + N_MELS;
     arm_rfft_instance_q15 rfft;
     _Static_assert(FFT_LENGTH == 2048, "the call below names the length");

@@ -26,11 +26,11 @@ static void remove_bias(const int16_t *samples)
 }
 
 /* The log is part of stage 5; here it is once more alone, for Mel sums of the same size. */
-static void take_logs(int shift)
+static void take_logs(int frame_shift, int spectrum_shift)
 {
     uint32_t sums[N_MELS];
     for (int band = 0; band < N_MELS; band++) {
-        sums[band] = 0x9c3fb5a1u >> (31 - ((logs[band] >> 9) + shift));
+        sums[band] = 0x9c3fb5a1u >> (31 - ((logs[band] >> 9) + frame_shift + spectrum_shift));
     }
     emulator_mark(6);
     for (int band = 0; band < N_MELS; band++) {
@@ -44,12 +44,12 @@ static void frame_features(const int16_t *frame, int8_t *features)
     static int32_t level;
     uint16_t *const magnitude = (uint16_t *)bins;
     int32_t raw[N_MFCC];
-    int shift;
-    STAGE(2, shift = block_scale_window(frame, bins));
+    int frame_shift, spectrum_shift;
+    STAGE(2, frame_shift = block_scale_window(frame, bins));
     STAGE(3, spectrum(bins));
-    STAGE(4, shift += magnitudes(bins, magnitude));
-    STAGE(5, log_mel(magnitude, shift, logs));
-    take_logs(shift);
+    STAGE(4, spectrum_shift = magnitudes(bins, magnitude));
+    STAGE(5, log_mel(magnitude, frame_shift, spectrum_shift, logs));
+    take_logs(frame_shift, spectrum_shift);
     STAGE(7, raw_mfcc(logs, raw));
     const int32_t c0 = raw[0];
     raw[0] = frame == window ? 0 : c0 - level;

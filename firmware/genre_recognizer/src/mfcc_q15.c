@@ -49,7 +49,7 @@ void raw_frame(int frame_shift, int16_t bins[2 * N_BINS], int32_t raw[N_MFCC]) {
     int32_t logs[N_MELS];
     spectrum(bins);
     const int spectrum_shift = magnitudes(bins, magnitude);
-    log_mel(magnitude, frame_shift + spectrum_shift, logs);
+    log_mel(magnitude, frame_shift, spectrum_shift, logs);
     raw_mfcc(logs, raw);
 }
 
@@ -185,31 +185,43 @@ int32_t log2_q9(uint32_t value) {
 }
 
 // The sums fit 32 bits: mfcc_q15.mel_sum_bound() proves it for a shift of at most MAX_SPECTRUM_SHIFT.
-void log_mel(const uint16_t magnitude[N_BINS], int shift, int32_t logs[N_MELS]) {
+void log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectrum_shift, int32_t logs[N_MELS]) {
     const uint8_t *weight = MEL_WEIGHTS;
     for (int band = 0; band < N_MELS; band++) {
         const uint16_t *bin = magnitude + MEL_FIRST_BIN[band];
         const uint8_t *const end = weight + MEL_N_BINS[band];
-        uint32_t sum = LOG_FLOOR;
+        uint32_t sum = LOG_FLOOR << spectrum_shift;  // so the floor stands still against the loudest sample
         for (; weight + 4 <= end; weight += 4, bin += 4) {
             sum += (uint32_t)bin[0] * weight[0] + (uint32_t)bin[1] * weight[1];
             sum += (uint32_t)bin[2] * weight[2] + (uint32_t)bin[3] * weight[3];
         }
         while (weight < end) sum += (uint32_t)*bin++ * *weight++;
-        logs[band] = log2_q9(sum) - (shift << LOG_FRACTION_BITS);
+        logs[band] = log2_q9(sum) - ((frame_shift + spectrum_shift) << LOG_FRACTION_BITS);
     }
 }
 
+// A cosine is even or odd about the middle of the bands: rows 0, 2, 4 ... weigh sums of a band and its mirror image, the
+// others differences. Half the table and half the products, for the same sums.
 void raw_mfcc(const int32_t logs[N_MELS], int32_t raw[N_MFCC]) {
+    enum { HALF = (N_MELS + 1) / 2 };
+    int32_t folded[2][HALF];
     const int16_t *weight = DCT;
+    for (int band = 0; band < N_MELS / 2; band++) {
+        folded[0][band] = logs[band] + logs[N_MELS - 1 - band];
+        folded[1][band] = logs[band] - logs[N_MELS - 1 - band];
+    }
+    if (N_MELS % 2) {
+        folded[0][HALF - 1] = logs[HALF - 1];
+        folded[1][HALF - 1] = 0;
+    }
     for (int k = 0; k < N_MFCC; k++) {
+        const int32_t *value = folded[k & 1], *const end = value + HALF;
         int32_t sum = 0;
-        int band = 0;
-        for (; band + 4 <= N_MELS; band += 4, weight += 4) {
-            sum += logs[band] * weight[0] + logs[band + 1] * weight[1];
-            sum += logs[band + 2] * weight[2] + logs[band + 3] * weight[3];
+        for (; value + 4 <= end; value += 4, weight += 4) {
+            sum += value[0] * weight[0] + value[1] * weight[1];
+            sum += value[2] * weight[2] + value[3] * weight[3];
         }
-        while (band < N_MELS) sum += logs[band++] * *weight++;
+        while (value < end) sum += *value++ * *weight++;
         raw[k] = sum;
     }
 }

@@ -27,7 +27,7 @@ int features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]);
 int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t windowed[2 * N_BINS]);
 void spectrum(int16_t bins[2 * N_BINS]);
 int magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]);
-void log_mel(const uint16_t magnitude[N_BINS], int shift, int32_t logs[N_MELS]);
+void log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectrum_shift, int32_t logs[N_MELS]);
 void raw_mfcc(const int32_t logs[N_MELS], int32_t raw[N_MFCC]);
 void quantize(const int32_t raw[N_MFCC], int8_t features[N_MFCC]);
 
