@@ -8,6 +8,7 @@ Explained in notebooks/02_prepare_dataset.ipynb.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -66,7 +67,9 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
             (folder / "genres.tar.gz").unlink(missing_ok=True)  # left by a process that was killed just before
         return own
     try:
-        build_whole(folder / "genres", lambda target: _download_and_extract(target, folder, url, size, sha256), sha256)
+        with _naming_a_full_disk(folder):
+            build_whole(folder / "genres", lambda target: _download_and_extract(target, folder, url, size, sha256),
+                        sha256)
         (folder / "genres.tar.gz").unlink(missing_ok=True)
     except (ConnectionError, ValueError) as error:
         if kaggle is None:
@@ -97,8 +100,14 @@ def _download_and_extract(target: Path, folder: Path, url: str, size: int, sha25
     free = shutil.disk_usage(folder).free
     if free < 2.2 * size:
         raise OSError(f"{shown(folder)} needs {2.2 * size / 1e9:.1f} GB, its disk has {free / 1e9:.1f} GB free")
+    extract(download(url, folder / "genres.tar.gz", size, sha256), target)
+
+
+@contextlib.contextmanager
+def _naming_a_full_disk(folder: Path):
+    """A full disk, whatever was being written, ends in an error that says what to do."""
     try:
-        extract(download(url, folder / "genres.tar.gz", size, sha256), target)
+        yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
