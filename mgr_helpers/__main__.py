@@ -19,6 +19,7 @@ COMMANDS = {
     "record": ("record", "record labelled takes from a Pico with a microphone"),
     "bench-decoder": ("serial_audio", "how many times faster than real time the serial decoder is"),
     "evaluate": ("evaluate", "accuracy of the models on a data set"),
+    "experiments": ("experiments", "change one thing of the shipped recipe at a time: docs/experiments.md"),
     "pretrained": ("pretrained", "train on a data set and rebuild data/pretrained/ and the firmware's headers"),
 }
 

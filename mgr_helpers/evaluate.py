@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import joblib
 import numpy as np
 from tqdm.auto import tqdm
 
@@ -26,8 +27,9 @@ BOOTSTRAP = 2000
 
 # --- windows ----------------------------------------------------------------------------------------------------------
 
-def windows_of(songs: list, level_db: float | None = None, room: bool = False, seed: int = 0,
-               ranges: microphone.Ranges = microphone.TESTING, config: Config = CONFIG) -> dict[str, np.ndarray]:
+def windows_of(songs: list, level_db: float | None = None, room: bool = False, seed: int | list[int] = 0,
+               ranges: microphone.Ranges = microphone.TESTING, config: Config = CONFIG,
+               hear: Callable = microphone.hear, features: Callable = dataset.features_of) -> dict[str, np.ndarray]:
     """Raw features of all windows that the Pico would hear if it were played these songs, one every 20480 samples.
 
     Parameters
@@ -37,30 +39,34 @@ def windows_of(songs: list, level_db: float | None = None, room: bool = False, s
         Play them through the microphone simulation at this level; None: the clean samples.
     room : bool
         With `level_db`: in a random room.
-    seed : int
+    seed : int or list of int
         Of the simulation; each song draws its own parameters.
+    hear, features : callable
+        Of another recipe, to compare with: from samples to what the model's front end gets, and from windows to raw
+        features.
 
     Returns
     -------
     dict of arrays
-        raw int32 (n, n_frames, n_mfcc); genre int64 (n,); song, group str (n,). Windows that are silent in the clean
+        raw int32 (n, n_frames, n_mfcc); genre int64 (n,); song, group, split str (n,). Windows that are silent in the clean
         audio are left out, as the Pico says *silence* to them.
 
     Explained in notebooks/07_evaluate_model.ipynb.
     """
-    raw, genre, names, groups = [], [], [], []
+    raw, genre, names, groups, splits = [], [], [], [], []
     label = "clean" if level_db is None else f"microphone {level_db:g} dB{', room' if room else ''}"
     for index, song in enumerate(tqdm(songs, desc=f"features, {label}", unit="song", leave=False)):
         clean = samples = song.samples[: len(song.samples) // config.frame_step * config.frame_step]
         if level_db is not None:
-            samples = microphone.hear(clean, np.random.default_rng([seed, index]), level_db, room, ranges, config)
+            samples = hear(clean, np.random.default_rng([*np.atleast_1d(seed), index]), level_db, room, ranges, config)
         loud = np.abs(mfcc_q15.stream_windows(clean, config).astype(int)).max(axis=1) >= config.silence_peak
-        raw.append(dataset.features_of(mfcc_q15.stream_windows(samples, config)[loud], config=config))
+        raw.append(features(mfcc_q15.stream_windows(samples, config)[loud], config=config))
         genre += [config.genres.index(song.genre)] * int(loud.sum())
         names += [song.song] * int(loud.sum())
         groups += [song.group] * int(loud.sum())
+        splits += [song.split] * int(loud.sum())
     return {"raw": np.concatenate(raw), "genre": np.array(genre, np.int64), "song": np.array(names),
-            "group": np.array(groups)}
+            "group": np.array(groups), "split": np.array(splits)}
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -105,21 +111,23 @@ def bootstrap_interval(correct: np.ndarray, total: np.ndarray, seed: int = 0) ->
 
 
 def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Config = CONFIG) -> dict:
-    """Accuracy of windows and songs, recall and confusion.
+    """Accuracy of windows, songs and running votes, recall and confusion.
 
     Parameters
     ----------
-    scores : array (n, n_genres)
-        Probabilities, or int8 scores.
+    scores : array (n, n_genres), or (n_seeds, n, n_genres)
+        Probabilities, or int8 scores; of several models of the same windows: figures are their mean.
     genre : int array (n,)
         True genre of each window.
     song : array (n,)
-        Which song it is of.
+        Which song it is of; windows in the order in which they are heard.
 
     Returns
     -------
     dict
-        windows, songs : {"n", "accuracy" (0 to 1), "interval" [low, high]}, the 95 % interval by song;
+        windows, songs, votes : {"n", "accuracy" (0 to 1), "interval" [low, high]}, the 95 % interval by song; votes are
+        those of `config.vote_windows` windows in a row, in songs that have so many (else n is 0). With seeds also
+        "seeds" (each one's accuracy) and "spread" (their standard deviation);
         recall : {genre: share of its windows that were recognised}; confusion : windows by [true][predicted].
 
     Raises
@@ -131,22 +139,42 @@ def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Con
     """
     if not len(genre):
         raise ValueError("no window to evaluate: are the songs shorter than a second, or silent?")
-    right = scores.argmax(axis=1) == genre
-    songs, true, voted = song_votes(scores, genre, song)
-    of_song = np.searchsorted(songs, song)
-    correct, total = np.bincount(of_song, right), np.bincount(of_song)
+    runs = scores if scores.ndim == 3 else scores[None]
+    songs, of_song = np.unique(song, return_inverse=True)
+    each = np.ones(len(songs), int)
+    right = np.array([run.argmax(axis=1) == genre for run in runs])
+    voted = np.array([np.equal(*song_votes(run, genre, song)[1:]) for run in runs])
+    after = [_whole_votes(run, genre, song, config) for run in runs]
     confusion = np.zeros((len(config.genres), len(config.genres)), int)
-    np.add.at(confusion, (genre, scores.argmax(axis=1)), 1)
+    np.add.at(confusion, (np.tile(genre, len(runs)), runs.argmax(axis=2).ravel()), 1)
     recall = {name: float(row[i] / row.sum())
               for i, (name, row) in enumerate(zip(config.genres, confusion)) if row.sum()}
-    return {"windows": _share(correct, total), "songs": _share((true == voted).astype(int), np.ones(len(songs), int)),
+    return {"windows": _share([np.bincount(of_song, run) for run in right], np.bincount(of_song)),
+            "songs": _share(voted, each), "votes": _share([vote[0] for vote in after], after[0][1]),
             "recall": recall, "confusion": confusion.tolist()}
 
 
-def _share(correct: np.ndarray, total: np.ndarray) -> dict:
-    """Accuracy and its interval from right and all windows (or votes) of each song."""
-    return {"n": int(total.sum()), "accuracy": float(correct.sum() / total.sum()),
-            "interval": bootstrap_interval(correct, total)}
+def _whole_votes(scores: np.ndarray, genre: np.ndarray, song: np.ndarray,
+                 config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Right and all votes of each song, where `config.vote_windows` windows vote: int arrays (n_songs,)."""
+    winner, _ = running_votes(scores, song, config)
+    songs, of_song = np.unique(song, return_inverse=True)
+    place = np.zeros(len(song), int)
+    for index in range(len(songs)):
+        place[of_song == index] = np.arange(np.sum(of_song == index))
+    whole = place >= config.vote_windows - 1
+    return (np.bincount(of_song[whole], (winner == genre)[whole], len(songs)).astype(int),
+            np.bincount(of_song[whole], minlength=len(songs)))
+
+
+def _share(correct: list[np.ndarray], total: np.ndarray) -> dict:
+    """Accuracy and its interval from right (of each seed) and all windows or votes of each song."""
+    if not total.sum():
+        return {"n": 0, "accuracy": None, "interval": None}
+    seeds = [float(np.sum(part) / total.sum()) for part in correct]
+    result = {"n": int(total.sum()), "accuracy": float(np.mean(seeds)),
+              "interval": bootstrap_interval(np.mean(np.asarray(correct, float), axis=0), total)}
+    return {**result, "seeds": seeds, "spread": float(np.std(seeds, ddof=1))} if len(seeds) > 1 else result
 
 
 # --- engines ----------------------------------------------------------------------------------------------------------
@@ -198,7 +226,7 @@ def _run_c(tflite: bytes, features: np.ndarray) -> np.ndarray:
 
 
 def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_folds: int = 5, seed: int = 0,
-                   config: Config = CONFIG) -> dict[str, dict[str, np.ndarray]]:
+                   n_jobs: int = 1, config: Config = CONFIG) -> dict[str, dict[str, np.ndarray]]:
     """Grouped cross-validation: every window is scored by a model that never heard its artist.
 
     Parameters
@@ -211,6 +239,8 @@ def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_fold
     fit : callable
         `fit(raw, genre, seed)` trains a model and returns {engine: function from raw to scores}.
     n_folds, seed : int
+    n_jobs : int
+        Folds at the same time, each in a process of its own (joblib).
 
     Returns
     -------
@@ -228,16 +258,50 @@ def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_fold
     folds = dict(zip(first["group"], dataset.folds_by_group(first, n_folds, seed, config)))
     fold = {name: np.array([folds[group] for group in test["group"]]) for name, test in tests.items()}
     of_training = np.array([folds.get(group, -1) for group in training["group"]])
+    work = joblib.Parallel(n_jobs, return_as="generator")(joblib.delayed(_one_fold)(
+        training["raw"], training["genre"], of_training != k, {name: test["raw"][fold[name] == k]
+                                                               for name, test in tests.items()}, fit, seed + k)
+        for k in range(n_folds))
     scores: dict[str, dict[str, np.ndarray]] = {}
-    for k in tqdm(range(n_folds), desc="folds", leave=False):
-        kept = of_training != k
-        for engine, run in fit(training["raw"][kept], training["genre"][kept], seed + k).items():
-            for name, test in tests.items():
-                tested = fold[name] == k
-                part = run(test["raw"][tested])
-                whole = np.zeros((len(tested), part.shape[1]), part.dtype)
-                scores.setdefault(engine, {}).setdefault(name, whole)[tested] = part
+    for k, parts in enumerate(tqdm(work, total=n_folds, desc="folds", leave=False)):
+        for (engine, name), part in parts.items():
+            whole = np.zeros((len(fold[name]), part.shape[1]), part.dtype)
+            scores.setdefault(engine, {}).setdefault(name, whole)[fold[name] == k] = part
     return scores
+
+
+def published_split(training: dict, tests: dict[str, dict], fit: Callable,
+                    seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
+    """GTZAN's published split: train on the songs of its training and validation lists, test on those of its test list.
+
+    Parameters
+    ----------
+    training, tests, fit, seed
+        As in `cross_validate`.
+
+    Returns
+    -------
+    dict
+        scores[engine][condition], array (n_tested, n_genres), of the windows whose split is "test".
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    first = next(iter(tests.values()))
+    known = np.unique(first["song"][np.isin(first["split"], ("train", "validation"))])
+    kept = np.isin(training["song"], known) | (training["group"] == "")
+    parts = _one_fold(training["raw"], training["genre"], kept,
+                      {name: test["raw"][test["split"] == "test"] for name, test in tests.items()}, fit, seed)
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for (engine, name), part in parts.items():
+        scores.setdefault(engine, {})[name] = part
+    return scores
+
+
+def _one_fold(raw: np.ndarray, genre: np.ndarray, kept: np.ndarray, tests: dict[str, np.ndarray], fit: Callable,
+              seed: int) -> dict[tuple[str, str], np.ndarray]:
+    """Train on what is kept; scores of the tested windows by engine and condition."""
+    engines = fit(raw[kept], genre[kept], seed)
+    return {(engine, name): run(test) for engine, run in engines.items() for name, test in tests.items()}
 
 
 # --- unsure -----------------------------------------------------------------------------------------------------------
@@ -327,7 +391,7 @@ def threshold_for(curve: dict[str, np.ndarray], coverage: float = 0.8) -> int:
     return int(curve["threshold"][curve["coverage"] >= coverage].max())
 
 
-def of_other_sounds(tflite: bytes, level_db: float = -12.0, seconds: float = 15.0, n: int = 4, seed: int = 0,
+def of_other_sounds(tflite: bytes, level_db: float = -12.0, seconds: float = 15.0, n: int = 8, seed: int = 0,
                     kinds: tuple[str, ...] = other_sounds.KINDS, ranges: other_sounds.Ranges = other_sounds.TESTING
                     ) -> dict[str, dict[str, float]]:
     """What the Pico says to sounds that are no music of its genres, through the microphone simulation.

@@ -30,7 +30,7 @@ import scipy.signal
 import soxr
 from tqdm.auto import tqdm
 
-from . import dataset, mfcc_q15
+from . import dataset, mfcc_q15, other_sounds
 from .config import CONFIG, Config
 
 BIAS_VOLTS, SUPPLY_VOLTS = 1.23, 3.3  # [MAX9814] output's resting level; the ADC's reference is the Pico's 3.3 V
@@ -78,7 +78,7 @@ class Ranges:
     rate_error : of the sampling rate: 30 ppm is the Pico's crystal; 0.0078 the book's 45 us ticker (22222 Hz).
     """
 
-    level_db: tuple[float, float] = (-30.0, 4.0)
+    level_db: tuple[float, float] = (-27.0, 6.0)
     high_pass_hz: tuple[float, float] = (60.0, 250.0)
     low_pass_hz: tuple[float, float] = (5000.0, 10500.0)
     peak_db: tuple[float, float] = (-4.0, 4.0)
@@ -101,7 +101,7 @@ class Ranges:
 
 LOGARITHMIC = {"high_pass_hz", "low_pass_hz", "peak_hz", "ambient_lsb", "hum_lsb", "attack_seconds", "release_seconds"}
 TRAINING = Ranges()
-CLEAN, ROOM, STRETCH = 0.4, 0.3, 0.12  # of training windows: share that stays clean, share in a room, change of speed
+CLEAN, ROOM, STRETCH = 0.45, 0.3, 0.16  # of training windows: share that stays clean, share in a room, change of speed
 # wider in everything, so that a test also holds what training never heard
 TESTING = Ranges(level_db=(-36.0, 10.0), high_pass_hz=(40.0, 300.0), low_pass_hz=(4000.0, 11000.0),
                  peak_db=(-6.0, 6.0), peak_hz=(200.0, 6000.0), room_seconds=(0.15, 0.9), treble_decay=(0.5, 1.1),
@@ -416,28 +416,55 @@ def random_windows(songs: list, n: int, seed: int, clean: float = CLEAN, room: f
     Returns
     -------
     dict of arrays
-        raw int32 (n, n_frames, n_mfcc), from `mfcc_q15.mfcc_windows`; genre int (n,); song, group str (n,).
+        raw int32 (n, n_frames, n_mfcc), from `mfcc_q15.mfcc_windows`; genre int (n,); song, group str (n,); heard str
+        (n,): "clean", "microphone" or "room".
 
     Explained in notebooks/05_train_lstm.ipynb.
     """
     genre = np.array([config.genres.index(song.genre) for song in songs])
     weight = np.sqrt([len(song.samples) for song in songs])
 
-    def one(index: int) -> tuple[int, np.ndarray]:
+    def one(index: int) -> tuple[int, str, np.ndarray]:
         rng = np.random.default_rng([seed, index])
         pick = _pick(weight * (genre == index % len(config.genres)), rng)
         window = _cut(songs[pick].samples, np.exp(rng.uniform(-stretch, stretch)), rng, config)
-        if rng.random() >= clean:
-            window = hear(window, rng, room=bool(rng.random() < room), ranges=ranges, config=config)
-        return pick, window
+        if rng.random() < clean:
+            return pick, "clean", window
+        in_room = bool(rng.random() < room)
+        return pick, "room" if in_room else "microphone", hear(window, rng, None, in_room, ranges, config)
 
-    raw, picks = np.zeros((n, config.n_frames, config.n_mfcc), np.int32), np.zeros(n, int)
+    raw, picks, heard = np.zeros((n, config.n_frames, config.n_mfcc), np.int32), np.zeros(n, int), np.zeros(n, "U10")
     for start in tqdm(range(0, n, WINDOW_BATCH), desc="training windows", unit="batch", leave=False):
         part = slice(start, min(start + WINDOW_BATCH, n))
-        picks[part], windows = zip(*_in_threads(one, range(part.start, part.stop)))
+        picks[part], heard[part], windows = zip(*_in_threads(one, range(part.start, part.stop)))
         raw[part] = dataset.features_of(np.stack(windows), config=config)
     return {"raw": raw, "genre": genre[picks], "song": np.array([songs[p].song for p in picks]),
-            "group": np.array([songs[p].group for p in picks])}
+            "group": np.array([songs[p].group for p in picks]), "heard": heard}
+
+
+def other_windows(n: int, seed: int, clean: float = CLEAN, room: float = ROOM, config: Config = CONFIG) -> dict:
+    """Feature windows of `other_sounds` (silence not among them), heard as `random_windows` hears music.
+
+    Returns
+    -------
+    dict of arrays
+        As `random_windows` gives them, without genre; song is the kind of sound, group "".
+
+    Explained in notebooks/05_train_lstm.ipynb.
+    """
+    kinds = [kind for kind in other_sounds.KINDS if kind != "silence"]
+
+    def one(index: int) -> tuple[str, np.ndarray]:
+        rng = np.random.default_rng([seed, 1, index])
+        sound = other_sounds.make(kinds[index % len(kinds)], 3.0, rng, config)[-config.window_length :]
+        if rng.random() < clean:
+            return "clean", sound
+        in_room = bool(rng.random() < room)
+        return "room" if in_room else "microphone", hear(sound, rng, None, in_room, config=config)
+
+    heard, windows = zip(*_in_threads(one, range(n)))
+    return {"raw": dataset.features_of(np.stack(windows), config=config), "heard": np.array(heard),
+            "song": np.array([kinds[i % len(kinds)] for i in range(n)]), "group": np.full(n, "")}
 
 
 def _pick(weight: np.ndarray, rng: np.random.Generator) -> int:

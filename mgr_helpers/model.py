@@ -15,7 +15,9 @@ from .files import write_whole
 from .mfcc_q15 import RAW_ONE
 from .tf_quiet import import_tf
 
-BATCH, EPOCH_STEPS = 64, 60
+BATCH, EPOCH_STEPS, EMA_MOMENTUM = 64, 60, 0.99
+UNITS = {"book": [32, 32], "lstm2": [32, 32], "lstm_mean": [36], "lstm_mean2": [28, 28], "lstm_many": [32, 32], "pooling": []}
+NO_GENRE = -1  # label of sounds that are none of the genres: the model shall say each with the same probability
 N_CALIBRATION = 200
 
 
@@ -37,15 +39,16 @@ def fit_normalisation(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def build_model(architecture: str = "lstm2", units: int | None = None, dropout: float = 0.1,
-                recurrent_dropout: float = 0.0, seed: int = 0, config: Config = CONFIG):
+                recurrent_dropout: float = 0.0, seed: int = 0, config: Config = CONFIG, noise: float = 0.0):
     """An untrained Keras 3 model; its name is its architecture.
 
     Parameters
     ----------
     architecture : str
-        "lstm2": the book's many-to-one network, two LSTMs of 32 units, the last step into a dense softmax.
+        "lstm2": the book's many-to-one network, two LSTMs of 32 units, the last step into a dense softmax; "book": the
+        same with the book's dropout, half of the last step's values.
         "lstm_many": many-to-many, a dense softmax on each step, averaged.
-        "lstm_mean": one LSTM of 40 units, the mean over its steps into a dense softmax; "lstm_mean2": two of 30.
+        "lstm_mean": one LSTM of 36 units, the mean over its steps into a dense softmax; "lstm_mean2": two of 28.
         "pooling": no recurrence, mean and maximum over time into Dense(32): a baseline to beat.
     units : int or None
         Units of each LSTM, when they shall differ from those above.
@@ -53,6 +56,8 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
         Of the LSTM layers. Recurrent dropout makes training on a CPU about 2.5 times slower.
     seed : int
         Of the initial weights, the dropout and the order of training windows.
+    noise : float
+        Standard deviation of Gaussian noise on the normalised input, in training only.
 
     Returns
     -------
@@ -68,16 +73,19 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
     """
     import_tf()
     import keras
-    defaults = {"lstm2": [32, 32], "lstm_many": [32, 32], "lstm_mean": [40], "lstm_mean2": [30, 30], "pooling": []}
-    if architecture not in defaults:
-        raise ValueError(f"unknown architecture {architecture!r}: choose one of {sorted(defaults)}")
+    if architecture not in UNITS:
+        raise ValueError(f"unknown architecture {architecture!r}: choose one of {sorted(UNITS)}")
     keras.utils.set_random_seed(seed)
     layers = keras.layers
     inputs = x = layers.Input((config.n_frames, config.n_mfcc))
-    for index, n in enumerate(defaults[architecture]):
-        last_only = architecture == "lstm2" and index == 1
-        x = layers.LSTM(units or n, return_sequences=not last_only, dropout=dropout,
+    if noise:
+        x = layers.GaussianNoise(noise)(x)
+    for index, n in enumerate(UNITS[architecture]):
+        last_only = architecture in ("lstm2", "book") and index == 1
+        x = layers.LSTM(units or n, return_sequences=not last_only, dropout=dropout * (architecture != "book"),
                         recurrent_dropout=recurrent_dropout)(x)
+    if architecture == "book":
+        x = layers.Dropout(0.5)(x)
     if architecture.startswith("lstm_mean"):
         x = layers.GlobalAveragePooling1D()(x)
     if architecture == "pooling":
@@ -97,15 +105,27 @@ def class_weights(genre: np.ndarray, n_genres: int) -> dict[int, float]:
     ValueError
         When a genre has no window.
     """
-    counts = np.bincount(genre, minlength=n_genres)
+    counts = np.bincount(genre[genre != NO_GENRE], minlength=n_genres)
     if not counts.all():
         raise ValueError(f"genre number {int(counts.argmin())} has no training window: add songs of it")
-    return {index: float(len(genre) / (n_genres * count)) for index, count in enumerate(counts)}
+    return {index: float(counts.sum() / (n_genres * count)) for index, count in enumerate(counts)}
+
+
+def targets(genre: np.ndarray, n_genres: int) -> np.ndarray:
+    """Wanted probabilities float32 (n, n_genres): 1 for the genre, or all the same for `NO_GENRE`.
+
+    To train towards "each is as likely" on sounds of no genre is called outlier exposure (Hendrycks et al., ICLR 2019).
+    """
+    table = np.vstack([np.eye(n_genres), np.full(n_genres, 1 / n_genres)])
+    return table[genre].astype(np.float32)  # NO_GENRE is -1: the last row
 
 
 def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None,
           epochs: int = 15, learning_rate: float = 5e-3, patience: int = 5, callbacks: list = ()) -> dict[str, list]:
     """Train in place: Adam with a cosine decay to 5 %, gradients clipped, genres balanced by weight.
+
+    The weights become a running mean of the last hundred steps or so (Polyak and Juditsky 1992); with `validation`
+    they are those of the best epoch.
 
     Parameters
     ----------
@@ -114,6 +134,7 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
     x : float32 array (n, n_frames, n_mfcc)
         Normalised windows.
     genre : int array (n,)
+        `NO_GENRE` for sounds that are none.
     validation : (x, genre) of other artists, optional
         With it, training stops when its accuracy hasn't risen for `patience` epochs; the best epoch's weights are
         kept. (Not its loss: with few artists it grows with each overconfident error long before accuracy falls.)
@@ -130,13 +151,17 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
     """
     tf = import_tf()
     import keras
+    n_genres = model.output_shape[-1]
+    weight = np.array([*class_weights(genre, n_genres).values(), 1.0], np.float32)[genre]
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * EPOCH_STEPS, alpha=0.05)
-    model.compile(keras.optimizers.Adam(schedule, clipnorm=5.0), "sparse_categorical_crossentropy",
-                  metrics=["accuracy"])
-    batches = tf.data.Dataset.from_tensor_slices((x, genre)).shuffle(len(x)).repeat().batch(BATCH)
+    adam = keras.optimizers.Adam(schedule, clipnorm=5.0, use_ema=True, ema_momentum=EMA_MOMENTUM)
+    model.compile(adam, "categorical_crossentropy",
+                  weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
+    batches = tf.data.Dataset.from_tensor_slices((x, targets(genre, n_genres), weight))
+    batches = batches.shuffle(len(x)).repeat().batch(BATCH)
     stopping = [keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=patience, restore_best_weights=True)]
-    history = model.fit(batches, epochs=epochs, steps_per_epoch=EPOCH_STEPS, validation_data=validation, verbose=0,
-                        shuffle=False, class_weight=class_weights(genre, model.output_shape[-1]),
+    history = model.fit(batches, epochs=epochs, steps_per_epoch=EPOCH_STEPS, verbose=0, shuffle=False,
+                        validation_data=validation and (validation[0], targets(validation[1], n_genres)),
                         callbacks=[*callbacks, *(stopping if validation else [])])
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 

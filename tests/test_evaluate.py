@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgr_helpers import __main__ as command
-from mgr_helpers import dataset, evaluate, mfcc_q15, mini_set, model, pretrained, quantize
+from mgr_helpers import dataset, evaluate, experiments, mfcc_q15, mini_set, model, pretrained, quantize
 from mgr_helpers.config import CONFIG
 
 
@@ -31,7 +31,7 @@ def windows(songs):
 def trained(tmp_path_factory, windows):
     """A folder with a small model, as `pretrained` writes it."""
     folder = tmp_path_factory.mktemp("model")
-    network, mean, std, _ = pretrained.train_on(windows["raw"], windows["genre"], epochs=2)
+    network, mean, std, _ = experiments.train_on(windows["raw"], windows["genre"], recipe=experiments.Recipe(epochs=2, recurrent_dropout=0.0))
     pretrained.write_models(folder, network, mean, std, windows)
     return folder
 
@@ -136,7 +136,7 @@ def test_command_prints_json(trained, songs, tmp_path, capsys):
     for more in ([], ["--mic", "-12"], ["--room"], ["--engine", "float"]):
         assert command.main(words + more) == 0
         result = json.loads(capsys.readouterr().out)
-        assert set(result) == {"windows", "songs", "recall", "confusion", "skipped", "model"}
+        assert set(result) == {"windows", "songs", "votes", "recall", "confusion", "skipped", "model"}
         assert result["songs"]["n"] == 6 and result["skipped"][0]["file"] == "jazz/bad.wav"
     assert command.main(["evaluate", "--audio", str(tmp_path / "none")]) == 1
     assert "none" in capsys.readouterr().err
