@@ -12,7 +12,7 @@
 #define FIRST_BIN 2
 #define END_BIN 1024
 #define N_MELS 40
-#define N_MFCC 18
+#define N_MFCC 40
 #define N_FRAMES 20
 #define WINDOW_LENGTH 21504
 #define N_GENRES 3
