@@ -31,6 +31,7 @@ N_WINDOWS, N_OTHER = 24000, 2400
 N_JOBS = 2  # folds at a time; each process needs about 1 GB
 CONDITIONS = {"clean": (None, False), "microphone 0 dB": (0.0, False), "microphone -12 dB": (-12.0, False),
               "microphone -24 dB": (-24.0, False), "microphone 0 dB, room": (0.0, True)}
+BOOK_EPOCHS, BOOK_BATCH = 30, 50
 BOOK_BIAS = 1552  # the book's sketch takes this constant, 1.25 V, off each ADC count and hands the rest on as q15
 
 
@@ -231,7 +232,7 @@ def fit_book(raw: np.ndarray, genre: np.ndarray, seed: int) -> dict:
     mean, std = model.fit_normalisation(raw)
     network = model.build_model("book", seed=seed, config=mfcc_q15_book.BOOK)
     network.compile("adam", "sparse_categorical_crossentropy")
-    network.fit(mfcc_q15.normalise(raw, mean, std), genre, batch_size=50, epochs=30, verbose=0)
+    network.fit(mfcc_q15.normalise(raw, mean, std), genre, batch_size=BOOK_BATCH, epochs=BOOK_EPOCHS, verbose=0)
     return {"float": lambda test: model.predict(network, mfcc_q15.normalise(test, mean, std))}
 
 
