@@ -114,7 +114,8 @@ def measure_stages(windows: np.ndarray, compiler: str | None = None, config: Con
     theirs, book_run = book_features(frames, book_image(compiler), xip=True)
     raw = mfcc_q15.mfcc_windows(windows, config)
     _check_equal("our features", ours, mfcc_q15.quantize_features(raw, c_headers.front_end_of(_shipped_model())))
-    _check_equal("the book's features", theirs, np.concatenate([mfcc_q15_book.mfcc(w, mfcc_q15_book.BOOK) for w in windows]))
+    expected = np.concatenate([mfcc_q15_book.mfcc(window, mfcc_q15_book.BOOK) for window in windows])
+    _check_equal("the book's features", theirs, expected)
     return {name: {"frame": frame(run["stages"], len(frames)), "misses": frame(run["stages"], len(frames), "misses")}
             for name, frame, run in (("ours", our_frame, our_run), ("book", book_frame, book_run))}
 

@@ -48,8 +48,8 @@ def windows_of(songs: list, level_db: float | None = None, room: bool = False, s
     Returns
     -------
     dict of arrays
-        raw int32 (n, n_frames, n_mfcc); genre int64 (n,); song, group, split str (n,). Windows that are silent in the clean
-        audio are left out, as the Pico says *silence* to them.
+        raw int32 (n, n_frames, n_mfcc); genre int64 (n,); song, group, split str (n,). Windows that are silent in the
+        clean audio are left out, as the Pico says *silence* to them.
 
     Explained in notebooks/07_evaluate_model.ipynb.
     """
