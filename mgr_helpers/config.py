@@ -32,7 +32,7 @@ class Config:
     lower_hz: float = 20.0
     upper_hz: float = 11025.0
     n_mels: int = 40
-    n_mfcc: int = 40  # as many as bands: what the book leaves out is worth points (docs/experiments.md)
+    n_mfcc: int = 40  # as many as bands; the book keeps 18
     n_frames: int = 20
     # the q15 front end (notebook 04)
     log_floor_bits: int = 14  # of what is added to each Mel sum: about 58 dB below the largest that it can be

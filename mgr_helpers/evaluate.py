@@ -137,8 +137,7 @@ def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Con
 
     Explained in notebooks/07_evaluate_model.ipynb.
     """
-    if not len(genre):
-        raise ValueError("no window to evaluate: are the songs shorter than a second, or silent?")
+    _need_windows(genre)
     runs = scores if scores.ndim == 3 else scores[None]
     songs, of_song = np.unique(song, return_inverse=True)
     each = np.ones(len(songs), int)
@@ -152,6 +151,11 @@ def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Con
     return {"windows": _share([np.bincount(of_song, run) for run in right], np.bincount(of_song)),
             "songs": _share(voted, each), "votes": _share([vote[0] for vote in after], after[0][1]),
             "recall": recall, "confusion": confusion.tolist()}
+
+
+def _need_windows(genre: np.ndarray) -> None:
+    if not len(genre):
+        raise ValueError("no window to evaluate: are the songs shorter than a second, or silent?")
 
 
 def _whole_votes(scores: np.ndarray, genre: np.ndarray, song: np.ndarray,
@@ -355,8 +359,7 @@ def coverage_curve(scores: np.ndarray, genre: np.ndarray, song: np.ndarray,
 
     Explained in notebooks/07_evaluate_model.ipynb.
     """
-    if not len(genre):
-        raise ValueError("no window to evaluate: are the songs shorter than a second, or silent?")
+    _need_windows(genre)
     winner, confidence = running_votes(scores, song, config)
     threshold = np.arange(1, 101)
     decided = confidence >= threshold[:, None]

@@ -14,7 +14,7 @@ FFT             int16, Q11.4                ``arm_rfft_q15``: scaled down by 204
 block scaling   int16, and a second shift   the spectrum again, so that quiet bins keep their bits in the next step
 magnitude       int16                       ``arm_cmplx_mag_q15``: half of |FFT| (CMSIS calls the format 2.14)
 Mel sums        uint32                      exact sum of magnitude times Q0.8 weight over each filter's span
-log2            int16, Q6.9                 leading zeros and a table; both shifts are taken back here
+log2            int16, Q6.9                 of sum and floor; both shifts are taken back here
 DCT             int32, Q9.22                weights in Q2.13; these are the *raw* MFCCs
 level removal   int32, Q9.22                c0 becomes its change from frame to frame
 model input     int8                        per-coefficient mean, deviation and the model's scale in one step

@@ -34,7 +34,7 @@ from . import dataset, mfcc_q15, other_sounds
 from .config import CONFIG, Config
 
 BIAS_VOLTS, SUPPLY_VOLTS = 1.23, 3.3  # [MAX9814] output's resting level; the ADC's reference is the Pico's 3.3 V
-OUTPUT_VOLTS = (0.0, 2.45)  # [MAX9814] the output can't leave these
+OUTPUT_VOLTS = (0.0, 2.45)  # a choice: the output swings as far above its bias as below it
 AGC_RANGE_DB = 20.0  # [MAX9814] the variable amplifier gives 20 dB down to 0 dB
 AGC_HOLD_SECONDS = 0.030  # [MAX9814] between the last peak above the threshold and the release
 AGC_BLOCK = 16  # samples (0.7 ms) that share one peak
