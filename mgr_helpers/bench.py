@@ -89,13 +89,18 @@ def book_frame(stages: dict, frames: int, key: str = "cycles") -> dict[str, int]
     return {**spent, "features": sum(spent.values()), "total": sum(spent.values())}
 
 
-def measure_stages(windows: np.ndarray, compiler: str | None = None, config: Config = CONFIG,
-                   defines: tuple[str, ...] = ()) -> dict:
+def measure_stages(windows: np.ndarray, compiler: str | None = None, defines: tuple[str, ...] = (),
+                   tflite: bytes | None = None, generated: Path | None = None) -> dict:
     """Cycles and misses of the flash cache for each stage, ours and the book's, over the same windows.
 
     Parameters
     ----------
     windows : int16 (n, window_length)
+    compiler : "gcc", "zig" or None
+    defines : tuple of str
+        Macros of our image.
+    tflite, generated : bytes and Path, optional
+        A model of your own, and the folder of its headers (`c_headers.write_headers`), instead of what ships.
 
     Returns
     -------
@@ -108,12 +113,14 @@ def measure_stages(windows: np.ndarray, compiler: str | None = None, config: Con
     RuntimeError
         When an image computes other features than Python.
     """
+    front_end = c_headers.front_end_of(tflite or _shipped_model())
+    config = front_end.config
     frames = np.concatenate([mfcc.split_frames(window[: config.window_length], config) for window in windows])
-    image = pico.build_image(toolchain.EMULATOR / "stages.c", compiler, defines=defines)
+    image = pico.build_image(toolchain.EMULATOR / "stages.c", compiler, generated=generated, defines=defines)
     ours, our_run = stage_features(windows, image, config, xip=True)
     theirs, book_run = book_features(frames, book_image(compiler), xip=True)
     raw = mfcc_q15.mfcc_windows(windows, config)
-    _check_equal("our features", ours, mfcc_q15.quantize_features(raw, c_headers.front_end_of(_shipped_model())))
+    _check_equal("our features", ours, mfcc_q15.quantize_features(raw, front_end))
     expected = np.concatenate([mfcc_q15_book.mfcc(window, mfcc_q15_book.BOOK) for window in windows])
     _check_equal("the book's features", theirs, expected)
     return {name: {"frame": frame(run["stages"], len(frames)), "misses": frame(run["stages"], len(frames), "misses")}
@@ -281,7 +288,7 @@ def measure_pico(songs: list, compiler: str | None = None, config: Config = CONF
 def _our_way(windows: np.ndarray, heard: np.ndarray, compiler: str | None, config: Config,
              defines: tuple[str, ...] = ()) -> tuple[dict, dict]:
     """Stages and sketch of one build of ours, and the stages of both ways."""
-    stages = measure_stages(windows, compiler, config, defines)
+    stages = measure_stages(windows, compiler, defines)
     ours = {**stages["ours"], **measure_sketch(heard, compiler, config, defines)}
     ours["with_misses"] = with_misses(ours, config)
     return ours, stages

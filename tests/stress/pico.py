@@ -70,8 +70,9 @@ def ten_minutes() -> dict:
     processed = CONFIG.window_length + (len(heard["decisions"]) - 1) * CONFIG.window_step
     return result(f"{seconds / 60:.1f} minutes of music on the emulated Pico without a break: no sample lost, no "
                   "decision missed, each of them Python's", 1, faults(heard, "music"),
-                  decisions=len(heard["decisions"]), samples=processed, overruns=heard["overruns"], stack_high_water_bytes=heard["stack_bytes"],
-                  stack_bytes=STACK_BYTES, awake=f"{heard['awake_share']:.1%}")
+                  decisions=len(heard["decisions"]), samples=processed, overruns=heard["overruns"],
+                  stack_high_water_bytes=heard["stack_bytes"], stack_bytes=STACK_BYTES,
+                  awake=f"{heard['awake_share']:.1%}")
 
 
 def sound(name: str, rng: np.random.Generator) -> np.ndarray:
