@@ -423,8 +423,7 @@ def of_other_sounds(tflite: bytes, level_db: float = -12.0, seconds: float = 15.
         heard = []
         for i in range(n):
             rng = np.random.default_rng([seed, code, i])
-            sound = other_sounds.make(kind, seconds, rng, config, ranges)
-            adc = microphone.adc_counts(sound, rng, level_db, ranges=microphone.TESTING, config=config)
+            adc = microphone.other_counts(kind, seconds, rng, level_db, False, ranges, microphone.TESTING, config)
             heard += recognizer.decisions(adc, tflite)
         result[kind] = said(heard)
     return result

@@ -27,7 +27,7 @@ from .config import CONFIG, ROOT, Config, build_dir
 from .tf_quiet import import_tf
 
 SEEDS = (0, 1, 2)
-N_WINDOWS, N_OTHER = 24000, 2400
+N_WINDOWS, N_OTHER = 24000, 6000
 N_JOBS = 2  # folds at a time; each process needs about 1 GB
 CONDITIONS = {"clean": (None, False), "microphone 0 dB": (0.0, False), "microphone -12 dB": (-12.0, False),
               "microphone -24 dB": (-24.0, False), "microphone 0 dB, room": (0.0, True)}

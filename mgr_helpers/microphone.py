@@ -442,8 +442,45 @@ def random_windows(songs: list, n: int, seed: int, clean: float = CLEAN, room: f
             "group": np.array([songs[p].group for p in picks]), "heard": heard}
 
 
+def other_counts(kind: str, seconds: float, rng: np.random.Generator, level_db: float | None = None, room: bool = False,
+                 sounds: other_sounds.Ranges = other_sounds.TRAINING, ranges: Ranges = TRAINING,
+                 config: Config = CONFIG) -> np.ndarray:
+    """`adc_counts` of a sound of no genre; of `other_sounds.OPEN_PIN` without any microphone.
+
+    Parameters
+    ----------
+    kind : str
+        One of `other_sounds.KINDS`.
+    seconds : float
+    rng, level_db, room, ranges
+        As in `adc_counts`.
+    sounds : other_sounds.Ranges
+
+    Returns
+    -------
+    uint16 array (n,)
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    if kind == other_sounds.OPEN_PIN:
+        return other_sounds.open_pin(int(seconds * config.sample_rate), rng, config, sounds)
+    samples = other_sounds.make(kind, seconds, rng, config, sounds)
+    return adc_counts(samples, rng, level_db, room, ranges, config)
+
+
+def _other_window(index: int, kind: str, seed: int, clean: float, room: float, config: Config) -> tuple:
+    """How it is heard, and one window of int16 samples."""
+    rng = np.random.default_rng([seed, 1, index])
+    seconds, length = 3.0, config.window_length
+    if kind != other_sounds.OPEN_PIN and rng.random() < clean:
+        return "clean", other_sounds.make(kind, seconds, rng, config)[-length:]
+    in_room = bool(rng.random() < room)
+    counts = other_counts(kind, seconds, rng, None, in_room, config=config)
+    return "room" if in_room else "microphone", mfcc_q15.adc_to_q15(counts, config)[-length:]
+
+
 def other_windows(n: int, seed: int, clean: float = CLEAN, room: float = ROOM, config: Config = CONFIG) -> dict:
-    """Feature windows of `other_sounds` (silence not among them), heard as `random_windows` hears music.
+    """Feature windows of `other_sounds.TRAINED`, heard as `random_windows` hears music.
 
     Returns
     -------
@@ -452,19 +489,12 @@ def other_windows(n: int, seed: int, clean: float = CLEAN, room: float = ROOM, c
 
     Explained in notebooks/05_train_lstm.ipynb.
     """
-    kinds = [kind for kind in other_sounds.KINDS if kind != "silence"]
-
-    def one(index: int) -> tuple[str, np.ndarray]:
-        rng = np.random.default_rng([seed, 1, index])
-        sound = other_sounds.make(kinds[index % len(kinds)], 3.0, rng, config)[-config.window_length :]
-        if rng.random() < clean:
-            return "clean", sound
-        in_room = bool(rng.random() < room)
-        return "room" if in_room else "microphone", hear(sound, rng, None, in_room, config=config)
-
-    heard, windows = zip(*_in_threads(one, range(n)))
+    kinds = [other_sounds.TRAINED[i % len(other_sounds.TRAINED)] for i in range(n)]
+    jobs = [joblib.delayed(_other_window)(i, kind, seed, clean, room, config) for i, kind in enumerate(kinds)]
+    heard, windows = zip(*tqdm(joblib.Parallel(-1, return_as="generator")(jobs), total=n, desc="other sounds",
+                               unit="window", leave=False))
     return {"raw": dataset.features_of(np.stack(windows), config=config), "heard": np.array(heard),
-            "song": np.array([kinds[i % len(kinds)] for i in range(n)]), "group": np.full(n, "")}
+            "song": np.array(kinds), "group": np.full(n, "")}
 
 
 def _pick(weight: np.ndarray, rng: np.random.Generator) -> int:

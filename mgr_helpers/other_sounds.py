@@ -1,7 +1,8 @@
 """Sounds that are not disco, jazz or metal: what a Pico on a shelf hears most of the time.
 
-Silence, noise, mains hum, synthetic speech, a piano and a pad, each made by a few lines of synthesis. A model may be
-trained with some of them (`TRAINING`) and is then tested on others (`TESTING`: wider ranges, other seeds).
+Silence, noise, mains hum, synthetic speech, a piano and a pad, each made by a few lines of synthesis; and what the ADC
+reads when no microphone is connected. A model may be trained with some of them (`TRAINING`) and is then tested on others
+(`TESTING`: wider ranges, other seeds).
 **They are synthetic: a share measured on them is a hint about real speech and real rooms, no more.**
 
 Explained in notebooks/07_evaluate_model.ipynb.
@@ -30,6 +31,7 @@ class Ranges:
 
     Attributes
     ----------
+    noise_slope_db : coloured noise falls by so much an octave.
     hum_hz : mains frequency, one of these.
     hum_tilt_db : each harmonic of the hum is this much below the one before.
     pitch_hz : of the voice: men speak at 85 to 180 Hz, women and children at 165 to 300 Hz.
@@ -38,8 +40,13 @@ class Ranges:
     pause_seconds : between phrases.
     root_midi : lowest note of piano and pad, in semitones (60 is middle C).
     notes : of the piano, a second.
+    pin_level : where an open pin rests, as a share of the ADC's range.
+    pin_drift : random walk of that level, ADC steps a sample.
+    pin_hum : amplitude of the hum that an open pin picks up, ADC steps; from hardly any to the whole range.
+    pin_tilt_db : each harmonic of that hum is this much below the one before.
     """
 
+    noise_slope_db: tuple[float, float] = (1.0, 8.0)
     hum_hz: tuple[float, ...] = (50.0,)
     hum_tilt_db: tuple[float, float] = (2.0, 5.0)
     pitch_hz: tuple[float, float] = (90.0, 200.0)
@@ -48,11 +55,16 @@ class Ranges:
     pause_seconds: tuple[float, float] = (0.2, 0.5)
     root_midi: tuple[float, float] = (45.0, 57.0)
     notes: tuple[float, float] = (3.0, 6.0)
+    pin_level: tuple[float, float] = (0.15, 0.85)
+    pin_drift: tuple[float, float] = (0.05, 1.0)
+    pin_hum: tuple[float, float] = (4.0, 1400.0)
+    pin_tilt_db: tuple[float, float] = (3.0, 40.0)
 
 
 TRAINING = Ranges()
-TESTING = Ranges((50.0, 60.0), (1.0, 8.0), (75.0, 300.0), (0.85, 1.25), (3.0, 5.0), (0.1, 0.8), (36.0, 62.0),
-                 (1.5, 9.0))
+TESTING = Ranges((0.0, 9.0), (50.0, 60.0), (1.0, 8.0), (75.0, 300.0), (0.85, 1.25), (3.0, 5.0), (0.1, 0.8),
+                 (36.0, 62.0), (1.5, 9.0), (0.1, 0.9), (0.03, 1.5), (2.0, 2000.0), (2.0, 60.0))
+OPEN_PIN = "open pin"
 
 
 def _between(rng: np.random.Generator, pair: tuple[float, float]) -> float:
@@ -69,11 +81,19 @@ def _white(n: int, rng: np.random.Generator, ranges: Ranges, rate: int) -> np.nd
     return rng.standard_normal(n)
 
 
+def _sloping(n: int, rng: np.random.Generator, slope_db: float, rate: int) -> np.ndarray:
+    """Noise whose power falls by so many dB an octave, from 20 Hz up."""
+    falls = np.maximum(np.fft.rfftfreq(n, 1 / rate), 20) ** (-slope_db / (20 * np.log10(2)))
+    return np.fft.irfft(np.fft.rfft(rng.standard_normal(n)) * falls, n)
+
+
 def _pink(n: int, rng: np.random.Generator, ranges: Ranges, rate: int) -> np.ndarray:
-    """Power falls by 3 dB an octave, from 20 Hz up."""
-    frequency = np.fft.rfftfreq(n, 1 / rate)
-    spectrum = np.fft.rfft(rng.standard_normal(n)) / np.sqrt(np.maximum(frequency, 20))
-    return np.fft.irfft(spectrum, n)
+    return _sloping(n, rng, 10 * np.log10(2), rate)
+
+
+def _coloured(n: int, rng: np.random.Generator, ranges: Ranges, rate: int) -> np.ndarray:
+    """Wind, rain, ventilators, a room's own noise: from nearly white to darker than brown."""
+    return _sloping(n, rng, rng.uniform(*ranges.noise_slope_db), rate)
 
 
 def _hum(n: int, rng: np.random.Generator, ranges: Ranges, rate: int) -> np.ndarray:
@@ -161,15 +181,18 @@ def _pad(n: int, rng: np.random.Generator, ranges: Ranges, rate: int) -> np.ndar
     out, root, size = np.zeros(n), rng.uniform(*ranges.root_midi), int(rate * rng.uniform(3, 6))
     for i, at in enumerate(range(-size // 2, n, size // 2)):
         tones = [root + 12 + tone + detune for tone in CHORDS[i // 2 % len(CHORDS)] for detune in (-0.06, 0.05)]
-        chord = sum(_note(tone, size, 8, 1.8, rate) for tone in tones) * np.hanning(size)
-        start, stop = max(at, 0), min(at + size, n)
-        out[start:stop] += chord[start - at : stop - at]
+        start, stop = max(at, 0), min(at + size, n)  # notes are made only as far as they are heard
+        chord = sum(_note(tone, stop - start, 8, 1.8, rate) for tone in tones)
+        out[start:stop] += chord * np.hanning(size)[start - at : stop - at]
     return out
 
 
-_MAKERS = {"silence": _silence, "white noise": _white, "pink noise": _pink, "hum": _hum, "speech": _speech,
+_MAKERS = {"silence": _silence, "white noise": _white, "pink noise": _pink, "coloured noise": _coloured, "hum": _hum, "speech": _speech,
            "piano": _piano, "pad": _pad}
-KINDS = tuple(_MAKERS)
+KINDS = (*_MAKERS, OPEN_PIN)
+# what a model is trained with, in turn: what is easily taken for music, or varies more, comes twice
+TRAINED = ("white noise", "pink noise", "coloured noise", "hum", "speech", "piano", "pad", OPEN_PIN, "pink noise",
+           "coloured noise", "speech", "piano")
 
 
 def make(kind: str, seconds: float, rng: np.random.Generator, config: Config = CONFIG,
@@ -179,7 +202,7 @@ def make(kind: str, seconds: float, rng: np.random.Generator, config: Config = C
     Parameters
     ----------
     kind : str
-        One of `KINDS`.
+        One of `KINDS`, but `OPEN_PIN`: that is no sound (see `open_pin`).
     seconds : float
     rng : numpy Generator
         Draws the parameters.
@@ -199,7 +222,34 @@ def make(kind: str, seconds: float, rng: np.random.Generator, config: Config = C
     Explained in notebooks/07_evaluate_model.ipynb.
     """
     if kind not in _MAKERS:
-        raise ValueError(f"unknown sound {kind!r}: choose one of {', '.join(KINDS)}")
+        raise ValueError(f"unknown sound {kind!r}: choose one of {', '.join(_MAKERS)}")
     sound = _MAKERS[kind](int(seconds * config.sample_rate), rng, ranges, config.sample_rate)
     scaled = sound * (LEVEL * 32768 / max(np.sqrt(np.mean(sound**2)), 1e-9))
     return np.clip(np.round(scaled), -32768, 32767).astype(np.int16)
+
+
+def open_pin(n: int, rng: np.random.Generator, config: Config = CONFIG, ranges: Ranges = TRAINING) -> np.ndarray:
+    """What the ADC reads when nothing is connected to its pin: a level that wanders, and the mains' hum.
+
+    Parameters
+    ----------
+    n : int
+        Samples.
+    rng, ranges
+        As in `make`.
+
+    Returns
+    -------
+    uint16 array (n,)
+        Counts.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    most = 2**config.adc_bits - 1
+    mains, tilt = rng.choice(ranges.hum_hz), rng.uniform(*ranges.pin_tilt_db)
+    k = np.arange(1, 8)
+    phases = 2 * np.pi * (mains * np.outer(k, np.arange(n) / config.sample_rate) + rng.random((len(k), 1)))
+    hum = _between(rng, ranges.pin_hum) * (10 ** (-tilt * (k - 1) / 20) @ np.sin(phases))
+    walk = _between(rng, ranges.pin_drift) * np.cumsum(rng.standard_normal(n))
+    level = rng.uniform(*ranges.pin_level) * most + walk + hum + rng.normal(0, 1.5, n)
+    return np.clip(np.round(level), 0, most).astype(np.uint16)

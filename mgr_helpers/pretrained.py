@@ -95,8 +95,8 @@ Hears one second of music and says which of {genres} it is. Architecture `{archi
 `{data[name]}`: {data[minutes]} minutes; songs {data[songs]}, artists {data[artists]}.
 {training_windows:,} windows cut at random, played up to {stretch:.0%} faster or slower, {heard:.0%} of them through a
 simulated loudspeaker, microphone and 12-bit ADC, {room:.0%} of those in a simulated room; {other_windows:,} windows of
-synthetic noise, hum, speech, piano and pads, of which it shall say each genre with the same probability. Adam, {steps}
-steps of 64 windows, seed {seed}.
+synthetic noise, hum, speech, piano and pads, and of an ADC pin without a microphone, of which it shall say each genre
+with the same probability. Adam, {steps} steps of 64 windows, seed {seed}.
 
 ## How it was measured
 

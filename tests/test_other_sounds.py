@@ -1,5 +1,7 @@
 """Sounds that are not music: their spectra, rhythm and level are those that they claim."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -19,7 +21,7 @@ def power(samples, low, high):
     return density[(frequency >= low) & (frequency < high)].mean()
 
 
-@pytest.mark.parametrize("kind", other_sounds.KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in other_sounds.KINDS if kind != other_sounds.OPEN_PIN])
 @pytest.mark.parametrize("ranges", [other_sounds.TRAINING, other_sounds.TESTING])
 def test_type_length_level_and_seed(kind, ranges):
     one, same, other = (other_sounds.make(kind, 2.5, np.random.default_rng(s), ranges=ranges) for s in (3, 3, 4))
@@ -37,6 +39,26 @@ def test_slope_of_noise(kind, octaves_db):
     samples = made(kind, 20)
     levels = [10 * np.log10(power(samples, f, 2 * f)) for f in (125, 250, 500, 1000, 2000, 4000)]
     assert np.diff(levels).mean() == pytest.approx(octaves_db, abs=0.2)
+
+
+def test_slopes_of_coloured_noise_spread_over_their_range():
+    def slope(seed):
+        samples = made("coloured noise", 5, seed)
+        return np.mean(np.diff([10 * np.log10(power(samples, f, 2 * f)) for f in (250, 500, 1000, 2000, 4000)]))
+
+    slopes = [slope(seed) for seed in range(12)]
+    low, high = other_sounds.TRAINING.noise_slope_db
+    assert -high - 0.5 < min(slopes) < -5 and -4 < max(slopes) < -low + 0.5
+
+
+@pytest.mark.parametrize("ranges", [other_sounds.TRAINING, other_sounds.TESTING])
+def test_an_open_pin_wanders_and_hums(ranges):
+    runs = [other_sounds.open_pin(2 * RATE, np.random.default_rng(s), ranges=ranges) for s in (3, 3, 4)]
+    assert np.array_equal(runs[0], runs[1]) and not np.array_equal(runs[0], runs[2])
+    assert all(run.dtype == np.uint16 and run.max() < 4096 and len(run) == 2 * RATE for run in runs)
+    strong = dataclasses.replace(ranges, pin_hum=(500.0, 501.0), hum_hz=(50.0,), pin_level=(0.5, 0.51))
+    hum = other_sounds.open_pin(RATE, np.random.default_rng(0), ranges=strong)
+    assert np.abs(np.fft.rfft(hum - hum.mean())).argmax() == 50
 
 
 def test_hum_has_harmonics_of_the_mains_and_little_between():
@@ -92,5 +114,6 @@ def test_testing_is_wider_than_training():
 
 
 def test_an_unknown_sound_is_refused():
-    with pytest.raises(ValueError, match="unknown sound 'opera'"):
-        made("opera")
+    for kind in ("opera", other_sounds.OPEN_PIN):
+        with pytest.raises(ValueError, match=f"unknown sound {kind!r}"):
+            made(kind)

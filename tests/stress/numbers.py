@@ -20,7 +20,6 @@ from mgr_helpers.config import CONFIG, FIRMWARE, PRETRAINED, build_dir
 from . import relative, result, times
 
 N_WINDOWS = 5000  # of 20 frames: 100,000
-N_EMULATED = 200  # 4,000 frames
 N_STREAMS = 60
 N = CONFIG.window_length
 BATCH = 250
@@ -230,15 +229,17 @@ def of_streams(n: int = N_STREAMS) -> dict:
                   n, broke, decisions=len(said), silence=said.count("silence"), saturated_samples=clipped)
 
 
-def on_the_pico(n: int = N_EMULATED) -> dict:
-    """A part of the same frames on the emulated Cortex-M0+."""
-    n, tflite = times(n), MODEL.read_bytes()
-    windows = frames(n, seed=7)
-    _, features, scores = in_python(windows, tflite)
-    found = pico.exactness(windows)
-    broke = unequal(0, "features", found[0], features) + unequal(0, "scores", found[1], scores)
-    return result(f"{n * CONFIG.n_frames:,d} of such frames on the emulated Pico: features and scores equal Python's",
-                  n, broke, frames=n * CONFIG.n_frames)
+def on_the_pico(n: int = N_WINDOWS) -> dict:
+    """The same frames on the emulated Cortex-M0+."""
+    tflite, broke, n = MODEL.read_bytes(), [], times(n)
+    image = pico.build_image(toolchain.EMULATOR / "exactness.c")
+    for start, windows in batches(n, "frames, emulated Pico"):
+        _, features, scores = in_python(windows, tflite)
+        on_pico_features, on_pico_scores = pico.exactness(windows, image)
+        broke += unequal(start, "features", on_pico_features, features)
+        broke += unequal(start, "scores", on_pico_scores, scores)
+    return result("the same frames on the emulated Pico: features and scores equal Python's", n, broke,
+                  frames=n * CONFIG.n_frames)
 
 
 # --- sanitizers and analysis ------------------------------------------------------------------------------------------

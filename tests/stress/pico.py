@@ -20,7 +20,8 @@ from . import result, times
 MINUTES, SOUND_SECONDS, STALLED_SECONDS, LEVEL_DB = 10.0, 10.0, 30.0, -12.0
 STACK_BYTES = 8192
 NO_GENRE = ("unplugged, at ground", "unplugged, at the supply", "silence")  # never
-HARDLY = ("unplugged, floating", "white noise", "pink noise", "hum", "speech")  # at most every second time
+HARDLY = ("unplugged, floating", "open pin", "white noise", "pink noise",
+          "coloured noise", "hum", "speech")  # at most every second time
 
 
 def tflite() -> bytes:
@@ -86,8 +87,7 @@ def sound(name: str, rng: np.random.Generator) -> np.ndarray:
         return np.clip(np.round(level + rng.normal(0, 1.5, n)), 0, most).astype(np.uint16)
     if name == "clipping":
         return pico.adc_counts(music(SOUND_SECONDS, int(rng.integers(1000))), gain_db=30)
-    samples = other_sounds.make(name, SOUND_SECONDS, rng, ranges=other_sounds.TESTING)
-    return microphone.adc_counts(samples, rng, LEVEL_DB, ranges=microphone.TESTING)
+    return microphone.other_counts(name, SOUND_SECONDS, rng, LEVEL_DB, False, other_sounds.TESTING, microphone.TESTING)
 
 
 def no_music(n: int = 3) -> dict:

@@ -207,8 +207,8 @@ def audit_command() -> dict:
     """The README's audit command exists and would check what is installed."""
     makefile, readme = (ROOT / "Makefile").read_text(), (ROOT / "README.md").read_text()
     broke = []
-    if not re.search(r"^audit:.*\n(\t.*\n)*\t.*pip_audit", makefile, re.MULTILINE):
-        broke.append("Makefile has no target `audit` that runs pip-audit")
+    if not re.search(r"^audit:.*\n(\t.*\n)*\t.*pip_audit --strict", makefile, re.MULTILINE):
+        broke.append("Makefile has no target `audit` that runs pip-audit and fails on what can't be looked up")
     if "make audit" not in readme:
         broke.append("README.md doesn't name `make audit`")
     return result("an audit of the installed packages by one command, named in the README", 1, broke[:1])
