@@ -70,6 +70,7 @@ VARIANTS = {  # what is asked first stands first
     "what ships": SHIPPED,
     LOG_MEL: Recipe(log_mel=True),
     POOLING: Recipe("pooling", recurrent_dropout=0.0),
+    "log-Mel bands, no noise on the input": Recipe(log_mel=True, noise=0.0),
     "the first 18 MFCCs, as the book": Recipe(n_mfcc=18),
     "trained on clean windows only": Recipe(heard=("clean",)),
     "no noise on the input": Recipe(noise=0.0),

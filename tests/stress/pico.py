@@ -163,12 +163,14 @@ def bias_drift(n: int = 6) -> dict:
     heard = hear_all(streams, "bias")
     names = ["usual", *(f"at {level:.0f}" for level in levels), "rising", "falling", "in steps"]
     broke = [line for run, name in zip(heard, names) for line in faults(run, name)]
-    right = [[row["label"] for row in run["decisions"]] for run in heard]
-    same = [float(np.mean(np.array(labels) == np.array(right[0]))) for labels in right]
+    labels = [np.array([row["label"] for row in run["decisions"]]) for run in heard]
+    same = {name: np.mean(found == labels[0]) for name, found in zip(names, labels)}
+    said = {name: evaluate.said(run["decisions"])["genre"] for name, run in zip(names, heard)}
+    still = np.mean([same[name] for name in names[1 : n + 1]])
+    moving = {f"while_{name}": f"{same[name]:.0%}, a genre said {said[name]:.0%}" for name in names[n + 1 :]}
     return result("quiet music on resting levels over the ADC's whole range, still, drifting from end to end in "
                   f"{seconds:.0f} s, and in steps: nothing lost, decisions are Python's", len(streams), broke,
-                  labels_as_at_the_usual_level=f"{np.mean(same[1:n + 1]):.0%} at other levels, {same[n + 1]:.0%} "
-                  f"rising, {same[n + 2]:.0%} falling, {same[n + 3]:.0%} in steps")
+                  labels_as_at_the_usual_level=f"{still:.0%}", **moving)
 
 
 def campaigns() -> list:
