@@ -3,7 +3,7 @@
 #ifndef LABELS_H
 #define LABELS_H
 
-#define UNSURE_BELOW 68
+#define UNSURE_BELOW 66
 
 const char *const GENRE_NAMES[N_GENRES] = {"disco", "jazz", "metal"};
 
