@@ -124,7 +124,7 @@ so that it says a genre to {coverage:.0%} of the music:
 {unsure_rows}
 
 Sounds that are none of the genres (synthetic, through the simulated microphone, drawn from wider ranges than in
-training; silence was not in training):
+training; silence was not in training; *open pin* is an ADC to which no microphone is connected):
 
 | sound | decisions | genre | unsure | silence |
 |---|---|---|---|---|
