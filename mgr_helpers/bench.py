@@ -134,7 +134,7 @@ def _shipped_model() -> bytes:
 def _check_equal(what: str, on_pico: np.ndarray, in_python: np.ndarray) -> None:
     if not np.array_equal(on_pico, in_python):
         raise RuntimeError(f"{what} on the emulated Pico are not those of Python: cycles of wrong code say nothing; "
-                           "are the headers those of the shipped model (make pretrained)?")
+                           "were the headers made from this model? (the shipped one's: make pretrained)")
 
 
 # --- bytes, latency, time awake ---------------------------------------------------------------------------------------

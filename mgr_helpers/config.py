@@ -35,7 +35,7 @@ class Config:
     n_mfcc: int = 40  # as many as bands; the book keeps 18
     n_frames: int = 20
     # the q15 front end (notebook 04)
-    log_floor_bits: int = 14  # of what is added to each Mel sum: about 58 dB below the largest that it can be
+    log_floor_bits: int = 14  # log2 of what is added to each Mel sum, far below the largest (mel_sum_bound)
     log_fraction_bits: int = 9  # log2 of a Mel sum is Q6.9
     dct_fraction_bits: int = 13  # DCT matrix is Q2.13, so a raw MFCC is Q.22 in 32 bits
     # the Pico (notebook 08)

@@ -133,6 +133,11 @@ def connect_service_account(secrets: Path):
     return pydrive2.drive.GoogleDrive(auth)
 
 
+def connect():
+    """Log in as a notebook does: Colab's way there, else on your own machine. Returns a `pydrive2.drive.GoogleDrive`."""
+    return connect_colab() if "google.colab" in sys.modules else connect_local()
+
+
 def connect_colab():
     """Log in from Colab, which asks for your consent. Returns a `pydrive2.drive.GoogleDrive`."""
     if "google.colab" not in sys.modules:

@@ -93,9 +93,13 @@ VARIANTS = {  # what is asked first stands first
 
 # --- data -------------------------------------------------------------------------------------------------------------
 
-def training_windows(songs: list, n: int = N_WINDOWS, n_other: int = N_OTHER, seed: int = 0,
+def training_windows(songs: list, n: int = N_WINDOWS, n_other: int | None = None, seed: int = 0,
                      config: Config = CONFIG) -> dict:
-    """Random windows of music (`microphone.random_windows`), then some of other sounds, whose genre is NO_GENRE."""
+    """Random windows of music (`microphone.random_windows`), then some of other sounds, whose genre is NO_GENRE.
+
+    As many of these as `n_other` says, else in the proportion of what ships.
+    """
+    n_other = n * N_OTHER // N_WINDOWS if n_other is None else n_other
     music = microphone.random_windows(songs, n, seed, config=config)
     other = {"genre": np.full(n_other, model.NO_GENRE), **microphone.other_windows(n_other, seed, config=config)}
     return {name: np.concatenate([music[name], other[name]]) for name in music}

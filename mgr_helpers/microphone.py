@@ -469,14 +469,15 @@ def other_counts(kind: str, seconds: float, rng: np.random.Generator, level_db: 
 
 
 def _other_window(index: int, kind: str, seed: int, clean: float, room: float, config: Config) -> tuple:
-    """How it is heard, and one window of int16 samples."""
-    rng = np.random.default_rng([seed, 1, index])
-    seconds, length = 3.0, config.window_length
+    """How it is heard, and the features of the last window of three seconds (a voice pauses, the AGC comes to rest)."""
+    rng, seconds, heard = np.random.default_rng([seed, 1, index]), 3.0, "clean"
     if kind != other_sounds.OPEN_PIN and rng.random() < clean:
-        return "clean", other_sounds.make(kind, seconds, rng, config)[-length:]
-    in_room = bool(rng.random() < room)
-    counts = other_counts(kind, seconds, rng, None, in_room, config=config)
-    return "room" if in_room else "microphone", mfcc_q15.adc_to_q15(counts, config)[-length:]
+        samples = other_sounds.make(kind, seconds, rng, config)
+    else:
+        in_room = bool(rng.random() < room) and kind != other_sounds.OPEN_PIN
+        heard = "room" if in_room else "microphone"
+        samples = mfcc_q15.adc_to_q15(other_counts(kind, seconds, rng, None, in_room, config=config), config)
+    return heard, mfcc_q15.mfcc_windows(samples[None, -config.window_length :], config)[0]
 
 
 def other_windows(n: int, seed: int, clean: float = CLEAN, room: float = ROOM, config: Config = CONFIG) -> dict:
@@ -491,9 +492,9 @@ def other_windows(n: int, seed: int, clean: float = CLEAN, room: float = ROOM, c
     """
     kinds = [other_sounds.TRAINED[i % len(other_sounds.TRAINED)] for i in range(n)]
     jobs = [joblib.delayed(_other_window)(i, kind, seed, clean, room, config) for i, kind in enumerate(kinds)]
-    heard, windows = zip(*tqdm(joblib.Parallel(-1, return_as="generator")(jobs), total=n, desc="other sounds",
-                               unit="window", leave=False))
-    return {"raw": dataset.features_of(np.stack(windows), config=config), "heard": np.array(heard),
+    heard, raw = zip(*tqdm(joblib.Parallel(-1, return_as="generator")(jobs), total=n, desc="other sounds",
+                           unit="window", leave=False))
+    return {"raw": np.stack(raw), "heard": np.array(heard),
             "song": np.array(kinds), "group": np.full(n, "")}
 
 

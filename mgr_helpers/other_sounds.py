@@ -187,8 +187,8 @@ def _pad(n: int, rng: np.random.Generator, ranges: Ranges, rate: int) -> np.ndar
     return out
 
 
-_MAKERS = {"silence": _silence, "white noise": _white, "pink noise": _pink, "coloured noise": _coloured, "hum": _hum, "speech": _speech,
-           "piano": _piano, "pad": _pad}
+_MAKERS = {"silence": _silence, "white noise": _white, "pink noise": _pink, "coloured noise": _coloured, "hum": _hum,
+           "speech": _speech, "piano": _piano, "pad": _pad}
 KINDS = (*_MAKERS, OPEN_PIN)
 # what a model is trained with, in turn: what is easily taken for music, or varies more, comes twice
 TRAINED = ("white noise", "pink noise", "coloured noise", "hum", "speech", "piano", "pad", OPEN_PIN, "pink noise",

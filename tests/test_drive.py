@@ -285,6 +285,10 @@ def test_colab_login(server, monkeypatch):
     monkeypatch.setattr("oauth2client.client.GoogleCredentials.get_application_default",
                         lambda: logged_in(server.url).auth.credentials)
     assert drive.DriveFolder(drive.connect_colab(), "recordings").folder_id() and asked
+    assert drive.DriveFolder(drive.connect(), "recordings").folder_id() and len(asked) == 2  # as a notebook does
+    monkeypatch.delitem(sys.modules, "google.colab")
+    monkeypatch.setattr(drive, "connect_local", lambda: "local")
+    assert drive.connect() == "local"
 
 
 def test_missing_package_names_the_command(monkeypatch):

@@ -53,6 +53,11 @@ def test_training_windows_hold_music_and_other_sounds(windows):
     assert set(training["group"][training["genre"] == model.NO_GENRE]) == {""}
 
 
+def test_other_sounds_come_in_the_proportion_of_what_ships(songs):
+    genre = experiments.training_windows(songs, 40)["genre"]
+    assert np.sum(genre == model.NO_GENRE) == 40 * experiments.N_OTHER // experiments.N_WINDOWS
+
+
 def test_a_recipe_takes_its_windows(windows):
     training = windows[0]
     clean = experiments.chosen(training, experiments.Recipe(heard=("clean",), other=False))

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mgr_helpers import dataset, evaluate, mfcc_q15, microphone, mini_set
+from mgr_helpers import dataset, evaluate, mfcc_q15, microphone, mini_set, other_sounds
 from mgr_helpers.config import CONFIG
 
 RATE = CONFIG.sample_rate
@@ -276,3 +276,11 @@ def test_windows_of_hears_every_song_its_own_way(songs):
     heard, again = (evaluate.windows_of(twice, -12.0, seed=1)["raw"] for _ in range(2))
     half = len(heard) // 2
     assert np.array_equal(heard, again) and not np.array_equal(heard[:half], heard[half:])
+
+
+def test_other_sounds_are_heard_in_a_room_but_for_an_open_pin():
+    n = len(other_sounds.TRAINED)
+    found = microphone.other_windows(n, 0, clean=0.0, room=1.0)
+    assert tuple(found["song"]) == other_sounds.TRAINED and found["raw"].shape == (n, CONFIG.n_frames, CONFIG.n_mfcc)
+    assert set(found["heard"][found["song"] == other_sounds.OPEN_PIN]) == {"microphone"}
+    assert set(found["heard"][found["song"] != other_sounds.OPEN_PIN]) == {"room"}

@@ -20,8 +20,8 @@ from . import result, times
 MINUTES, SOUND_SECONDS, STALLED_SECONDS, LEVEL_DB = 10.0, 10.0, 30.0, -12.0
 STACK_BYTES = 8192
 NO_GENRE = ("unplugged, at ground", "unplugged, at the supply", "silence")  # never
-HARDLY = ("unplugged, floating", "open pin", "white noise", "pink noise",
-          "coloured noise", "hum", "speech")  # at most every second time
+# at most every second time; "unplugged, floating" is made here, otherwise than the "open pin" of the training
+HARDLY = ("unplugged, floating", "open pin", "white noise", "pink noise", "coloured noise", "hum", "speech")
 
 
 def tflite() -> bytes:
