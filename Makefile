@@ -30,26 +30,26 @@ $(VENV)/.dev: $(VENV)/.run
 	touch $@
 
 all: $(VENV)/.run
-	MGR_WORK=build/work $(RUN) -m mgr_helpers notebooks --data mini --output build/notebooks --summary
+	MGR_WORK=build/work $(RUN) -m notebooks.run --data mini --output build/notebooks --summary
 
 # agg only here: in a notebook's kernel it would switch every picture off
 test: $(VENV)/.dev
 	MPLBACKEND=agg MGR_WORK=build/test-work $(RUN) -m pytest
 
 notebooks: $(VENV)/.run
-	$(RUN) -m mgr_helpers notebooks --data "$(DATA)" --summary
+	$(RUN) -m notebooks.run --data "$(DATA)" --summary
 
 html: $(VENV)/.run
-	$(RUN) -m mgr_helpers html
+	$(RUN) -m tools.site
 
 pretrained: $(VENV)/.run
-	$(RUN) -m mgr_helpers pretrained --data "$(DATA)"
+	$(RUN) -m tools.pretrained --data "$(DATA)"
 
 firmware: $(VENV)/.run
 	$(RUN) -m mgr_helpers firmware
 
 bench: $(VENV)/.run
-	$(RUN) -m mgr_helpers bench --audio "$(DATA)"
+	$(RUN) -m tools.bench --audio "$(DATA)"
 
 # its exit status is 1 when something broke
 stress: $(VENV)/.dev

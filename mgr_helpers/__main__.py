@@ -1,45 +1,87 @@
-"""`python -m mgr_helpers <command>`; a command's module is loaded only when it is asked for."""
+"""`python -m mgr_helpers <command>`: record, pico, evaluate, firmware.
+
+Arguments are declared here, so that `--help` needs no library; a command's module is imported when it runs.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import sys
+from pathlib import Path
 
-# command: module with add_arguments(parser) and run(arguments) -> exit status, and what the command does
+from .config import DATA, PRETRAINED
+from .host.command_line import run_command
+
+SHIPPED_MODEL = PRETRAINED / "model_int8.tflite"
+
+
+def record_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``record``."""
+    parser.add_argument("--label", help="genre of the takes (asked for when not given)")
+    parser.add_argument("--port", help="serial port (found by its USB id when not given)")
+    parser.add_argument("--seconds", type=float, default=0.0, help="length of a take; 0: until the button is pressed")
+    parser.add_argument("--takes", type=int, default=0, help="stop after so many takes")
+    parser.add_argument("--start", action="store_true", help="start the takes from here instead of by the button")
+    parser.add_argument("--yes", action="store_true", help="keep every take without asking")
+    parser.add_argument("--output", type=Path, default=DATA / "recordings", help="folder of the recordings")
+    parser.add_argument("--format", choices=("frames", "text"), default="frames", help="text: the book's sketch")
+    parser.add_argument("--drive-folder", metavar="NAME", help="upload to this folder of Google Drive (name or ID)")
+    parser.add_argument("--client-secrets", type=Path, default=Path("client_secrets.json"),
+                        help="OAuth client or service account for Drive, from the Google Cloud console")
+
+
+def pico_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``pico``."""
+    parser.add_argument("--audio", required=True, help="recording to play to the emulated microphone; with --clips a "
+                        "folder with one sub-folder per genre, or mini, or gtzan")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--gain", type=float, default=-6.0, metavar="DB", help="level at the ADC (default -6 dB)")
+    parser.add_argument("--noise", type=float, default=1.0, metavar="LSB", help="noise in ADC steps (default 1)")
+    parser.add_argument("--compiler", choices=("gcc", "zig"), help="default: gcc if present, else zig")
+    parser.add_argument("--seconds", type=float, help="listen to the first seconds only")
+    parser.add_argument("--clips", type=int, metavar="N", help="play so many clips of the folder, and compare every "
+                        "decision with Python's")
+    parser.add_argument("--mic", type=float, default=0.0, metavar="DB", help="with --clips: level in the microphone "
+                        "simulation (default 0 dB)")
+    parser.add_argument("--room", action="store_true", help="with --clips: in a random room")
+    parser.add_argument("--model", type=Path, help="with --clips: int8 .tflite file (default: the one that ships)")
+
+
+def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``evaluate``."""
+    parser.add_argument("--audio", required=True, help="folder with one sub-folder per genre, or mini, or gtzan")
+    parser.add_argument("--model", type=Path, default=SHIPPED_MODEL, help="int8 .tflite file")
+    parser.add_argument("--engine", choices=("float", "litert", "tflm", "c"), default="tflm",
+                        help="what computes the scores")
+    parser.add_argument("--mic", type=float, metavar="DB", help="through the microphone simulation at this level")
+    parser.add_argument("--room", action="store_true", help="and in a random room")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def firmware_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``firmware``."""
+    parser.add_argument("--generated", type=Path, help="folder with headers of your own model")
+
+
+# name: (module whose run(arguments) returns the exit status, its arguments, what it does)
 COMMANDS = {
-    "notebooks": ("series", "run the notebook series on a data set"),
-    "html": ("html_pages", "write the series as web pages, to be read, below build/site/"),
-    "pico": ("pico", "play a recording to the emulated Pico and print what it says"),
-    "readme": ("readme", "write the measured results into README.md"),
-    "exactness": ("exactness", "compare Python with the C here and on the emulated Pico, bit by bit"),
-    "firmware": ("toolchain", "complete Arduino sketch folders and zips under build/sketches/"),
-    "bench": ("bench", "cycles, bytes and latency on the emulated Pico, ours beside the book's; speed of this machine"),
-    "tables": ("mfcc_q15_book", "the book's q15 tables and the smaller ones: equal values, bytes of each"),
-    "record": ("record", "record labelled takes from a Pico with a microphone"),
-    "bench-decoder": ("serial_audio", "how many times faster than real time the serial decoder is"),
-    "evaluate": ("evaluate", "accuracy of the models on a data set"),
-    "experiments": ("experiments", "change one thing of the shipped recipe at a time: docs/experiments.md"),
-    "pretrained": ("pretrained", "train on a data set and rebuild data/pretrained/ and the firmware's headers"),
+    "record": ("record.session", record_arguments, "record labelled takes from a Pico with a microphone"),
+    "pico": ("pico.clips", pico_arguments, "play a recording to the emulated Pico and print what it says"),
+    "evaluate": ("pico.engines", evaluate_arguments, "accuracy of a model on a folder of songs"),
+    "firmware": ("host.toolchain", firmware_arguments, "complete Arduino sketch folders and zips in build/sketches/"),
 }
 
 
 def main(words: list[str] | None = None) -> int:
     """Run a command; a foreseen error is one line on stderr and exit status 1."""
-    words = sys.argv[1:] if words is None else words
     parser = argparse.ArgumentParser(prog="python -m mgr_helpers")
     commands = parser.add_subparsers(dest="command", required=True)
-    parsers = {name: commands.add_parser(name, help=what, description=what) for name, (_, what) in COMMANDS.items()}
-    module = None
-    if words and words[0] in parsers:
-        module = importlib.import_module(f".{COMMANDS[words[0]][0]}", __package__)
-        module.add_arguments(parsers[words[0]])
+    for name, (_, add_arguments, what) in COMMANDS.items():
+        add_arguments(commands.add_parser(name, help=what, description=what))
     arguments = parser.parse_args(words)
-    try:
-        return module.run(arguments)
-    except (OSError, RuntimeError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    module = importlib.import_module(f".{COMMANDS[arguments.command][0]}", __package__)
+    return run_command(module.run, arguments)
 
 
 if __name__ == "__main__":

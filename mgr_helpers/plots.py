@@ -306,7 +306,7 @@ def bars(names, values, ax=None, xlabel: str = "bytes", colors=None, number: str
 
 
 def decisions(rows: list[dict], config: Config = CONFIG, ax=None):
-    """The Pico's scores over time, one step a window: `decisions` of `pico.listen`."""
+    """The Pico's scores over time, one step a window: `decisions` of `listen.listen`."""
     ax = axes(ax, height=2)
     scores = (np.array([row["scores"] for row in rows]) + 128) / 256
     edges = np.arange(len(rows) + 1) * config.window_step / config.sample_rate
@@ -410,7 +410,7 @@ MEMORY_COLORS = {"code": PALETTE[5], "model": PALETTE[1], "front end": PALETTE[2
 
 
 def memory_map(parts: list[dict], region: str, size: int, ax=None):
-    """A memory drawn to scale by address: blocks of `bench.memory_parts` in `region`, and what is free (kB).
+    """A memory drawn to scale by address: blocks of `costs.memory_parts` in `region`, and what is free (kB).
 
     `size` is where the picture ends, in bytes: the memory's size, or less to look closely.
     """

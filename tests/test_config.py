@@ -47,7 +47,7 @@ def test_requirements_repeat_pyproject():
 
 def test_no_constant_of_the_pipeline_stands_twice():
     """The sample rate and the frame length, as numbers, stand in the configuration only."""
-    for path in (ROOT / "mgr_helpers").glob("*.py"):
+    for path in (ROOT / "mgr_helpers").rglob("*.py"):
         if path.name != "config.py":
             code = re.sub(r'""".*?"""|#.*', "", path.read_text(), flags=re.S)
             assert not re.search(r"\b22050\b|\b21504\b", code), path.name

@@ -8,11 +8,19 @@ import subprocess
 import numpy as np
 import pytest
 
-from mgr_helpers import c_headers, exactness, mfcc_q15, mini_set, pico, quantize, recognizer, toolchain
+from mgr_helpers.audio import mini_set
+from mgr_helpers.audio.adc import ideal_counts
 from mgr_helpers.config import CONFIG, PRETRAINED, ROOT
+from mgr_helpers.features import mfcc_q15
+from mgr_helpers.features.windows import stream_windows
+from mgr_helpers.host import host_c, toolchain
+from mgr_helpers.model import recognizer, runtimes, tflite
+from mgr_helpers.pico import emulator
+from mgr_helpers.pico.image import build_image
+from tests import exactness
 
 TFLITE = (PRETRAINED / "model_int8.tflite").read_bytes()
-FRONT_END = c_headers.front_end_of(TFLITE)
+FRONT_END = tflite.front_end_of(TFLITE)
 NEEDS_GCC = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="arm-none-eabi-gcc is not installed")
 
 
@@ -31,18 +39,18 @@ def hard_windows() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def windows() -> np.ndarray:
-    music = [mfcc_q15.stream_windows(mini_set.song(genre, 3))[:3] for genre in CONFIG.genres]
+    music = [stream_windows(mini_set.song(genre, 3))[:3] for genre in CONFIG.genres]
     return np.concatenate([hard_windows(), *music])
 
 
 @pytest.fixture(scope="module")
 def expected(windows) -> tuple[np.ndarray, np.ndarray]:
     features = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows), FRONT_END)
-    return features, quantize.run_tflm(TFLITE, features)
+    return features, runtimes.run_tflm(TFLITE, features)
 
 
 def test_c_on_this_machine(windows, expected):
-    host = pico.host_library()
+    host = host_c.host_library()
     assert np.array_equal(host.features(windows), expected[0])
     assert np.array_equal(host.scores(expected[0]), expected[1])
     assert host.self_test()
@@ -51,16 +59,16 @@ def test_c_on_this_machine(windows, expected):
 def test_scores_of_any_features():
     features = np.random.default_rng(1).integers(-128, 128, (400, CONFIG.n_frames, CONFIG.n_mfcc)).astype(np.int8)
     features[:100] //= 8
-    assert np.array_equal(pico.host_library().scores(features), quantize.run_tflm(TFLITE, features))
+    assert np.array_equal(host_c.host_library().scores(features), runtimes.run_tflm(TFLITE, features))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler, optimize", [
     pytest.param("gcc", "-O2", marks=NEEDS_GCC), pytest.param("gcc", "-Os", marks=NEEDS_GCC), ("zig", "-O2")])
 def test_c_on_the_emulated_pico(windows, expected, compiler, optimize):
-    image = pico.build_image(ROOT / "firmware" / "emulator" / "exactness.c", compiler, optimize)
+    image = build_image(ROOT / "firmware" / "emulator" / "pico_batch.c", compiler, optimize)
     some = slice(None, None, 1 if optimize == "-O2" else 4)
-    features, scores = pico.exactness(windows[some], image)
+    features, scores = emulator.features_and_scores(windows[some], image)
     assert np.array_equal(features, expected[0][some])
     assert np.array_equal(scores, expected[1][some])
 
@@ -68,8 +76,8 @@ def test_c_on_the_emulated_pico(windows, expected, compiler, optimize):
 def test_decisions_over_a_stream_of_adc_counts():
     song = mini_set.song("metal", 5)
     quiet = np.zeros(3 * CONFIG.sample_rate, np.int16)
-    adc = pico.adc_counts(np.concatenate([song[:150_000], quiet, song[:60_000]]), gain_db=-12, noise_lsb=0.4)
-    theirs, ours = pico.host_library().decisions(adc), recognizer.decisions(adc, TFLITE)
+    adc = ideal_counts(np.concatenate([song[:150_000], quiet, song[:60_000]]), gain_db=-12, noise_lsb=0.4)
+    theirs, ours = host_c.host_library().decisions(adc), recognizer.decisions(adc, TFLITE)
     assert len(ours) == len(theirs["window"]) > 10
     for i, decision in enumerate(ours):
         assert np.array_equal(theirs["scores"][i], decision["scores"])
@@ -104,7 +112,7 @@ def test_root_equals_cmsis(tmp_path):
 
 @pytest.mark.parametrize("value", [1, 2, 3, 127, 128, 2**31 - 1, 2**31, 2**32 - 1])
 def test_log2_of_c_equals_python(value):
-    library = pico.host_library().library
+    library = host_c.host_library().library
     library.log2_q9.argtypes = [ctypes.c_uint32]
     assert library.log2_q9(value) == mfcc_q15.log2_q9(np.array([value]))[0]
 

@@ -6,7 +6,8 @@ import pytest
 
 matplotlib.use("agg")
 
-from mgr_helpers import plots  # noqa: E402
+from mgr_helpers import plots
+from mgr_helpers.features import mfcc  # noqa: E402
 
 SAID = [{"says": "unsure", "label": "jazz", "scores": [-128, 0, 127]}]
 BLOCKS = [{"region": "RAM", "part": "model", "name": "W", "offset": 0, "bytes": 600}]
@@ -62,7 +63,6 @@ def test_decibels():
 
 @pytest.mark.parametrize("name", plots.STAGE_AXES)
 def test_every_stage_has_its_axis(name):
-    from mgr_helpers import mfcc
     values = mfcc.stages_of_frame(np.random.default_rng(0).normal(0, 0.1, 2048))
     values["fft"] = np.fft.rfft(values["windowed"])
     ax = plots.stage(name, values[name])

@@ -18,7 +18,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from mgr_helpers.config import ROOT, build_dir
-from mgr_helpers.files import write_whole
+from mgr_helpers.host.files import write_whole
 
 from . import relative, report
 

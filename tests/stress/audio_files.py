@@ -31,12 +31,12 @@ RATES = {"OPUS": (48000, 16000, 24000), "MPEG_LAYER_III": (44100, 22050, 16000, 
 ANY_RATE = (22050, 44100, 16000, 8000, 48000, 96000, 192000)
 READ = """
 import json, sys
-from mgr_helpers import dataset
+from mgr_helpers.audio import dataset
 from mgr_helpers.config import CONFIG
 found = dataset.load_songs(sys.argv[1])
 for song in found.songs:
     assert song.samples.dtype == "int16" and len(song.samples) >= CONFIG.clip_length and song.samples.any()
-dataset.clips(found)
+dataset.cut_clips(found)
 print("\\n" + json.dumps({"used": [song.path for song in found.songs], "skipped": found.skipped}))
 """
 
@@ -244,7 +244,7 @@ def odd_entries() -> dict:
 MANIFEST = "file,artist,fault_filtered_split\njazz/good.wav,Monk,train\ndisco/good.wav,Chic,test\nmetal/good.wav,Dio,\n"
 READ_MANIFEST = """
 import json, pathlib, sys, traceback
-from mgr_helpers import dataset
+from mgr_helpers.audio import dataset
 fates = {}
 for root in pathlib.Path(sys.argv[1]).iterdir():
     try:
@@ -299,11 +299,11 @@ def manifests() -> dict:
 READ_TAKES = """
 import json, pathlib, sys
 import numpy as np
-from mgr_helpers import dataset
+from mgr_helpers.audio import dataset
 counts = {}
 for root in pathlib.Path(sys.argv[1]).iterdir():
     songs = [song for song in dataset.load_songs(root).songs if "take" in song.song]
-    steps = np.diff(dataset.clips(songs)["audio"].astype(np.int32), axis=1)
+    steps = np.diff(dataset.cut_clips(songs)["audio"].astype(np.int32), axis=1)
     counts[root.name] = [len(steps), int((np.abs(steps) > 8000).any(1).sum())]
 print("\\n" + json.dumps(counts))
 """
@@ -340,11 +340,11 @@ def gaps() -> dict:
 HOURS = """
 import sys, time
 import numpy as np
-from mgr_helpers import dataset
+from mgr_helpers.audio import dataset
 from tests.stress import peak_memory
 before = peak_memory()
 start = time.monotonic()
-samples = dataset.read_audio(sys.argv[1])
+samples = reading.read_audio(sys.argv[1])
 print("\\n", before, peak_memory(), samples.nbytes, round(time.monotonic() - start, 1))
 """
 

@@ -19,9 +19,10 @@ from typing import Callable, Iterator
 
 from tqdm.auto import tqdm
 
-from mgr_helpers import files, gtzan
+from mgr_helpers.audio import gtzan
 from mgr_helpers.config import CONFIG, ROOT
-from tests.test_gtzan import FETCH, Server, add, link, make_archive
+from mgr_helpers.host import files
+from tests.audio.test_gtzan import FETCH, Server, link, make_archive
 
 from . import last_line, python, relative, result, times
 
@@ -266,14 +267,14 @@ def killed_downloads() -> dict:
 
 WRITE = """
 import pathlib, sys
-from mgr_helpers import files
+from mgr_helpers.host import files
 for number in range(10_000):
     byte = bytes([number % 256])
     files.write_whole(pathlib.Path(sys.argv[1]), lambda file: [file.write(byte) for _ in range(50_000)])
 """
 BUILD = """
 import pathlib, sys
-from mgr_helpers import files
+from mgr_helpers.host import files
 def fill(folder):
     for part in range(20):
         (folder / f"{part}.txt").write_text(sys.argv[2] * 1000)

@@ -13,8 +13,19 @@ from typing import Callable
 import numpy as np
 from tqdm.auto import tqdm
 
-from mgr_helpers import c_headers, model, quantize
 from mgr_helpers.config import CONFIG, PRETRAINED, Config
+from mgr_helpers.model import quantize
+from mgr_helpers.model.network import build_model
+from mgr_helpers.model.tflite import (
+    _find_metadata,
+    _pack,
+    _parse,
+    embed_front_end,
+    front_end_dict,
+    load_tflite,
+    read_front_end,
+)
+from mgr_helpers.pico import headers
 
 from . import last_line, python, relative, result, times
 
@@ -25,7 +36,7 @@ REMEDIES = ("notebook 06", "quantize.convert", "architectures lstm2", "can't run
 def shipped() -> bytes:
     """The shipped model, sealed (embedding its own front end again seals an older file)."""
     tflite = (PRETRAINED / "model_int8.tflite").read_bytes()
-    return quantize.embed_front_end(tflite, quantize.read_front_end(tflite))
+    return embed_front_end(tflite, read_front_end(tflite))
 
 
 def verdict(tflite: bytes) -> str:
@@ -34,7 +45,7 @@ def verdict(tflite: bytes) -> str:
     with tempfile.TemporaryDirectory() as temporary:
         path, generated = Path(temporary) / "mine.tflite", Path(temporary) / "generated"
         path.write_bytes(tflite)
-        for use in (lambda: quantize.load_tflite(path), lambda: c_headers.write_headers(tflite, generated)):
+        for use in (lambda: load_tflite(path), lambda: headers.write_headers(tflite, generated)):
             try:
                 use()
                 said.append("accepted")
@@ -84,14 +95,14 @@ def truncations() -> dict:
 
 FUZZ = """
 import random, sys
-from mgr_helpers import c_headers, quantize
+from mgr_helpers.model import tflite
 whole = open(sys.argv[1], "rb").read()
 fates = {}
 for seed in range(int(sys.argv[2]), int(sys.argv[3])):
     rng, damaged = random.Random(seed), bytearray(whole)
     for _ in range(rng.choice([1, 1, 3, 10])):
         damaged[rng.randrange(len(damaged))] = rng.randrange(256)
-    for name, use in (("describe", quantize.describe), ("lstm_tensors", quantize.lstm_tensors)):
+    for name, use in (("describe", tflite.describe), ("lstm_tensors", tflite.lstm_tensors)):
         try:
             use(bytes(damaged))
         except ValueError as error:
@@ -105,11 +116,11 @@ print("done")
 def foreign_damage() -> dict:
     """A file of another maker, which has no seal, with damaged bytes: reading it may only end in ValueError."""
     whole, broke, n = shipped(), [], times(1000)
-    parsed = quantize._parse(whole)
-    parsed.buffers[quantize._find_metadata(parsed)].data, parsed.metadata = None, []
+    parsed = _parse(whole)
+    parsed.buffers[_find_metadata(parsed)].data, parsed.metadata = None, []
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "foreign.tflite"
-        path.write_bytes(quantize._pack(parsed))
+        path.write_bytes(_pack(parsed))
         for first in tqdm(range(0, n, 100), desc="foreign models", leave=False):
             try:
                 done = python(FUZZ, path, first, min(first + 100, n), seconds=300)
@@ -128,19 +139,19 @@ def converted(architecture: str, config: Config = CONFIG, calibrated: bool = Tru
     """A network with its first weights, converted."""
     rng = np.random.default_rng(1)
     windows = rng.normal(size=(30, config.n_frames, config.n_mfcc)).astype(np.float32)
-    front_end = quantize.front_end_dict(np.zeros(config.n_mfcc), np.ones(config.n_mfcc), config)
-    network = model.build_model(architecture, units, config=config)
+    front_end = front_end_dict(np.zeros(config.n_mfcc), np.ones(config.n_mfcc), config)
+    network = build_model(architecture, units, config=config)
     return quantize.convert(network, windows if calibrated else None, front_end)
 
 
 def other_files() -> dict[str, bytes]:
     """Files that the firmware can't run, by name."""
     other = Config(n_mfcc=13, n_frames=10)
-    front_end = quantize.read_front_end(shipped())
+    front_end = read_front_end(shipped())
     return {"a float model": converted("lstm2", calibrated=False), "pooling": converted("pooling"),
             "many-to-many": converted("lstm_many"), "300 units": converted("lstm2", units=300),
-            "another shape than its configuration": quantize.embed_front_end(converted("lstm2", other), front_end),
-            "one operator": quantize._activation_model("TANH", 18, 2.0**-12), "empty": b"", "text": b"hello " * 100,
+            "another shape than its configuration": embed_front_end(converted("lstm2", other), front_end),
+            "one operator": headers._activation_model("TANH", 18, 2.0**-12), "empty": b"", "text": b"hello " * 100,
             "a PNG": b"\x89PNG\r\n\x1a\n" + bytes(500), "no graph": b"\0\0\0\0TFL3" + bytes(500)}
 
 
@@ -158,8 +169,8 @@ def other_models() -> dict:
 
 def changed(rng: random.Random, tflite: bytes) -> tuple[str, bytes]:
     """A well-formed, sealed file whose numbers were changed at one place: an option, a scale, a zero point, a shape."""
-    front_end, parsed = quantize.read_front_end(tflite), quantize._parse(tflite)
-    parsed.buffers[quantize._find_metadata(parsed)].data, parsed.metadata = None, []
+    front_end, parsed = read_front_end(tflite), _parse(tflite)
+    parsed.buffers[_find_metadata(parsed)].data, parsed.metadata = None, []
     graph = parsed.subgraphs[0]
     place = rng.choice(["option", "scale", "zero point", "shape", "input", "data", "type"])
     tensor = rng.choice([t for t in graph.tensors if t.quantization is not None and t.quantization.scale is not None])
@@ -186,20 +197,22 @@ def changed(rng: random.Random, tflite: bytes) -> tuple[str, bytes]:
         buffer.data = np.frombuffer(rng.randbytes(len(buffer.data)), np.uint8)
     else:
         tensor.type = rng.choice([0, 2, 7, 9])
-    return place, quantize.embed_front_end(quantize._pack(parsed), front_end)
+    return place, embed_front_end(_pack(parsed), front_end)
 
 
 COMPARE = """
 import sys
 from pathlib import Path
 import numpy as np
-from mgr_helpers import c_headers, pico, quantize
-tflite = Path(sys.argv[1]).read_bytes()
-c_headers.write_headers(tflite, Path(sys.argv[2]))
-shape = quantize.describe(tflite)["input"]["shape"][1:]
+from mgr_helpers.host import host_c
+from mgr_helpers.model import runtimes, tflite
+from mgr_helpers.pico import headers
+content = Path(sys.argv[1]).read_bytes()
+headers.write_headers(content, Path(sys.argv[2]))
+shape = tflite.describe(content)["input"]["shape"][1:]
 features = np.random.default_rng(0).integers(-128, 128, (int(sys.argv[3]), *shape)).astype(np.int8)
 features[: len(features) // 2] //= 4
-wrong = (pico.host_library(Path(sys.argv[2])).scores(features) != quantize.run_tflm(tflite, features)).any(1).sum()
+wrong = (host_c.host_library(Path(sys.argv[2])).scores(features) != runtimes.run_tflm(content, features)).any(1).sum()
 print("\\nwrong", wrong)
 """
 
@@ -239,7 +252,7 @@ def other_makers() -> dict:
 def front_ends() -> dict:
     """Metadata that doesn't fit the model, or would break the C headers."""
     whole = shipped()
-    good = quantize.read_front_end(whole)
+    good = read_front_end(whole)
     n = len(good["mean"])
     edits = [{"mean": [0.0] * (n - 1)}, {"std": [0.0] * n}, {"std": [-1.0] * n}, {"mean": [float("nan")] * n},
              {"std": [float("inf")] * n}, {"mean": "none"}, {"labels": ["a", "b", "c"]}, {"config": {}}, {"config": 3},
@@ -252,7 +265,7 @@ def front_ends() -> dict:
         edits.append({"config": {**good["config"], key: value}})
     broke = []
     for edit in tqdm(edits, desc="front ends", leave=False):
-        said = verdict(quantize.embed_front_end(whole, {**good, **edit}))
+        said = verdict(embed_front_end(whole, {**good, **edit}))
         if said == "accepted" or problem(said):
             broke.append(f"{json.dumps(edit)[:100]}: {said[:200]}")
     return result("front end with wrong lengths, NaN, zero deviations, labels that would break C, impossible "

@@ -18,7 +18,7 @@ from typing import Callable
 
 from tqdm.auto import tqdm
 
-from mgr_helpers import mini_set
+from mgr_helpers.audio import mini_set
 from mgr_helpers.config import ROOT, build_dir
 
 from . import last_line, python, relative, result, times

@@ -14,8 +14,14 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from mgr_helpers import c_headers, mfcc_q15, pico, quantize, recognizer, toolchain
+from mgr_helpers.audio.adc import adc_to_q15
 from mgr_helpers.config import CONFIG, FIRMWARE, PRETRAINED, build_dir
+from mgr_helpers.features import mfcc_q15
+from mgr_helpers.host import host_c, toolchain
+from mgr_helpers.model import recognizer, runtimes
+from mgr_helpers.model.tflite import front_end_of
+from mgr_helpers.pico import emulator
+from mgr_helpers.pico.image import build_image
 
 from . import relative, result, times
 
@@ -129,9 +135,9 @@ def batches(n: int, what: str):
 
 def in_python(windows: np.ndarray, tflite: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Raw MFCCs with their level, int8 features and scores, by cmsisdsp and TensorFlow Lite Micro."""
-    raw = np.stack([mfcc_q15.mfcc(window) for window in windows])
-    features = mfcc_q15.quantize_features(mfcc_q15.remove_level(raw), c_headers.front_end_of(tflite))
-    return raw, features, quantize.run_tflm(tflite, features)
+    raw = np.stack([mfcc_q15.q15_mfcc(window) for window in windows])
+    features = mfcc_q15.quantize_features(mfcc_q15.remove_level(raw), front_end_of(tflite))
+    return raw, features, runtimes.run_tflm(tflite, features)
 
 
 def unequal(start: int, what: str, found: np.ndarray, expected: np.ndarray) -> list[str]:
@@ -144,7 +150,7 @@ def unequal(start: int, what: str, found: np.ndarray, expected: np.ndarray) -> l
 
 def on_this_machine(n: int = N_WINDOWS) -> dict:
     """Python against the C, compiled for this machine; counts how often each stage was at its limit."""
-    tflite, host, broke, at_limit = MODEL.read_bytes(), pico.host_library(), [], {}
+    tflite, host, broke, at_limit = MODEL.read_bytes(), host_c.host_library(), [], {}
     n = times(n)
 
     def count(name: str, hits) -> None:
@@ -156,7 +162,7 @@ def on_this_machine(n: int = N_WINDOWS) -> dict:
                                       ("features", host.features(windows), features),
                                       ("scores", host.scores(features), scores)):
             broke += unequal(start, what, found, expected)
-        shifts = np.array([[mfcc_q15.headroom(frame) for frame in mfcc_q15.float_mfcc.split_frames(window, CONFIG)]
+        shifts = np.array([[mfcc_q15.headroom(frame) for frame in mfcc_q15.mfcc.split_frames(window, CONFIG)]
                            for window in windows])
         for shift in range(16):
             count(f"frames_shifted_by_{shift}", shifts == shift)
@@ -183,11 +189,11 @@ def adversarial_features(n: int, seed: int) -> np.ndarray:
 
 def of_the_model(n: int = N_WINDOWS) -> dict:
     """The LSTM alone, driven into saturation."""
-    tflite, host, broke = MODEL.read_bytes(), pico.host_library(), []
+    tflite, host, broke = MODEL.read_bytes(), host_c.host_library(), []
     n = times(n)
     for start in tqdm(range(0, n, BATCH), desc="features, this machine", unit="batch", leave=False):
         features = adversarial_features(min(BATCH, n - start), start)
-        rows = np.flatnonzero((host.scores(features) != quantize.run_tflm(tflite, features)).any(axis=1))
+        rows = np.flatnonzero((host.scores(features) != runtimes.run_tflm(tflite, features)).any(axis=1))
         broke += [f"scores of features {start + row} differ" for row in rows]
     return result("int8 features at their ends, in turn and random: scores of the C equal TensorFlow Lite Micro", n,
                   broke)
@@ -214,12 +220,12 @@ def stream(kind: int, rng: np.random.Generator, n_windows: int = 3) -> np.ndarra
 
 def of_streams(n: int = N_STREAMS) -> dict:
     """From ADC counts to what is said: the tracked bias, its saturation, the vote, unsure and silence."""
-    tflite, host, broke = MODEL.read_bytes(), pico.host_library(), []
+    tflite, host, broke = MODEL.read_bytes(), host_c.host_library(), []
     n, clipped, said = times(n), 0, []
     for i in tqdm(range(n), desc="ADC streams", unit="stream", leave=False):
         adc = stream(i % 10, np.random.default_rng([1, i]))
         ours, theirs = recognizer.decisions(adc, tflite), host.decisions(adc)
-        clipped += int(np.isin(mfcc_q15.adc_to_q15(adc), (LOW, HIGH)).sum())
+        clipped += int(np.isin(adc_to_q15(adc), (LOW, HIGH)).sum())
         said += [row["says"] for row in ours]
         same = len(ours) == len(theirs["window"]) and all(
             [row[key] for row in ours] == theirs[key].tolist() for key in ("scores", "confidence", "silent", "unsure")
@@ -232,10 +238,10 @@ def of_streams(n: int = N_STREAMS) -> dict:
 def on_the_pico(n: int = N_WINDOWS) -> dict:
     """The same frames on the emulated Cortex-M0+."""
     tflite, broke, n = MODEL.read_bytes(), [], times(n)
-    image = pico.build_image(toolchain.EMULATOR / "exactness.c")
+    image = build_image(toolchain.EMULATOR / "pico_batch.c")
     for start, windows in batches(n, "frames, emulated Pico"):
         _, features, scores = in_python(windows, tflite)
-        on_pico_features, on_pico_scores = pico.exactness(windows, image)
+        on_pico_features, on_pico_scores = emulator.features_and_scores(windows, image)
         broke += unequal(start, "features", on_pico_features, features)
         broke += unequal(start, "scores", on_pico_scores, scores)
     return result("the same frames on the emulated Pico: features and scores equal Python's", n, broke,
@@ -275,7 +281,7 @@ def under_sanitizers(n: int = N_WINDOWS, n_streams: int = N_STREAMS) -> dict:
     """The same frames and streams through the C under AddressSanitizer and UndefinedBehaviorSanitizer."""
     tried = ("the same frames and streams through the C under AddressSanitizer and UndefinedBehaviorSanitizer: no word "
              "from them, and the same bits as without")
-    host, broke, n = pico.host_library(), [], times(n)
+    host, broke, n = host_c.host_library(), [], times(n)
     with tempfile.TemporaryDirectory() as temporary:
         program = sanitized_program(Path(temporary))
         if program is None:

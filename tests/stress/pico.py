@@ -12,8 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from tqdm.auto import tqdm
 
-from mgr_helpers import dataset, evaluate, microphone, other_sounds, pico, recognizer
+from mgr_helpers.audio import dataset, microphone, other_sounds
+from mgr_helpers.audio.adc import ideal_counts
 from mgr_helpers.config import CONFIG, PRETRAINED
+from mgr_helpers.model import recognizer
+from mgr_helpers.pico import clips, listen
+from mgr_helpers.pico.image import build_image
 
 from . import result, times
 
@@ -43,10 +47,10 @@ def music(seconds: float, seed: int = 0) -> np.ndarray:
 
 
 def hear_all(streams: list[np.ndarray], what: str) -> list[dict]:
-    """`pico.hear_clip` of each stream of ADC counts, as many at once as there are cores."""
-    image, model = pico.build_image("genre_recognizer"), tflite()
+    """`clips.hear_clip` of each stream of ADC counts, as many at once as there are cores."""
+    image, model = build_image("genre_recognizer"), tflite()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        heard = pool.map(lambda adc: pico.hear_clip(adc, model, image), streams)
+        heard = pool.map(lambda adc: clips.hear_clip(adc, model, image), streams)
         return list(tqdm(heard, total=len(streams), desc=what, unit="stream", leave=False))
 
 
@@ -66,8 +70,8 @@ def faults(heard: dict, name: str) -> list[str]:
 def ten_minutes() -> dict:
     """Music without a break."""
     seconds = 60 * MINUTES * times(100) / 100
-    adc = pico.adc_counts(music(seconds))
-    heard = pico.hear_clip(adc, tflite(), pico.build_image("genre_recognizer"), bar=True)
+    adc = ideal_counts(music(seconds))
+    heard = clips.hear_clip(adc, tflite(), build_image("genre_recognizer"), bar=True)
     processed = CONFIG.window_length + (len(heard["decisions"]) - 1) * CONFIG.window_step
     return result(f"{seconds / 60:.1f} minutes of music on the emulated Pico without a break: no sample lost, no "
                   "decision missed, each of them Python's", 1, faults(heard, "music"),
@@ -86,8 +90,8 @@ def sound(name: str, rng: np.random.Generator) -> np.ndarray:
             name, rng.uniform(1000, 3000) + np.cumsum(rng.standard_normal(n)) * 0.5 + hum)
         return np.clip(np.round(level + rng.normal(0, 1.5, n)), 0, most).astype(np.uint16)
     if name == "clipping":
-        return pico.adc_counts(music(SOUND_SECONDS, int(rng.integers(1000))), gain_db=30)
-    return microphone.other_counts(name, SOUND_SECONDS, rng, LEVEL_DB, False, other_sounds.TESTING, microphone.TESTING)
+        return ideal_counts(music(SOUND_SECONDS, int(rng.integers(1000))), gain_db=30)
+    return microphone.other_counts(name, SOUND_SECONDS, rng, LEVEL_DB, False, other_sounds.TESTING_SOUNDS, microphone.TESTING)
 
 
 def no_music(n: int = 3) -> dict:
@@ -98,7 +102,7 @@ def no_music(n: int = 3) -> dict:
     heard = hear_all(streams, "no music")
     for code, name in enumerate(names):
         runs = heard[code * n : (code + 1) * n]
-        said = evaluate.said([row for run in runs for row in run["decisions"]])
+        said = recognizer.said([row for run in runs for row in run["decisions"]])
         most = 0.0 if name in NO_GENRE else 0.5 if name in HARDLY else 1.0
         lines = [line for run in runs for line in faults(run, name)]
         broke += lines + ([f"{name}: {said['genre']:.0%} of the decisions said a genre, at most {most:.0%} may"]
@@ -122,12 +126,12 @@ def stalls(rng: np.random.Generator, seconds: float) -> list[list[float]]:
 
 def host_stops_reading(n: int = 4) -> dict:
     """The host leaves its end of the serial line alone, again and again; the Pico listens on."""
-    n, image, model, broke, missing = times(n), pico.build_image("genre_recognizer"), tflite(), [], 0
+    n, image, model, broke, missing = times(n), build_image("genre_recognizer"), tflite(), [], 0
 
     def hear(i: int) -> tuple[list, list, int]:
         rng = np.random.default_rng([3, i])
-        adc = pico.adc_counts(music(STALLED_SECONDS, i))
-        run = pico.hear(adc, image, stalls=stalls(rng, STALLED_SECONDS), bar=False)
+        adc = ideal_counts(music(STALLED_SECONDS, i))
+        run = listen.listen_to_counts(adc, image, stalls=stalls(rng, STALLED_SECONDS), bar=False)
         lines = run["uart"].decode(errors="replace").splitlines()
         due = (len(adc) - CONFIG.window_length) // CONFIG.window_step + 1
         return lines, recognizer.decisions(run["adc"], model), due
@@ -135,7 +139,7 @@ def host_stops_reading(n: int = 4) -> dict:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = list(tqdm(pool.map(hear, range(n)), total=n, desc="host stops reading", unit="run", leave=False))
     for i, (lines, expected, due) in enumerate(runs):
-        rows = pico.parse_decisions("\n".join(lines))
+        rows = listen.parse_decisions("\n".join(lines))
         whole = len(rows) == len(lines) - 1 and lines[0] == "TEST PASSED"
         said = [] if whole else ["an OVERRUN, or half a line"]
         said += [] if rows and rows[-1]["window"] >= due - 1 else ["the last decision is missing"]
@@ -153,7 +157,7 @@ def bias_drift(n: int = 6) -> dict:
     """Quiet music on a resting level that wanders over the ADC's whole range."""
     seconds, n = 12.0, times(n)
     samples, most = music(seconds), 2**CONFIG.adc_bits - 1
-    usual = pico.adc_counts(samples, -24)
+    usual = ideal_counts(samples, -24)
     levels = np.linspace(200, most - 200, n)
     centred = usual.astype(float) - 1.23 / 3.3 * (most + 1)
     sweep = np.linspace(200, most - 200, len(usual))
@@ -165,7 +169,7 @@ def bias_drift(n: int = 6) -> dict:
     broke = [line for run, name in zip(heard, names) for line in faults(run, name)]
     labels = [np.array([row["label"] for row in run["decisions"]]) for run in heard]
     same = {name: np.mean(found == labels[0]) for name, found in zip(names, labels)}
-    said = {name: evaluate.said(run["decisions"])["genre"] for name, run in zip(names, heard)}
+    said = {name: recognizer.said(run["decisions"])["genre"] for name, run in zip(names, heard)}
     still = np.mean([same[name] for name in names[1 : n + 1]])
     moving = {f"while_{name}": f"{same[name]:.0%}, a genre said {said[name]:.0%}" for name in names[n + 1 :]}
     return result("quiet music on resting levels over the ADC's whole range, still, drifting from end to end in "

@@ -17,8 +17,9 @@ from typing import Callable
 
 from tqdm.auto import tqdm
 
-from mgr_helpers import gtzan, toolchain
+from mgr_helpers.audio import gtzan
 from mgr_helpers.config import ROOT, build_dir
+from mgr_helpers.host import toolchain
 
 from . import last_line, python, relative, result
 
@@ -79,7 +80,7 @@ def ignored() -> dict:
 
 MAKE_TOKEN = """
 import os, pathlib, stat, sys
-from mgr_helpers import drive
+from mgr_helpers.record import drive
 os.umask(0)
 folder = pathlib.Path(sys.argv[1])
 token = folder / "login" / "token.json"
@@ -120,7 +121,7 @@ def pins() -> dict:
              if not re.fullmatch(r"sha512-[0-9A-Za-z+/]{86}==", entry.get("integrity", ""))]
     hashes = {"cmsisdsp": toolchain.CMSIS_SHA256, "GTZAN": gtzan.SHA256}
     broke += [f"{name} has no SHA-256" for name, value in hashes.items() if not re.fullmatch("[0-9a-f]{64}", value)]
-    code = "\n".join(path.read_text() for path in sorted((ROOT / "mgr_helpers").glob("*.py")))
+    code = "\n".join(path.read_text() for path in sorted((ROOT / "mgr_helpers").rglob("*.py")))
     fetches = set(re.findall(r"(?:urlopen|urlretrieve|requests\.(?:get|post|put))\(", code))
     broke += [f"another way to download: {call}" for call in fetches - {"requests.get("}]
     if "--require-hashes" not in code or '"ci"' not in code or '"--ignore-scripts"' not in code:
@@ -130,7 +131,7 @@ def pins() -> dict:
 
 
 CMSIS = """
-from mgr_helpers import toolchain
+from mgr_helpers.host import toolchain
 try:
     toolchain.cmsis_sources()
     print("accepted")

@@ -1,0 +1,373 @@
+"""From a folder of songs to one-second int16 clips, split without leakage.
+
+A data set is a folder with one sub-folder per genre. Every file becomes mono int16 samples at the pipeline's rate; a
+file that can't be used is named with its reason, never dropped in silence.
+
+Explained in notebooks/02_prepare_dataset.ipynb.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
+
+import joblib
+import numpy as np
+from tqdm.auto import tqdm
+
+from ..config import CONFIG, DATA, Config, work_dir
+from ..host.files import shown, write_whole
+from . import gtzan, mini_set, reading, splits
+
+SUFFIXES = (".wav", ".flac", ".au", ".mp3", ".ogg")
+SPLIT_LISTS = DATA / "gtzan_splits"
+SPLIT_NAMES = {"": "", "train": "train", "valid": "validation", "validation": "validation", "test": "test"}
+
+
+@dataclass
+class Song:
+    """One recording, ready for the pipeline.
+
+    `path` is its name within the data set ("jazz/a.wav"), `song` its id, `group` the artist (or the song itself where
+    the artist is unknown), `samples` int16 mono at the configuration's rate, `split` its published part, or "".
+    """
+
+    path: str
+    genre: str
+    song: str
+    group: str
+    samples: np.ndarray = field(repr=False)
+    split: str = ""
+
+
+@dataclass
+class SongSet:
+    """What `load_songs` found: the songs, the files it skipped ({"file", "reason"}), the sub-folders it left alone."""
+
+    songs: list[Song]
+    skipped: list[dict]
+    other_folders: list[str]
+    source: str
+
+
+# Songs ---------------------------------------------------------------------------------------------------------------
+def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings: str | Path | None = None,
+               n_jobs: int = -1) -> SongSet:
+    """All songs of a data set.
+
+    Parameters
+    ----------
+    source : str or Path
+        "mini" (synthetic, built in), "gtzan" (downloaded on first use), or a folder with one sub-folder per genre.
+        Such a folder may hold a manifest.csv with the columns file and artist (or group), and fault_filtered_split.
+    recordings : str or Path, optional
+        A second folder of the same form, whose songs are added: your own recordings.
+    n_jobs : int
+        Files read at the same time; -1 is one per core.
+
+    Returns
+    -------
+    SongSet
+        Songs, skipped files with reasons, and sub-folders that are no genre of the configuration. A take of the
+        recorder is cut where its sidecar (.json) names a gap: each piece is a song of its own ("jazz/a#1", "jazz/a#2"),
+        in one group.
+
+    Raises
+    ------
+    FileNotFoundError
+        When a folder is missing, or the sub-folder of a genre.
+    ValueError
+        When a genre is left without a usable song, or a manifest.csv is damaged.
+
+    Explained in notebooks/02_prepare_dataset.ipynb.
+    """
+    folders = [(_source_folder(source, config), "")]
+    if recordings:
+        folders.append((Path(recordings), "recordings/"))
+    found = [entry for root, prefix in folders for entry in _list_files(root, prefix, config, bool(prefix))]
+    others = [prefix + name for root, prefix in folders for name in _other_folders(root, config)]
+    read = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+        joblib.delayed(_try_read)(path, config) for path, _ in found)
+    songs, skipped = [], []
+    for (_, song), result in zip(found, tqdm(read, total=len(found), desc="reading songs", unit="file")):
+        if isinstance(result, str):
+            skipped.append({"file": song.path, "reason": result})
+        else:
+            _add_pieces(song, result, songs, skipped, config)
+    _check_genres(songs, skipped, config)
+    return SongSet(songs, skipped, others, " + ".join(_short_name(part) for part in (source, recordings) if part))
+
+
+def _short_name(source: str | Path) -> str:
+    return str(source) if source in ("mini", "gtzan") else Path(source).resolve().name
+
+
+def _source_folder(source: str | Path, config: Config) -> Path:
+    if source == "mini":
+        return mini_set.folder()
+    return gtzan.fetch(config) if source == "gtzan" else Path(source)
+
+
+def _list_files(root: Path, prefix: str, config: Config, may_lack_genres: bool = False) -> list[tuple[Path, Song]]:
+    """Every file of the genres' folders with the song it would be; hidden files and sidecars (.json) are left out."""
+    if not root.is_dir():
+        raise FileNotFoundError(f"no data set folder {shown(root)}: it should hold one sub-folder per genre "
+                                f"({', '.join(config.genres)}); or use \"mini\" or \"gtzan\"")
+    manifest, listed = _read_manifest(root), []
+    for genre in config.genres:
+        if not (root / genre).is_dir():
+            if may_lack_genres:
+                continue
+            raise FileNotFoundError(f"{shown(root)} has no sub-folder {genre!r}, but {_other_folders(root, config)}: "
+                                    "add it, rename one, or change Config.genres")
+        names = {f"{genre}/{path.name}" for path in _entries(root / genre)
+                 if not path.name.startswith(".") and path.suffix != ".json"}
+        names |= {name for name in manifest if name.startswith(f"{genre}/")}  # one that is gone is named, too
+        listed += [(root / name, _describe(root / name, genre, prefix, manifest)) for name in sorted(names)]
+    return listed
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except PermissionError:
+        raise PermissionError(f"no permission to read the folder {shown(folder)}: give yourself the right to") from None
+
+
+def _describe(path: Path, genre: str, prefix: str, manifest: dict) -> Song:
+    name = f"{genre}/{path.name}"
+    row = {**_gtzan_facts().get(path.stem, {}), **manifest.get(name, {})}
+    name = _printable(name)
+    song = prefix + name.removesuffix(path.suffix)
+    group = row.get("group") or row.get("artist") or song
+    split = SPLIT_NAMES[row.get("fault_filtered_split") or ""]
+    return Song(prefix + name, genre, song, group, np.zeros(0, np.int16), split)
+
+
+def _read_manifest(root: Path) -> dict[str, dict]:
+    """Rows of manifest.csv by file name ("jazz/a.wav"); {} without a manifest."""
+    path = root / "manifest.csv"
+    if not path.is_file():
+        return {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{shown(path)} is damaged or not UTF-8 ({error}): save it as CSV in UTF-8") from error
+    if rows and ("file" not in rows[0] or not {"artist", "group"} & set(rows[0])):
+        raise ValueError(f"{shown(path)} needs the columns file and artist (or group), it has {list(rows[0])}")
+    named: dict[str, dict] = {}
+    for number, row in enumerate(rows, 2):
+        row["file"] = (row["file"] or "").replace("\\", "/")  # written on Windows
+        problem = _problem(row, named)
+        if problem:
+            raise ValueError(f"{shown(path)}, row {number}: {problem}")
+        named[row["file"]] = row
+    return named
+
+
+def _problem(row: dict, named: dict[str, dict]) -> str | None:
+    """What is wrong with a manifest's row: it must name its own file in a genre's folder, and a known part."""
+    parts = row["file"].split("/")
+    if len(parts) < 2 or not all(parts) or {"..", "."} & set(parts) or "\0" in row["file"]:
+        return f"file is {row['file']!r}, need <genre>/<file name>"
+    if None in row or None in row.values():
+        return "it has more or fewer values than there are columns"
+    if named.get(row["file"], row) != row:
+        return f"{row['file']} was named before, with other values"
+    if (row.get("fault_filtered_split") or "") not in SPLIT_NAMES:
+        return f"fault_filtered_split is {row['fault_filtered_split']!r}, need train, valid, test or nothing"
+    return None
+
+
+@functools.cache
+def _gtzan_facts() -> dict[str, dict]:
+    """Artist and fault-filtered part of GTZAN's songs by name ("jazz.00001"); see data/gtzan_splits/README.md."""
+    with open(SPLIT_LISTS / "artists.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {row["file"].removesuffix(".wav"): {"artist": row["artist"], "fault_filtered_split": row["filtered_split"]}
+            for row in rows}
+
+
+def _other_folders(root: Path, config: Config) -> list[str]:
+    return sorted(path.name for path in root.iterdir()
+                  if path.is_dir() and path.name not in config.genres and not path.name.startswith("."))
+
+
+def _try_read(path: Path, config: Config) -> list[np.ndarray] | str:
+    """The file's samples, in pieces where there are gaps; or the reason why it can't be used."""
+    if path.suffix.lower() not in SUFFIXES:
+        return f"not one of {', '.join(SUFFIXES)}"
+    try:
+        samples = reading.read_audio(path, config)
+        return np.split(samples, [cut for cut in _gaps(path, config) if 0 < cut < len(samples)])
+    except reading.UnusableFile as error:
+        return str(error)
+
+
+def _gaps(path: Path, config: Config) -> list[int]:
+    """Samples at which the recorder lost some, as the sidecar of a take (`takes.TakeWriter`) lists them."""
+    sidecar = path.with_suffix(".json")
+    try:
+        values = json.loads(sidecar.read_bytes()) if sidecar.is_file() else {}
+        if not isinstance(values, dict) or "gaps" not in values:  # not the recorder's
+            return []
+        scale = config.sample_rate / values["sample_rate"]
+        return sorted({round(gap["at"] * scale) for gap in values["gaps"]})
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, OSError) as error:
+        raise reading.UnusableFile(f"its sidecar {_printable(sidecar.name)} can't be read ({type(error).__name__}), so nobody "
+                           "knows where the take has gaps: mend or delete it") from error
+
+
+def _add_pieces(song: Song, pieces: list[np.ndarray], songs: list[Song], skipped: list[dict], config: Config) -> None:
+    """Add a song, or one song for each piece between gaps; a piece that is too short or silent is named."""
+    for number, samples in enumerate(pieces, 1):
+        part = f"#{number}" if len(pieces) > 1 else ""
+        try:
+            songs.append(dataclasses.replace(song, song=song.song + part, samples=reading._checked(samples, config)))
+        except reading.UnusableFile as error:
+            skipped.append({"file": song.path + part, "reason": f"between gaps: {error}"})
+
+
+def _printable(name: str) -> str:
+    """The name with what isn't Unicode escaped, so that any name can be printed."""
+    return name.encode(errors="backslashreplace").decode()
+
+
+def _check_genres(songs: list[Song], skipped: list[dict], config: Config) -> None:
+    for genre in config.genres:
+        if not any(song.genre == genre for song in songs):
+            named = [f"{row['file']}: {row['reason']}" for row in skipped if f"{genre}/" in row["file"]]
+            raise ValueError(f"no usable song of {genre}; skipped: {'; '.join(named[:5]) or 'its folder is empty'}. "
+                             f"Add sound files ({', '.join(SUFFIXES)}) of at least one clip's length")
+
+
+# Clips ---------------------------------------------------------------------------------------------------------------
+def cut_clips(songs: SongSet | list[Song], config: Config = CONFIG) -> dict[str, np.ndarray]:
+    """Cut songs into one-second clips that don't overlap; a silent second is left out, as the Pico says *silence*.
+
+    Returns
+    -------
+    dict of arrays
+        audio int16 (n_clips, clip_length); genre int64 (n_clips,), index into config.genres; song, group, split str
+        (n_clips,): song id, artist and published part ("" where there is none).
+
+    Explained in notebooks/02_prepare_dataset.ipynb.
+    """
+    rows = [(part, config.genres.index(song.genre), song.song, song.group, song.split)
+            for song in (songs.songs if isinstance(songs, SongSet) else songs)
+            for part in _cut(song.samples, config.clip_length) if reading._peak(part) >= config.silence_peak]
+    audio, genre, song, group, split = zip(*rows)
+    return {"audio": np.stack(audio), "genre": np.array(genre, np.int64), "song": np.array(song),
+            "group": np.array(group), "split": np.array(split)}
+
+
+def songs_of(clips: dict, config: Config = CONFIG) -> list[Song]:
+    """The songs again, each one's clips end to end: for windows cut at any place, or a vote over a whole song.
+
+    Parameters
+    ----------
+    clips : dict
+        What `clips` or `load_clips` gives, whole or a part of it (`{k: v[chosen] for k, v in ...}`).
+
+    Explained in notebooks/02_prepare_dataset.ipynb.
+    """
+    _, first, index = np.unique(clips["song"], return_index=True, return_inverse=True)
+    return [Song("", config.genres[clips["genre"][row]], str(clips["song"][row]), str(clips["group"][row]),
+                 clips["audio"][index == number].reshape(-1), str(clips["split"][row]))
+            for number, row in enumerate(first)]
+
+
+def _cut(samples: np.ndarray, length: int) -> np.ndarray:
+    return samples[:len(samples) // length * length].reshape(-1, length)
+
+
+# What the next notebooks read ----------------------------------------------------------------------------------------
+def save_clips(clips: dict, split: np.ndarray, source: str, config: Config = CONFIG) -> Path:
+    """Write clips and their split to `data/work/clips.npz`, for notebooks 03 to 07; clips with split "" are left out.
+
+    Explained in notebooks/02_prepare_dataset.ipynb.
+    """
+    keep = split != ""
+    arrays = {name: values[keep] for name, values in {**clips, "split": split}.items()}
+    settings = np.array(_audio_settings(config))
+    return write_whole(work_dir() / "clips.npz", lambda file: np.savez(
+        file, **arrays, genres=np.array(config.genres), source=np.array(source), settings=settings))
+
+
+def load_clips(config: Config = CONFIG) -> dict[str, np.ndarray]:
+    """The clips that notebook 02 wrote; where there are none, those of the synthetic mini set (it prints that it does).
+
+    Returns
+    -------
+    dict
+        audio int16 (n, clip_length), genre int64 (n,), song, group, split str (n,) as in `clips`, where split is
+        "train", "validation" or "test"; genres (list of str) and source ("mini", "gtzan" or the folder's name).
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged or was made with another configuration.
+
+    Explained in notebooks/02_prepare_dataset.ipynb.
+    """
+    path = work_dir() / "clips.npz"
+    if not path.is_file():
+        print("No clips from notebook 02 yet: using the synthetic mini set (it says nothing about real music).")
+        cut = cut_clips(load_songs("mini", config), config)
+        cut["split"] = splits.choose_split(cut, config=config)[0]
+        return {**cut, "genres": list(config.genres), "source": "mini"}
+    try:
+        with np.load(path) as file:
+            loaded = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{shown(path)} is damaged ({error}): run notebook 02 again") from error
+    if loaded.pop("settings", None) != _audio_settings(config):
+        raise ValueError(f"{shown(path)} was made with other genres, rate or clip length: run notebook 02 again")
+    return {**loaded, "genres": [str(name) for name in loaded["genres"]], "source": str(loaded["source"])}
+
+
+def _audio_settings(config: Config) -> str:
+    return f"{','.join(config.genres)} {config.sample_rate} {config.clip_length}"
+
+
+def cached_features(audio: np.ndarray, compute: Callable[[np.ndarray], np.ndarray], config: Config = CONFIG,
+                    name: str = "features") -> np.ndarray:
+    """`compute(audio)`, computed once: kept in the work folder's cache by content of the audio, configuration and code.
+
+    Parameters
+    ----------
+    audio : array
+        What `compute` takes, for example int16 (n_clips, clip_length).
+    compute : callable
+        From `audio` to an array. The cache notices when its source changes, or any of the helper package; parameters
+        that it closes over belong in `name`.
+    name : str
+        Tells apart what is computed, for example "mfcc_q15".
+
+    Explained in notebooks/02_prepare_dataset.ipynb.
+    """
+    audio = np.ascontiguousarray(audio)
+    digest = hashlib.sha256(f"{name} {audio.shape} {audio.dtype} {config.fingerprint()}".encode())
+    digest.update(_code_of(compute))
+    digest.update(audio)
+    path = work_dir() / "cache" / f"{name}-{digest.hexdigest()[:24]}.npy"
+    if not path.is_file():
+        write_whole(path, lambda file: np.save(file, compute(audio), allow_pickle=False))
+    return np.load(path)
+
+
+def _code_of(function: Callable) -> bytes:
+    """What the result may depend on: the function's source, and that of the helper package, which it may call."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    package = [path.read_bytes() for path in sorted(Path(__file__).parent.parent.rglob("*.py"))]
+    return b"".join([inspect.getsource(function).encode(), *package])

@@ -1,0 +1,480 @@
+"""The project's MFCC front end: integers only, the same bits in Python and on the Pico.
+
+Every stage is a small function, so that notebook 04 can show it; `mfcc` and `mfcc_windows` chain them. The window, the
+FFT and the magnitude are CMSIS-DSP's own functions (PyPI `cmsisdsp`); the rest is written here once in Python and once
+in C99 (`firmware/genre_recognizer/src/mfcc_q15.c`), and tests compare the two bit for bit.
+
+==============  ==========================  ===============================================================
+stage           number format               what happens
+==============  ==========================  ===============================================================
+samples         int16, Q0.15                2048 samples, every 1024
+block scaling   int16, Q0.15, and a shift   shifted left until the largest one uses all 16 bits
+Hann window     int16, Q0.15                ``arm_mult_q15``
+FFT             int16, Q11.4                ``arm_rfft_q15``: scaled down by 2048
+block scaling   int16, and a second shift   the spectrum again, so that quiet bins keep their bits in the next step
+magnitude       int16                       ``arm_cmplx_mag_q15``: half of |FFT| (CMSIS calls the format 2.14)
+Mel sums        uint32                      exact sum of magnitude times Q0.8 weight over each filter's span
+log2            int16, Q6.9                 of sum and floor; both shifts are taken back here
+DCT             int32, Q9.22                weights in Q2.13; these are the *raw* MFCCs
+level removal   int32, Q9.22                c0 becomes its change from frame to frame
+model input     int8                        per-coefficient mean, deviation and the model's scale in one step
+==============  ==========================  ===============================================================
+
+Explained in notebooks/04_mfcc_fixed_point.ipynb.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..config import CONFIG, Config
+from . import mfcc
+
+
+def from_q15(raw, config: Config = CONFIG) -> np.ndarray:
+    """Raw MFCCs of the integer front end (`mfcc_q15.q15_mfcc`) in the unit of this module's, to compare them.
+
+    The front end takes log2 of Mel sums that are a power of two times this module's, which shows in coefficient 0 only.
+
+    Parameters
+    ----------
+    raw : int32 (..., n_mfcc)
+
+    Returns
+    -------
+    float64 (..., n_mfcc)
+        In natural log units. Explained in notebooks/04_mfcc_fixed_point.ipynb.
+    """
+    logs = np.asarray(raw) / 2.0**(config.log_fraction_bits + config.dct_fraction_bits)
+    logs[..., 0] -= _mel_sum_bits(config) * mfcc.dct_matrix(config)[0].sum()
+    return logs * np.log(2)
+
+
+def log_mel_from_q15(logs, config: Config = CONFIG) -> np.ndarray:
+    """Log Mel bands of the integer front end (`mfcc_q15.log_mel`) in the unit of this module's: float64, same shape.
+
+    Explained in notebooks/04_mfcc_fixed_point.ipynb.
+    """
+    return (np.asarray(logs) / 2.0**config.log_fraction_bits - _mel_sum_bits(config)) * np.log(2)
+
+
+def _mel_sum_bits(config: Config) -> float:
+    """Log2 of what the front end's Mel sums are, before their shifts, in units of this module's."""
+    return 15 - np.log2(config.fft_length) - 1 + MEL_FRACTION_BITS  # q15; FFT over its length; magnitude halved
+
+MEL_FRACTION_BITS = 8
+LOG_SEGMENTS = 64
+ROOT_FRACTION_BITS = 11
+RAW_ONE = 1 << 22  # a raw MFCC of 1.0 with the default fraction bits
+FEATURE_SHIFT = 40  # of the multiplier that turns a raw MFCC into int8
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+def to_q15(values: np.ndarray) -> np.ndarray:
+    """Round real numbers in [-1, 1] to int16 Q0.15 (1.0 becomes 32767)."""
+    return np.clip(np.round(np.asarray(values) * 32768), -32768, 32767).astype(np.int16)
+
+
+@functools.lru_cache
+def hann_q15(config: Config = CONFIG) -> np.ndarray:
+    """Periodic Hann window, int16 Q0.15, shape (frame_length,)."""
+    return to_q15(mfcc.hann_window(config))
+
+
+@functools.lru_cache
+def mel_weights(config: Config = CONFIG) -> np.ndarray:
+    """Mel filter bank, uint8 Q0.8 (1.0 becomes 255), shape (n_bins, n_mels); mostly zeros.
+
+    Eight bits are enough: a weight is off by 0.2 % of the peak at most, and the sums have room in 32 bits.
+    """
+    scaled = np.round(mfcc.mel_matrix(config) * (1 << MEL_FRACTION_BITS))
+    return np.minimum(scaled, 255).astype(np.uint8)
+
+
+@functools.lru_cache
+def mel_spans(config: Config = CONFIG) -> list[tuple[int, int]]:
+    """First bin and one past the last bin of each filter's non-zero weights.
+
+    Raises
+    ------
+    ValueError
+        When a filter has no bin (too many bands for the FFT).
+    """
+    weights = mel_weights(config)
+    spans = []
+    for band in range(config.n_mels):
+        bins = np.flatnonzero(weights[:, band])
+        if not len(bins):
+            raise ValueError(f"Mel band {band} of {config.n_mels} holds no bin of the {config.fft_length}-point FFT: "
+                             "use fewer bands, a higher lower_hz or a longer FFT")
+        spans.append((int(bins[0]), int(bins[-1]) + 1))
+    return spans
+
+
+def bin_range(config: Config = CONFIG) -> tuple[int, int]:
+    """First bin and one past the last bin that any Mel filter takes: the others are not even computed."""
+    spans = mel_spans(config)
+    return min(start for start, _ in spans), max(stop for _, stop in spans)
+
+
+def mel_sum_bound(config: Config = CONFIG) -> float:
+    """No Mel sum of an unscaled spectrum can be larger than this: Cauchy-Schwarz over each filter.
+
+    By Parseval the magnitudes of one frame have a Euclidean norm of at most 32768 sqrt(sum(hann^2) / 2 / fft_length)
+    / 2, plus at most 8 steps of rounding in each bin; a filter's weights have the norm of their column.
+    """
+    hann = mfcc.hann_window(config)
+    norm = 32768 * np.sqrt(np.sum(hann**2) / 2 / config.fft_length) / 2 + 8 * np.sqrt(config.n_bins)
+    return float(np.linalg.norm(mel_weights(config).astype(float), axis=0).max() * norm + (1 << config.log_floor_bits))
+
+
+@functools.lru_cache
+def largest_spectrum_shift(config: Config = CONFIG) -> int:
+    """Bits by which a spectrum may be shifted left with every Mel sum still below 2**32.
+
+    Raises
+    ------
+    ValueError
+        When a sum could leave 32 bits even without a shift.
+    """
+    shift = int(np.floor(np.log2(2**32 / mel_sum_bound(config))))
+    if shift < 0:
+        raise ValueError("a Mel sum could need more than 32 bits: use more bands or a shorter FFT")
+    return shift
+
+
+@functools.lru_cache
+def log2_table() -> np.ndarray:
+    """log2(1 + i/64) in Q0.15 for i = 0..64: uint16, 130 bytes (the book's log table takes 64 KB)."""
+    return np.round(np.log2(1 + np.arange(LOG_SEGMENTS + 1) / LOG_SEGMENTS) * 32768).astype(np.uint16)
+
+
+@functools.lru_cache
+def dct_weights(config: Config = CONFIG) -> np.ndarray:
+    """Orthonormal DCT-II, int16 Q2.13, shape (n_mfcc, n_mels); row k is even about its middle, or odd where k is."""
+    half = (config.n_mels + 1) // 2
+    left = np.round(mfcc.dct_matrix(config)[:, :half] * (1 << config.dct_fraction_bits)).astype(np.int16)
+    right = left[:, : config.n_mels // 2][:, ::-1].copy()
+    right[1::2] *= -1
+    return np.concatenate([left, right], axis=1)
+
+
+@functools.lru_cache
+def root_tables() -> tuple[np.ndarray, np.ndarray]:
+    """Tables of the firmware's square root (``root`` in mfcc_q15.c), which equals CMSIS-DSP's.
+
+    Returns
+    -------
+    roots : uint16 (1025,)
+        sqrt(i) in Q5.11 for i = 0..1024.
+    low_squares : uint32 (256,)
+        A bit for each r below 8192: whether CMSIS-DSP says r - 1 for x = 2 r^2.
+    """
+    import cmsisdsp
+
+    roots = np.minimum(np.floor(np.sqrt(np.arange(1025)) * (1 << ROOT_FRACTION_BITS)), 65535).astype(np.uint16)
+    low = np.array([cmsisdsp.arm_sqrt_q31(2 * r * r)[1] >> 16 != r for r in range(8192)])
+    return roots, np.packbits(low, bitorder="little").view("<u4")
+
+
+@functools.lru_cache
+def split_table(config: Config = CONFIG) -> np.ndarray:
+    """Coefficients that make a real FFT of a complex one of half the length, for k = 0..fft_length / 4: uint32.
+
+    (1 - sin) / 2 in the lower and -cos / 2 in the upper half, Q0.15, as CMSIS-DSP rounds its realCoefAQ15.
+    """
+    angle = 2 * np.pi * np.arange(config.fft_length // 4 + 1) / config.fft_length
+    c, s = (np.round(values * 32768).astype(np.int64) for values in ((1 - np.sin(angle)) / 2, -np.cos(angle) / 2))
+    return (c | (s & 0xFFFF) << 16).astype(np.uint32)
+
+
+def table_sizes(config: Config = CONFIG) -> dict[str, int]:
+    """Bytes of each table that the front end keeps on the Pico (CMSIS-DSP's FFT tables not counted)."""
+    spans = mel_spans(config)
+    return {
+        "Hann window": 2 * (config.frame_length // 2 + 1),  # symmetric: half of it is enough
+        "FFT split": split_table(config).nbytes,
+        "square root": sum(table.nbytes for table in root_tables()),
+        "Mel weights": sum(stop - start for start, stop in spans),
+        "Mel spans": 4 * len(spans),
+        "log2": 2 * (LOG_SEGMENTS + 1),
+        "DCT": 2 * config.n_mfcc * ((config.n_mels + 1) // 2),  # the other half mirrors it
+        "feature step": 8 * config.n_mfcc,
+    }
+
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+
+def headroom(values: np.ndarray) -> int:
+    """Bits by which int16 values can be shifted left before the largest one leaves 16 bits: 0 to 15."""
+    return 15 - int(np.max(values ^ (values >> 15))).bit_length()  # |x|, with -32768 as 32767
+
+
+def block_scale(frame: np.ndarray) -> tuple[np.ndarray, int]:
+    """Shift a frame left until its largest sample needs all 16 bits.
+
+    Parameters
+    ----------
+    frame : int16, shape (frame_length,)
+
+    Returns
+    -------
+    scaled : int16, shape (frame_length,)
+        By ``arm_shift_q15``; no sample saturates.
+    shift : int
+        0 to 15 bits; 15 for a frame of zeros.
+    """
+    import cmsisdsp
+
+    shift = headroom(frame)
+    return cmsisdsp.arm_shift_q15(frame, shift), shift
+
+
+@functools.lru_cache
+def fft_instance(fft_length: int):
+    """CMSIS-DSP's instance of the real q15 FFT, made once for each length."""
+    import cmsisdsp
+
+    instance = cmsisdsp.arm_rfft_instance_q15()
+    if cmsisdsp.arm_rfft_init_q15(instance, fft_length, 0, 1) != 0:
+        raise ValueError(f"CMSIS-DSP has no q15 FFT of {fft_length} points: use a power of two from 32 to 8192")
+    return instance
+
+
+def spectrum_q15(frame: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Hann window and FFT of a scaled frame by CMSIS-DSP.
+
+    Parameters
+    ----------
+    frame : int16 Q0.15, shape (frame_length,)
+
+    Returns
+    -------
+    int16, shape (2 * n_bins,)
+        Real and imaginary part of each bin in turn, divided by fft_length.
+    """
+    import cmsisdsp
+
+    windowed = np.zeros(config.fft_length, np.int16)
+    windowed[: config.frame_length] = cmsisdsp.arm_mult_q15(frame, hann_q15(config))
+    return cmsisdsp.arm_rfft_q15(fft_instance(config.fft_length), windowed)[: 2 * config.n_bins]
+
+
+def magnitude_q15(spectrum: np.ndarray, config: Config = CONFIG) -> tuple[np.ndarray, int]:
+    """Block scaling of a spectrum, then its magnitudes by CMSIS-DSP.
+
+    The magnitude of a quiet bin is a small integer: without the shift it would be 0, 1 or 2, and its log all steps.
+
+    Parameters
+    ----------
+    spectrum : int16, shape (2 * n_bins,)
+
+    Returns
+    -------
+    magnitudes : int16, shape (n_bins,)
+        Half of the spectrum's, after the shift; 0 for bins that no Mel filter takes.
+    shift : int
+        0 to `largest_spectrum_shift` bits.
+    """
+    import cmsisdsp
+
+    start, stop = bin_range(config)
+    used = spectrum[2 * start : 2 * stop]
+    shift = min(headroom(used), largest_spectrum_shift(config))
+    magnitudes = np.zeros(config.n_bins, np.int16)
+    magnitudes[start:stop] = cmsisdsp.arm_cmplx_mag_q15(cmsisdsp.arm_shift_q15(used, shift))
+    return magnitudes, shift
+
+
+def mel_sums(magnitudes: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Exact Mel sums of magnitudes, int16 (..., n_bins) to int64 (..., n_mels); each fits 32 bits.
+
+    Computed in float64, which is exact for integers below 2^53.
+    """
+    return (magnitudes.astype(np.float64) @ mel_weights(config).astype(np.float64)).astype(np.int64)
+
+
+def log2_q9(values: np.ndarray) -> np.ndarray:
+    """log2 of positive integers below 2^32 in Q6.9: the leading bit's place, then a table with interpolation.
+
+    Parameters
+    ----------
+    values : int64, any shape, 1 to 2^32 - 1
+
+    Returns
+    -------
+    int32, same shape
+        512 log2(value), within one step.
+    """
+    values = np.asarray(values, np.int64)
+    exponent = np.frexp(values.astype(np.float64))[1] - 1
+    mantissa = values << (31 - exponent)  # leading bit at bit 31
+    index = (mantissa >> 25) & (LOG_SEGMENTS - 1)
+    fraction = (mantissa >> 9) & 0xFFFF
+    table = log2_table().astype(np.int64)
+    fine = table[index] + (((table[index + 1] - table[index]) * fraction) >> 16)
+    return ((exponent << 9) + ((fine + 32) >> 6)).astype(np.int32)
+
+
+def log_mel(magnitudes: np.ndarray, frame_shifts: np.ndarray, spectrum_shifts: np.ndarray,
+            config: Config = CONFIG) -> np.ndarray:
+    """Log Mel spectrum with both block scalings taken back.
+
+    A floor is added to each sum. It follows the shift of the spectrum, so it stands still against the frame's loudest
+    sample: bands far below it are mostly noise of microphone and ADC, and their log should not follow that noise.
+
+    Parameters
+    ----------
+    magnitudes : int16, shape (n_frames, n_bins)
+    frame_shifts, spectrum_shifts : int, shape (n_frames,)
+        Bits, from `block_scale` and `magnitude_q15`.
+
+    Returns
+    -------
+    int32 Q6.9, shape (n_frames, n_mels)
+    """
+    frame_shifts, spectrum_shifts = (np.asarray(s, np.int64)[..., None] for s in (frame_shifts, spectrum_shifts))
+    logs = log2_q9(mel_sums(magnitudes, config) + (1 << config.log_floor_bits + spectrum_shifts))
+    return (logs - (frame_shifts + spectrum_shifts << config.log_fraction_bits)).astype(np.int32)
+
+
+def dct(log_mels: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Raw MFCCs: int32 Q9.22, shape (..., n_mfcc), exact sums of Q6.9 times Q2.13."""
+    return (log_mels.astype(np.int64) @ dct_weights(config).T.astype(np.int64)).astype(np.int32)
+
+
+# --- the chain --------------------------------------------------------------------------------------------------------
+
+def q15_mfcc(samples: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Raw MFCCs of int16 audio.
+
+    Parameters
+    ----------
+    samples : int16, shape (n,)
+        Mono audio at config.sample_rate, at least one frame long.
+
+    Returns
+    -------
+    int32, shape (n_frames, n_mfcc)
+        Q9.22: divide by 2**22 for the value in units of log2. c0 holds the level.
+
+    Raises
+    ------
+    TypeError
+        When the samples are not int16 (float audio must be scaled and rounded first).
+    ValueError
+        When there is less than one frame.
+    """
+    samples = np.asarray(samples)
+    if samples.dtype != np.int16:
+        raise TypeError(f"the q15 front end takes int16 samples, got {samples.dtype}: scale to 32767 and round first")
+    magnitudes, frame_shifts, spectrum_shifts = [], [], []
+    for frame in mfcc.split_frames(samples, config):
+        scaled, frame_shift = block_scale(frame)
+        magnitude, spectrum_shift = magnitude_q15(spectrum_q15(scaled, config), config)
+        magnitudes.append(magnitude)
+        frame_shifts.append(frame_shift)
+        spectrum_shifts.append(spectrum_shift)
+    return dct(log_mel(np.stack(magnitudes), frame_shifts, spectrum_shifts, config), config)
+
+
+def remove_level(raw: np.ndarray) -> np.ndarray:
+    """Replace c0 by its change since the frame before; 0 in the first frame of a window.
+
+    Turning the volume adds a constant to c0 and leaves the other coefficients alone, so nothing is left of it.
+
+    Parameters
+    ----------
+    raw : int32, shape (..., n_frames, n_mfcc)
+    """
+    out = raw.copy()
+    out[..., 0] = np.diff(raw[..., 0], axis=-1, prepend=raw[..., :1, 0])
+    return out
+
+
+def mfcc_windows(clips: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Level-free raw MFCCs of one-second windows: what the model is trained on.
+
+    Parameters
+    ----------
+    clips : int16, shape (n, at least window_length)
+
+    Returns
+    -------
+    int32 Q9.22, shape (n, n_frames, n_mfcc)
+    """
+    clips = np.asarray(clips)
+    if clips.ndim != 2 or clips.shape[1] < config.window_length:
+        raise ValueError(f"need clips of at least {config.window_length} samples, got shape {clips.shape}")
+    if not len(clips):
+        return np.zeros((0, config.n_frames, config.n_mfcc), np.int32)
+    return remove_level(np.stack([q15_mfcc(clip[: config.window_length], config) for clip in clips]))
+
+
+# --- to the model -----------------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """What stands between raw MFCCs and the model's int8 input.
+
+    Attributes
+    ----------
+    mean, std : tuple of float, length n_mfcc
+        Of the training windows, in units of log2 (raw / 2**22).
+    scale, zero_point : float, int
+        Quantisation of the model's input, from its .tflite file.
+    config : Config
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scale: float
+    zero_point: int
+    config: Config = CONFIG
+
+
+def normalise(raw: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Raw MFCCs to float32 of mean 0 and deviation 1: what the float model takes."""
+    return ((raw / RAW_ONE - np.asarray(mean)) / np.asarray(std)).astype(np.float32)
+
+
+def feature_step(front_end: FrontEnd) -> tuple[np.ndarray, np.ndarray]:
+    """Integer form of ``(raw / 2**22 - mean) / std / scale``: offset and multiplier of each coefficient.
+
+    Returns
+    -------
+    offset : int32, shape (n_mfcc,)
+    multiplier : int32, shape (n_mfcc,)
+        With FEATURE_SHIFT fraction bits.
+
+    Raises
+    ------
+    ValueError
+        When a coefficient hardly varies (its deviation is too small for 32 bits).
+    """
+    offset = np.round(np.asarray(front_end.mean) * RAW_ONE)
+    multiplier = np.round(2.0**FEATURE_SHIFT / RAW_ONE / (np.asarray(front_end.std) * front_end.scale))
+    if not (np.all(np.abs(offset) < 2**30) and np.all(multiplier < 2**31)):
+        raise ValueError("a coefficient's mean is too large or its deviation too small for 32 bits: is the training "
+                         "audio silent?")
+    return offset.astype(np.int32), multiplier.astype(np.int32)
+
+
+def quantize_features(raw: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+    """Raw MFCCs to the model's int8 input, in integers, as the Pico does it.
+
+    Parameters
+    ----------
+    raw : int32 Q9.22, shape (..., n_mfcc)
+
+    Returns
+    -------
+    int8, same shape
+    """
+    offset, multiplier = (part.astype(np.int64) for part in feature_step(front_end))
+    scaled = ((raw.astype(np.int64) - offset) * multiplier + (1 << (FEATURE_SHIFT - 1))) >> FEATURE_SHIFT
+    return np.clip(scaled + front_end.zero_point, -128, 127).astype(np.int8)

@@ -1,0 +1,109 @@
+"""The firmware's C, compiled for this computer.
+
+Used by notebooks/08_deploy_to_pico.ipynb.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..config import build_dir
+from . import toolchain
+from .files import write_whole
+from .toolchain import EMULATOR
+
+
+# ---- the same C on this machine
+
+class HostLibrary:
+    """The firmware's portable C, compiled for this machine; of its methods only `raw` is for several threads at once.
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.library = library
+        shape = (ctypes.c_int32 * 5).in_dll(library, "batch_shape")
+        self.window_length, self.frame_step, self.n_frames, self.n_mfcc, self.n_genres = shape
+        for batch in (library.batch_features, library.batch_raw):
+            batch.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
+        self.raw(np.zeros((1, self.window_length), np.int16))  # sets up the FFT, before threads could do so together
+        library.batch_scores.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
+        library.batch_decisions.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32)
+
+    def features(self, windows: np.ndarray) -> np.ndarray:
+        """int16 (n, >= window_length) to int8 features (n, n_frames, n_mfcc)."""
+        return self._of_windows(self.library.batch_features, windows, np.int8)
+
+    def raw(self, windows: np.ndarray) -> np.ndarray:
+        """int16 (n, >= window_length) to raw MFCCs, their level not removed: int32 (n, n_frames, n_mfcc)."""
+        return self._of_windows(self.library.batch_raw, windows, np.int32)
+
+    def _of_windows(self, batch, windows: np.ndarray, dtype) -> np.ndarray:
+        windows = np.ascontiguousarray(windows, np.int16)
+        if windows.ndim != 2 or windows.shape[1] < self.window_length:
+            raise ValueError(f"windows must be (n, >= {self.window_length}), got {windows.shape}")
+        out = np.empty((len(windows), self.n_frames, self.n_mfcc), dtype)
+        batch(windows.ctypes.data, len(windows), windows.shape[1], out.ctypes.data)
+        return out
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """int8 features (n, n_frames, n_mfcc) to int8 scores (n, genres)."""
+        features = np.ascontiguousarray(features, np.int8)
+        if features.shape[1:] != (self.n_frames, self.n_mfcc):
+            raise ValueError(f"features must be (n, {self.n_frames}, {self.n_mfcc}), got {features.shape}")
+        scores = np.empty((len(features), self.n_genres), np.int8)
+        self.library.batch_scores(features.ctypes.data, len(features), scores.ctypes.data)
+        return scores
+
+    def decisions(self, adc: np.ndarray) -> dict[str, np.ndarray]:
+        """A stream of ADC counts (uint16) to decisions: window, label, vote, confidence, silent, unsure, scores."""
+        adc = np.ascontiguousarray(adc, np.uint16)
+        rows = np.empty((len(adc) // (self.n_frames * self.frame_step) + 1, 6 + self.n_genres), np.int32)
+        n = self.library.batch_decisions(adc.ctypes.data, len(adc), rows.ctypes.data, len(rows))
+        names = ("window", "label", "vote", "confidence", "silent", "unsure")
+        return {**{name: rows[:n, i] for i, name in enumerate(names)}, "scores": rows[:n, 6:].astype(np.int8)}
+
+    def self_test(self) -> bool:
+        """The sketch's self-test, on this machine."""
+        return bool(self.library.host_self_test())
+
+
+def host_library(generated: Path | None = None) -> HostLibrary:
+    """Compile the firmware's C for this machine and load it.
+
+    Parameters
+    ----------
+    generated : Path, optional
+        Folder with headers of your own model instead of those that ship.
+
+    Raises
+    ------
+    RuntimeError
+        When there is no C compiler, or it refuses the source.
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+    sketch = toolchain.deploy_sketch("genre_recognizer", generated)
+    batch = EMULATOR / "host_batch.c"
+    key = toolchain.content_hash(sketch / "src", batch)[:16]
+    library = build_dir() / "host" / f"firmware-O3-{key}.so"
+    if not library.exists():
+        with tempfile.TemporaryDirectory() as temporary:
+            target = Path(temporary) / "library.so"
+            toolchain.call([*toolchain.find_host_compiler(), "-O3", "-fno-tree-slp-vectorize", "-w", "-shared",
+                            "-fPIC", "-I", sketch / "src", *sorted((sketch / "src").rglob("*.c")), batch, "-o",
+                            target, "-lm"],
+                           "compiling the firmware's C for this machine", "The message says where it stopped.")
+            write_whole(library, lambda file: file.write(target.read_bytes()))
+    return _load(library)
+
+
+@cache
+def _load(library: Path) -> HostLibrary:
+    return HostLibrary(ctypes.CDLL(str(library)))

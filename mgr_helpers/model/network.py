@@ -1,0 +1,260 @@
+"""The recurrent network: architectures, normalisation and training in Keras 3.
+
+Mirrors the recipe "Design and train an LSTM RNN model" of the TinyML Cookbook 2e, chapter 6.
+Explained in notebooks/05_train_lstm.ipynb.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..config import CONFIG, Config, artifact
+from ..features.mfcc_q15 import RAW_ONE
+from ..host.files import write_whole
+from ..host.quiet import import_tf
+
+BATCH, EPOCH_STEPS, EMA_MOMENTUM = 64, 60, 0.99
+UNITS = {"book": [32, 32], "lstm2": [32, 32], "lstm_mean": [36], "lstm_mean2": [28, 28], "lstm_many": [32, 32], "pooling": []}
+NO_GENRE = -1  # label of sounds that are none of the genres: the model shall say each with the same probability
+N_CALIBRATION = 200
+
+
+def fit_normalisation(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each coefficient over training windows.
+
+    Parameters
+    ----------
+    raw : int32 array (n, n_frames, n_mfcc)
+        Raw MFCCs of the training set only (`mfcc_q15.mfcc_windows`).
+
+    Returns
+    -------
+    mean, std : float64 arrays (n_mfcc,)
+        In units of raw / 2**22, for `mfcc_q15.normalise`; std is at least 1e-3.
+    """
+    values = raw.reshape(-1, raw.shape[-1]) / RAW_ONE
+    return values.mean(axis=0), np.maximum(values.std(axis=0), 1e-3)
+
+
+def build_model(architecture: str = "lstm2", units: int | None = None, dropout: float = 0.1,
+                recurrent_dropout: float = 0.0, seed: int = 0, config: Config = CONFIG, noise: float = 0.0):
+    """An untrained Keras 3 model; its name is its architecture.
+
+    Parameters
+    ----------
+    architecture : str
+        "lstm2": the book's many-to-one network, two LSTMs of 32 units, the last step into a dense softmax; "book": the
+        same with the book's dropout, half of the last step's values.
+        "lstm_many": many-to-many, a dense softmax on each step, averaged.
+        "lstm_mean": one LSTM of 36 units, the mean over its steps into a dense softmax; "lstm_mean2": two of 28.
+        "pooling": no recurrence, mean and maximum over time into Dense(32): a baseline to beat.
+    units : int or None
+        Units of each LSTM, when they shall differ from those above.
+    dropout, recurrent_dropout : float
+        Of the LSTM layers. Recurrent dropout makes training on a CPU about 2.5 times slower.
+    seed : int
+        Of the initial weights, the dropout and the order of training windows.
+    noise : float
+        Standard deviation of Gaussian noise on the normalised input, in training only.
+
+    Returns
+    -------
+    keras.Model
+        Normalised windows (batch, n_frames, n_mfcc) to probabilities (batch, n_genres).
+
+    Raises
+    ------
+    ValueError
+        For an unknown architecture.
+
+    Explained in notebooks/05_train_lstm.ipynb.
+    """
+    import_tf()
+    import keras
+    if architecture not in UNITS:
+        raise ValueError(f"unknown architecture {architecture!r}: choose one of {sorted(UNITS)}")
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    inputs = x = layers.Input((config.n_frames, config.n_mfcc))
+    if noise:
+        x = layers.GaussianNoise(noise)(x)
+    for index, n in enumerate(UNITS[architecture]):
+        last_only = architecture in ("lstm2", "book") and index == 1
+        x = layers.LSTM(units or n, return_sequences=not last_only, dropout=dropout * (architecture != "book"),
+                        recurrent_dropout=recurrent_dropout)(x)
+    if architecture == "book":
+        x = layers.Dropout(0.5)(x)
+    if architecture.startswith("lstm_mean"):
+        x = layers.GlobalAveragePooling1D()(x)
+    if architecture == "pooling":
+        x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
+        x = layers.Dropout(dropout)(layers.Dense(32, activation="relu")(x))
+    x = layers.Dense(len(config.genres), activation="softmax")(x)
+    if architecture == "lstm_many":
+        x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, x, name=architecture)
+
+
+def class_weights(genre: np.ndarray, n_genres: int) -> dict[int, float]:
+    """Weight of each genre in the loss, so that all count the same however many windows they have.
+
+    Raises
+    ------
+    ValueError
+        When a genre has no window.
+    """
+    counts = np.bincount(genre[genre != NO_GENRE], minlength=n_genres)
+    if not counts.all():
+        raise ValueError(f"genre number {int(counts.argmin())} has no training window: add songs of it")
+    return {index: float(counts.sum() / (n_genres * count)) for index, count in enumerate(counts)}
+
+
+def targets(genre: np.ndarray, n_genres: int) -> np.ndarray:
+    """Wanted probabilities float32 (n, n_genres): 1 for the genre, or all the same for `NO_GENRE`.
+
+    To train towards "each is as likely" on sounds of no genre is called outlier exposure (Hendrycks et al., ICLR 2019).
+    """
+    table = np.vstack([np.eye(n_genres), np.full(n_genres, 1 / n_genres)])
+    return table[genre].astype(np.float32)  # NO_GENRE is -1: the last row
+
+
+def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None,
+          epochs: int = 15, learning_rate: float = 5e-3, patience: int = 5, callbacks: list = ()) -> dict[str, list]:
+    """Train in place: Adam with a cosine decay to 5 %, gradients clipped, genres balanced by weight.
+
+    The weights become a running mean of the last hundred steps or so (Polyak and Juditsky 1992); with `validation`
+    they are those of the best epoch.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `build_model`, whose seed also fixes the order of the windows.
+    x : float32 array (n, n_frames, n_mfcc)
+        Normalised windows.
+    genre : int array (n,)
+        `NO_GENRE` for sounds that are none.
+    validation : (x, genre) of other artists, optional
+        With it, training stops when its accuracy hasn't risen for `patience` epochs; the best epoch's weights are
+        kept. (Not its loss: with few artists it grows with each overconfident error long before accuracy falls.)
+    epochs : int
+        Of 60 steps of 64 windows each, however many windows there are: a small set is passed more often.
+    callbacks : list of keras.callbacks.Callback
+
+    Returns
+    -------
+    dict
+        Curves by epoch: loss, accuracy, val_loss, val_accuracy.
+
+    Explained in notebooks/05_train_lstm.ipynb.
+    """
+    tf = import_tf()
+    import keras
+    n_genres = model.output_shape[-1]
+    weight = np.array([*class_weights(genre, n_genres).values(), 1.0], np.float32)[genre]
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * EPOCH_STEPS, alpha=0.05)
+    adam = keras.optimizers.Adam(schedule, clipnorm=5.0, use_ema=True, ema_momentum=EMA_MOMENTUM)
+    model.compile(adam, "categorical_crossentropy",
+                  weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
+    batches = tf.data.Dataset.from_tensor_slices((x, targets(genre, n_genres), weight))
+    batches = batches.shuffle(len(x)).repeat().batch(BATCH)
+    stopping = [keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=patience, restore_best_weights=True)]
+    history = model.fit(batches, epochs=epochs, steps_per_epoch=EPOCH_STEPS, verbose=0, shuffle=False,
+                        validation_data=validation and (validation[0], targets(validation[1], n_genres)),
+                        callbacks=[*callbacks, *(stopping if validation else [])])
+    return {name: [float(value) for value in values] for name, values in history.history.items()}
+
+
+def live_curves(draw):
+    """A Keras callback that draws again after each epoch, in one output of the notebook.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes the curves so far (dict of lists, as `train` returns them) and returns a matplotlib figure.
+    """
+    import keras
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+    curves: dict[str, list] = {}
+    shown: list = []
+
+    def update(epoch, logs):
+        for name, value in logs.items():
+            curves.setdefault(name, []).append(value)
+        figure = draw(curves)
+        if shown:
+            shown[0].update(figure)
+        else:
+            shown.append(display(figure, display_id=True))
+        plt.close(figure)
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=update)
+
+
+def predict(model, x: np.ndarray) -> np.ndarray:
+    """Probabilities float32 (n, n_genres) of normalised windows, without Keras' progress bar."""
+    parts = [model(x[start : start + 512], training=False).numpy() for start in range(0, len(x), 512)]
+    return np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
+
+
+# --- what notebook 06 reads -----------------------------------------------------------------------------------------
+
+def calibration_choice(n: int, seed: int = 0) -> np.ndarray:
+    """Indices of at most 200 of n training windows, at random and sorted: they calibrate the quantisation."""
+    return np.sort(np.random.default_rng(seed).permutation(n)[:N_CALIBRATION])
+
+
+def save(folder: Path, network, mean: np.ndarray, std: np.ndarray, raw: np.ndarray, genre: np.ndarray) -> None:
+    """Write model.keras and calibration.npz: normalisation, and some training windows for notebook 06.
+
+    Parameters
+    ----------
+    folder : Path
+    network : keras.Model
+        Saved without the optimiser's state, which is two thirds of the bytes.
+    mean, std : float arrays (n_mfcc,)
+    raw : int32 array (n, n_frames, n_mfcc)
+        All training windows; `calibration_choice` of them are kept.
+    genre : int array (n,)
+
+    Explained in notebooks/05_train_lstm.ipynb.
+    """
+    import keras
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    bare = keras.models.clone_model(network)
+    bare.set_weights(network.get_weights())
+    bare.save(folder / "model.keras")
+    chosen = calibration_choice(len(raw))
+    write_whole(folder / "calibration.npz", lambda file: np.savez_compressed(
+        file, raw=raw[chosen], genre=genre[chosen], mean=mean, std=std))
+
+
+def load(folder: Path | None = None) -> tuple:
+    """The network and calibration windows that `save` wrote.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        By default the work folder when notebook 05 has filled it, else data/pretrained/.
+
+    Returns
+    -------
+    network : keras.Model
+    calibration : dict
+        raw int32 (n, n_frames, n_mfcc), genre int64 (n,), mean and std float64 (n_mfcc,).
+
+    Raises
+    ------
+    FileNotFoundError
+        When neither folder has them.
+
+    Explained in notebooks/06_quantize_model.ipynb.
+    """
+    import_tf()
+    import keras
+    path = artifact("model.keras") if folder is None else Path(folder) / "model.keras"
+    with np.load(path.with_name("calibration.npz")) as file:
+        return keras.models.load_model(path), dict(file)

@@ -1,0 +1,187 @@
+"""The clips of a folder on the emulated Pico, decision by decision against Python.
+
+Used by notebooks/08_deploy_to_pico.ipynb.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from ..audio import dataset, microphone
+from ..config import CONFIG, PRETRAINED, Config
+from ..model import recognizer
+from ..model.tflite import front_end_of, load_tflite
+from . import headers, listen
+from .image import build_image
+
+
+# ---- the clips of a folder
+
+def choose_clips(songs: list, n: int, config: Config = CONFIG) -> list:
+    """`n` clips, as many of each genre, spread evenly over its songs: the middle of each, of at most a whole vote.
+
+    Parameters
+    ----------
+    songs : list of dataset.Song
+    n : int
+        A genre with too few songs that hold a window gives fewer.
+
+    Returns
+    -------
+    list of dataset.Song
+        Their samples cut.
+    """
+    length, chosen = config.window_length + (config.vote_windows - 1) * config.window_step, []
+    for code, genre in enumerate(config.genres):
+        own = [song for song in songs if song.genre == genre and len(song.samples) >= config.window_length]
+        wanted = min(n // len(config.genres) + (code < n % len(config.genres)), len(own))
+        for index in np.linspace(0, len(own) - 1, wanted).round().astype(int):
+            start = max(0, len(own[index].samples) - length) // 2
+            chosen.append(dataclasses.replace(own[index], samples=own[index].samples[start:][:length]))
+    return chosen
+
+
+def hear_clip(adc: np.ndarray, tflite: bytes, image: dict, config: Config = CONFIG, bar: bool = False) -> dict:
+    """One clip of ADC counts: what the emulated Pico says, and whether Python says the same to the same counts.
+
+    Returns
+    -------
+    dict
+        decisions : those of the sketch; equal : how many of them are `recognizer.decisions`, in window, vote,
+        confidence, what is said and scores; missed : how many were due and never came; overruns, self_test, genre : as
+        of `listen`; stack_bytes, awake_share : as of `emulate`.
+    """
+    due = max(0, len(adc) - config.window_length) // config.window_step + 1
+    result = listen.listen_to_counts(adc, image, config, bar=bar)
+    heard, expected = result["decisions"][:due], recognizer.decisions(result["adc"], tflite)
+    equal = sum(all(ours[key] == theirs[key] for key in ("window", "vote", "confidence", "says", "scores"))
+                for ours, theirs in zip(expected, heard))
+    return {"decisions": heard, "equal": equal, "missed": due - len(heard), "overruns": len(result["overruns"]),
+            **{key: result[key] for key in ("self_test", "stack_bytes", "awake_share")},
+            "genre": listen.overall(heard, config)}
+
+
+def compare_clips(audio: str | Path, n: int = 30, level_db: float = 0.0, room: bool = False, seed: int = 0,
+                  model: Path | None = None, compiler: str | None = None) -> dict:
+    """Clips of a folder through the microphone simulation and the ADC of the emulated Pico, and Python beside it.
+
+    Parameters
+    ----------
+    audio : str or Path
+        "mini", "gtzan" or a folder with one sub-folder per genre.
+    n : int
+        See `choose_clips`.
+    level_db : float
+        Level at the microphone.
+    room : bool
+        In a random room.
+    seed : int
+        Of the simulation; each clip draws its own parameters.
+    model : Path, optional
+        An int8 .tflite file of ours; the one that ships when not given.
+    compiler : "gcc", "zig" or None
+        See `toolchain.find_compiler`.
+
+    Returns
+    -------
+    dict
+        decisions {"n", "equal", "missed"}, overruns, self_tests (passed); windows and votes {"n", "accuracy"}: each
+        window alone, and the genre of each whole clip; said (shares of genre, unsure, silence, see `recognizer.said`) and
+        decided {"n", "accuracy"}: the decisions that say a genre; clips (a list: song, genre, said, windows, equal);
+        skipped, source, microphone_db, room, seed, image.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, RuntimeError
+        Naming the file and the remedy.
+
+    Explained in notebooks/08_deploy_to_pico.ipynb.
+    """
+    tflite = load_tflite(model or PRETRAINED / "model_int8.tflite")
+    config = front_end_of(tflite).config
+    image = build_image("genre_recognizer", compiler, generated=headers.headers_of(tflite) if model else None)
+    found = dataset.load_songs(audio, config)
+    clips = choose_clips(found.songs, n, config)
+
+    def hear_one(index: int) -> dict:
+        rng = np.random.default_rng([seed, index])
+        adc = microphone.adc_counts(clips[index].samples, rng, level_db, room, microphone.TESTING, config)
+        return hear_clip(adc, tflite, image, config)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a thread mostly waits for its emulator
+        heard = list(tqdm(pool.map(hear_one, range(len(clips))), total=len(clips), desc="emulated Pico", unit="clip"))
+    size = {key: image[key] for key in ("compiler", "flash_bytes", "ram_static")}
+    return {**_clip_figures(clips, heard), "skipped": found.skipped, "source": found.source, "microphone_db": level_db,
+            "room": room, "seed": seed, "image": size}
+
+
+def _clip_figures(clips: list, heard: list[dict]) -> dict:
+    """What `compare_clips` counts."""
+    rows = [(row, clip.genre) for clip, result in zip(clips, heard) for row in result["decisions"]]
+    loud = [row["label"] == genre for row, genre in rows if row["label"] != "silence"]
+    decided = [row["says"] == genre for row, genre in rows if row["says"] not in ("unsure", "silence")]
+    votes = [result["genre"] == clip.genre for clip, result in zip(clips, heard)]
+    return {"decisions": {"n": len(rows), **{key: sum(r[key] for r in heard) for key in ("equal", "missed")}},
+            "overruns": sum(r["overruns"] for r in heard), "self_tests": sum(r["self_test"] for r in heard),
+            **{name: {"n": len(right), "accuracy": float(np.mean(right)) if right else None}
+               for name, right in (("windows", loud), ("votes", votes), ("decided", decided))},
+            "said": recognizer.said([row for row, _ in rows]),
+            "clips": [{"song": clip.song, "genre": clip.genre, "said": result["genre"],
+                       "windows": len(result["decisions"]), "equal": result["equal"]}
+                      for clip, result in zip(clips, heard)]}
+
+
+# ---- command line
+
+def run(arguments) -> int:
+    """`python -m mgr_helpers pico`: what the emulated Pico says about a recording, or to the clips of a folder."""
+    if arguments.clips:
+        return _run_clips(arguments)
+    image = build_image("genre_recognizer", arguments.compiler)
+    result = listen.listen(arguments.audio, arguments.gain, arguments.noise, arguments.seconds, image)
+    if arguments.json:
+        left_out = ("uart", "output", "adc", "lines", "pins", "stages", "xip")
+        size = {key: image[key] for key in ("compiler", "flash_bytes", "ram_static")}
+        print(json.dumps({**{key: value for key, value in result.items() if key not in left_out}, "image": size}))
+        return 0
+    print(f"{'time':>8}  {'window':8}{'vote':8}{'confidence':>10}   {'says':8}{'scores'}")
+    for decision in result["decisions"]:
+        print(f"{decision['time_ms'] / 1000:6.2f} s  {decision['label']:8}{decision['vote']:8}"
+              f"{decision['confidence']:8d} %   {decision['says']:8}"
+              f"{' '.join(f'{score:4d}' for score in decision['scores'])}")
+    for line in result["overruns"]:
+        print(line)
+    print(f"self-test {'passed' if result['self_test'] else 'FAILED'}; "
+          f"{100 * result['awake_share']:.1f} % of the time awake; flash {image['flash_bytes']}, "
+          f"RAM {image['ram_static']} and stack {result['stack_bytes']} bytes")
+    print(result["genre"])
+    return 0
+
+
+def _run_clips(arguments) -> int:
+    """Print what `compare_clips` finds; 1 when a decision is missing or differs from Python's."""
+    found = compare_clips(arguments.audio, arguments.clips, arguments.mic, arguments.room, model=arguments.model,
+                          compiler=arguments.compiler)
+    decisions = found["decisions"]
+    failed = decisions["missed"] or decisions["equal"] != decisions["n"] or found["overruns"] or not decisions["n"]
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+        return int(bool(failed))
+    for clip in found["clips"]:
+        print(f"{clip['song']:40} {clip['genre']:8} said {clip['said']:8} "
+              f"{clip['equal']} of {clip['windows']} decisions equal")
+    print(f"{decisions['equal']} of {decisions['n']} decisions equal to Python's, {decisions['missed']} missed, "
+          f"{found['overruns']} overruns")
+    for name in ("windows", "votes", "decided"):
+        share = found[name]["accuracy"]
+        print(f"{name:8} {'-' if share is None else f'{share:.1%}'} of {found[name]['n']}")
+    print(f"said: genre {found['said']['genre']:.1%}, unsure {found['said']['unsure']:.1%}, "
+          f"silence {found['said']['silence']:.1%}")
+    return int(bool(failed))

@@ -1,0 +1,228 @@
+"""Run the notebook series from the command line, clean what is committed, and print the summary of `make`.
+
+``python -m notebooks.run --data mini --output build/notebooks`` runs notebooks 02 to 08 in order into another
+folder; without ``--output`` they are run in place, so that their outputs are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+from mgr_helpers.config import ROOT, artifact, build_dir, work_dir
+from mgr_helpers.host.command_line import main
+from mgr_helpers.host import files
+
+NOTEBOOKS = ROOT / "notebooks"
+AUDIO_NOTE = "(audio player: run the notebook to listen)"
+WIDGET_NOTE = "(interactive: run the notebook to use it)"
+CELL_SECONDS = 1800
+PLOTTING = re.compile(r"\b(?:plt|ax|axes|fig|figure)\.\w+\(")
+
+
+def find_notebooks(only: list[str] | None = None) -> list[Path]:
+    """The numbered notebooks in order, or those whose name starts with one of `only` ("03").
+
+    Raises
+    ------
+    FileNotFoundError
+        When one that was asked for isn't there.
+    """
+    paths = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    for prefix in only or []:
+        if not any(path.name.startswith(prefix) for path in paths):
+            raise FileNotFoundError(f"no notebook starts with {prefix!r}; there are {[path.stem for path in paths]}")
+    return [path for path in paths if not only or path.name.startswith(tuple(only))]
+
+
+# --- how long the cells are --------------------------------------------------------------------------------------------
+
+def count_lines(path: Path) -> dict[str, int]:
+    """Cells of a notebook and lines of its code cells.
+
+    Returns
+    -------
+    dict
+        cells, code (code cells), and lines of the median, the longest, and the longest plotting code cell: one that
+        calls matplotlib itself (``plt.…(`` or ``ax.…(``).
+    """
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    lines = sorted(len(source.splitlines()) for source in sources)
+    plots = [len(source.splitlines()) for source in sources if PLOTTING.search(source)]
+    return {"cells": len(cells), "code": len(sources), "median": lines[len(lines) // 2], "longest": lines[-1],
+            "longest_plot": max(plots, default=0)}
+
+
+def line_table(paths: list[Path]) -> str:
+    """Table of `count_lines`, a line for each notebook."""
+    counted = {path.stem: count_lines(path) for path in paths}
+    head = " ".join(f"{name:>12}" for name in next(iter(counted.values())))
+    rows = [f"{stem:30}" + " ".join(f"{value:12}" for value in values.values()) for stem, values in counted.items()]
+    return "\n".join([" " * 30 + head, *rows])
+
+
+# --- cleaning -----------------------------------------------------------------------------------------------------------
+
+def _note(text: str) -> dict:
+    return {"output_type": "stream", "name": "stdout", "text": text + "\n"}
+
+
+def clean_output(output: dict) -> dict | None:
+    """One output as it may be committed: no audio (a player embeds its clip), no widget, no stderr."""
+    if output.get("name") == "stderr":
+        return None
+    data = output.get("data", {})
+    if "<audio" in "".join(data.get("text/html", "")) or any(kind.startswith("audio/") for kind in data):
+        return _note(AUDIO_NOTE)
+    if "application/vnd.jupyter.widget-view+json" in data:
+        interactive = "".join(data.get("text/plain", "")).startswith("interactive(")  # else it's a progress bar
+        return _note(WIDGET_NOTE) if interactive else None
+    return output
+
+
+def clean(notebook: dict) -> dict:
+    """Take audio players, widgets and stderr out of all outputs, in place, and the widgets' state with them.
+
+    Raises
+    ------
+    ValueError
+        When an output still names a folder of this machine.
+    """
+    notebook["metadata"] = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+                            "language_info": {"name": "python"}}
+    for cell in notebook["cells"]:
+        cell["metadata"].pop("execution", None)  # times of this run
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [kept for kept in map(clean_output, cell["outputs"]) if kept is not None]
+    check_no_paths(notebook)
+    return notebook
+
+
+def check_no_paths(notebook: dict) -> None:
+    """Raise ValueError when an output names the project's folder or the home folder of this machine."""
+    text = json.dumps([cell.get("outputs") for cell in notebook["cells"]])
+    for folder in {str(ROOT), str(ROOT.parent), str(Path.home())} - {"/"}:
+        found = re.search(re.escape(folder) + r"/.{0,60}", text)
+        if found:
+            raise ValueError(f"an output holds a path of this machine: {found[0]!r}: print it relative to the project")
+
+
+# --- running ------------------------------------------------------------------------------------------------------------
+
+def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
+    """Execute one notebook and write it to `output`, whole or not at all; on an error also what it had until there.
+
+    Returns
+    -------
+    float
+        Seconds it took.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, kernel_name="python3", timeout=CELL_SECONDS, store_widget_state=keep_players,
+                            extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(NOTEBOOKS)}})
+    # nbclient's stand-in for the Output widget sends while it polls the same socket, and now and then waits for the
+    # whole timeout; without it, what an interactive cell shows first becomes an ordinary output
+    client.widget_registry = {}
+    start = time.monotonic()
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        failed = build_dir() / "failed" / path.name
+        files.write_whole(failed, lambda file: file.write(nbformat.writes(notebook).encode()))
+        raise RuntimeError(f"{path.name} stopped: {error.ename}: {error.evalue}\n"
+                           f"see its outputs in {files.shown(failed)}") from error
+    if not keep_players:
+        notebook = nbformat.from_dict(clean(notebook))
+    files.write_whole(output, lambda file: file.write(nbformat.writes(notebook).encode()))
+    return time.monotonic() - start
+
+
+def run_series(data: str, output: Path | None, only: list[str] | None = None) -> dict[str, float]:
+    """Run the notebooks in order on a data set.
+
+    Parameters
+    ----------
+    data : str
+        "mini", "gtzan" or a folder.
+    output : Path or None
+        Folder for the executed notebooks; None runs them in place, cleaned so that they can be committed.
+    only : list of str, optional
+        Numbers of the notebooks to run.
+
+    Returns
+    -------
+    dict
+        Seconds by notebook.
+    """
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # another one would leave no pictures
+    os.environ["MGR_DATASET"] = data if data in ("mini", "gtzan") else str(Path(data).resolve())
+    seconds = {}
+    for path in find_notebooks(only):
+        print(f"{path.stem} …", end=" ", flush=True)
+        seconds[path.stem] = run_notebook(path, (output or NOTEBOOKS) / path.name, keep_players=output is not None)
+        print(f"{seconds[path.stem]:.0f} s", flush=True)
+    return seconds
+
+
+# --- the summary of `make` ----------------------------------------------------------------------------------------------
+
+def summary_lines(evaluation: dict, pico: dict) -> list[str]:
+    """Short table: accuracies, bytes, and what the emulated Pico said."""
+    lines = ["", "engine        windows  songs"]
+    for engine, figures in evaluation["engines"].items():
+        lines.append(f"{engine:12s} {figures['windows']['accuracy']:8.1%} {figures['songs']['accuracy']:6.1%}")
+    firmware = pico["firmware"]
+    lines += [f"data set: {evaluation['source']}" + (" (synthetic: says nothing about real music)"
+                                                     if evaluation["source"] == "mini" else ""), "",
+              f"model    {evaluation['model_bytes']:8,d} bytes of .tflite",
+              f"firmware {firmware['flash_bytes']:8,d} bytes of flash, {firmware['ram_static']:,d} of static RAM, "
+              f"{firmware['stack']:,d} of stack", "", "the emulated Pico heard and said"]
+    lines += [f"{clip['song']:16s} {clip['genre']:6s} {clip['said']}" for clip in pico["clips"]]
+    return lines
+
+
+def print_summary() -> None:
+    """Print what notebooks 07 and 08 left in the work folder."""
+    evaluation, pico = (json.loads(artifact(name).read_text()) for name in ("evaluation.json", "pico.json"))
+    print("\n".join(summary_lines(evaluation, pico)))
+
+
+# --- command line -------------------------------------------------------------------------------------------------------
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``python -m notebooks.run``."""
+    parser.add_argument("--data", default="mini", help="mini, gtzan, or a folder with one sub-folder per genre")
+    parser.add_argument("--output", type=Path, help="folder for the executed notebooks (default: in place)")
+    parser.add_argument("--only", nargs="+", metavar="NN", help="run only these notebooks, for example 03 04")
+    parser.add_argument("--table", action="store_true", help="print cells and lines of the notebooks, run none")
+    parser.add_argument("--summary", action="store_true", help="end with the table of accuracies and decisions")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the series, or print its table; 1 when a notebook stopped."""
+    if args.table:
+        print(line_table(find_notebooks(args.only)))
+        return 0
+    try:
+        seconds = run_series(args.data, args.output, args.only)
+    except (RuntimeError, FileNotFoundError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    files.write_whole(work_dir() / "series.json", lambda file: file.write(json.dumps(seconds, indent=1).encode()))
+    if args.summary:
+        print_summary()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("Run the notebook series on a data set.", add_arguments, run))

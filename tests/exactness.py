@@ -1,0 +1,110 @@
+"""The chain of exactness on any audio: ``python -m tests.exactness --audio FOLDER``.
+
+Python (cmsisdsp, TensorFlow Lite Micro) against the firmware's C on this machine, over every window, and against the
+same C on the emulated Cortex-M0+, over some of each genre, by every compiler that is there.
+Explained in notebooks/08_deploy_to_pico.ipynb.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from mgr_helpers.audio import dataset
+from mgr_helpers.config import FIRMWARE, PRETRAINED
+from mgr_helpers.features import mfcc_q15, windows
+from mgr_helpers.host.command_line import main
+from mgr_helpers.host import host_c
+from mgr_helpers.model import runtimes
+from mgr_helpers.model.tflite import front_end_of, load_tflite
+from mgr_helpers.pico import emulator
+from mgr_helpers.pico.image import build_image
+
+
+def windows_of_songs(songs: list[dataset.Song], config) -> tuple[np.ndarray, np.ndarray]:
+    """All windows of all songs as the Pico hears them, int16 (n, window_length), and the genre's index of each."""
+    parts = [windows.stream_windows(song.samples, config) for song in songs]
+    genre = [config.genres.index(song.genre) for song in songs]
+    return np.concatenate(parts), np.repeat(genre, [len(part) for part in parts])
+
+
+def some_of_each(genre: np.ndarray, n: int) -> np.ndarray:
+    """Indices of `n` windows or a few more, as many of each genre, spread evenly over its songs."""
+    chosen = []
+    for index in np.unique(genre):
+        own = np.flatnonzero(genre == index)
+        chosen.append(own[np.linspace(0, len(own) - 1, min(len(own), -(-n // len(np.unique(genre))))).astype(int)])
+    return np.concatenate(chosen)
+
+
+def mismatches(found: tuple[np.ndarray, np.ndarray], expected: tuple[np.ndarray, np.ndarray]) -> dict[str, int]:
+    """How many windows were compared, and in how many values features and scores differ."""
+    return {"windows": len(expected[0]), "features": int(np.count_nonzero(found[0] != expected[0])),
+            "scores": int(np.count_nonzero(found[1] != expected[1]))}
+
+
+def compare(audio: str | Path, n_emulated: int = 210, model: Path = PRETRAINED / "model_int8.tflite") -> dict:
+    """Compare Python with the C on this machine and on the emulated Pico.
+
+    Parameters
+    ----------
+    audio : str or Path
+        "mini", "gtzan" or a folder with one sub-folder per genre.
+    n_emulated : int
+        Windows for the emulated Pico; this machine gets all.
+    model : Path
+        The int8 .tflite file that ships, or another whose headers are in the sketch.
+
+    Returns
+    -------
+    dict
+        By engine ("this machine", "emulated Pico, gcc", ...): windows, features and scores that differ.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        When the audio or the model won't do.
+    """
+    tflite = load_tflite(model)
+    front_end = front_end_of(tflite)
+    windows, genre = windows_of_songs(dataset.load_songs(audio, front_end.config).songs, front_end.config)
+    raw = dataset.cached_features(windows, mfcc_q15.mfcc_windows, front_end.config, name="exactness")
+    features = mfcc_q15.quantize_features(raw, front_end)
+    expected = features, runtimes.run_tflm(tflite, features)
+    host = host_c.host_library()
+    found = host.features(windows)
+    results = {"this machine": mismatches((found, host.scores(found)), expected)}
+    chosen = some_of_each(genre, n_emulated)
+    for compiler in ["gcc"] * bool(shutil.which("arm-none-eabi-gcc")) + ["zig"]:
+        image = build_image(FIRMWARE / "emulator" / "pico_batch.c", compiler)
+        results[f"emulated Pico, {compiler}"] = mismatches(
+            emulator.features_and_scores(windows[chosen], image), (expected[0][chosen], expected[1][chosen]))
+    return results
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``python -m tests.exactness``."""
+    parser.add_argument("--audio", default="mini", help="mini, gtzan, or a folder with one sub-folder per genre")
+    parser.add_argument("--windows", type=int, default=210, help="windows for the emulated Pico (default 210)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the comparison; 1 when anything differs."""
+    results = compare(args.audio, args.windows)
+    if args.json:
+        print(json.dumps(results))
+    else:
+        print(f"{'against Python':24s} {'windows':>8s} {'features that differ':>22s} {'scores that differ':>20s}")
+        for engine, row in results.items():
+            print(f"{engine:24s} {row['windows']:8d} {row['features']:22d} {row['scores']:20d}")
+    return int(any(row["features"] or row["scores"] for row in results.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main("Compare Python with the C here and on the emulated Pico, bit by bit.", add_arguments, run))

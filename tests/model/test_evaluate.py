@@ -1,0 +1,194 @@
+"""Figures, votes, intervals, engines, the microphone simulation and the evaluate command."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mgr_helpers import __main__
+from mgr_helpers.audio import dataset, mini_set
+from mgr_helpers.config import CONFIG
+from mgr_helpers.features import mfcc_q15
+from mgr_helpers.model import evaluate, recognizer, training
+from mgr_helpers.model.tflite import load_tflite, set_unsure_below
+from mgr_helpers.pico import engines
+from tools import experiments, pretrained
+
+
+@pytest.fixture(scope="module")
+def songs():
+    """Two short songs a genre, each by another artist."""
+    def one(genre, i):
+        samples = mini_set.song(genre, 2 * i)[: 4 * CONFIG.sample_rate]
+        return dataset.Song(f"{genre}/{i}.wav", genre, f"{genre}/{i}", f"{genre} artist {i}", samples)
+
+    return [one(genre, i) for genre in CONFIG.genres for i in range(2)]
+
+
+@pytest.fixture(scope="module")
+def windows(songs):
+    return evaluate.windows_of(songs)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, windows):
+    """A folder with a small model, as `pretrained` writes it."""
+    folder = tmp_path_factory.mktemp("model")
+    network, mean, std, _ = training.train_on(windows["raw"], windows["genre"], recipe=training.Recipe(epochs=2, recurrent_dropout=0.0))
+    pretrained.write_models(folder, network, mean, std, windows)
+    return folder
+
+
+# --- figures
+
+def test_figures_of_a_known_case():
+    scores = np.eye(3)[[0, 0, 1, 1, 1, 2]]
+    genre, song = np.array([0, 0, 0, 1, 1, 2]), np.array(["a", "a", "a", "b", "b", "c"])
+    result = evaluate.figures(scores, genre, song)
+    assert result["windows"]["n"] == 6 and result["windows"]["accuracy"] == pytest.approx(5 / 6)
+    assert result["songs"]["n"] == 3 and result["songs"]["accuracy"] == 1.0
+    assert result["confusion"] == [[2, 1, 0], [0, 2, 0], [0, 0, 1]]
+    assert result["recall"] == {"disco": pytest.approx(2 / 3), "jazz": 1.0, "metal": 1.0}
+    json.dumps(result)
+
+
+def test_int8_scores_vote_as_their_probabilities():
+    scores = np.array([[127, -128, -128], [-128, 100, -100], [-128, 100, -100]], np.int8)
+    _, true, voted = evaluate.song_votes(scores, np.zeros(3, int), np.array(["a"] * 3))
+    assert true.tolist() == [0] and voted.tolist() == [1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10), st.integers(1, 10)), min_size=2, max_size=40))
+def test_the_interval_holds_the_accuracy(pairs):
+    correct, total = np.array([min(pair) for pair in pairs]), np.array([pair[1] for pair in pairs])
+    low, high = evaluate.bootstrap_interval(correct, total)
+    assert 0 <= low <= correct.sum() / total.sum() <= high <= 1
+
+
+def test_more_songs_give_a_narrower_interval():
+    few, many = (np.subtract(*evaluate.bootstrap_interval(np.arange(n) % 2, np.ones(n, int))) for n in (10, 1000))
+    assert abs(many) < abs(few) / 3
+
+
+def test_no_window_is_an_error():
+    with pytest.raises(ValueError, match="no window"):
+        evaluate.figures(np.zeros((0, 3)), np.zeros(0, int), np.zeros(0, str))
+
+
+# --- windows
+
+def test_windows_are_those_of_the_stream(songs, windows):
+    expected = sum((len(song.samples) // 1024 - 21) // 20 + 1 for song in songs)
+    assert len(windows["raw"]) == expected == len(windows["genre"])
+    first = mfcc_q15.mfcc_windows(songs[0].samples[None, : CONFIG.window_length])
+    assert np.array_equal(windows["raw"][0], first[0])
+
+
+def test_silent_windows_are_left_out(songs):
+    half = songs[0].samples.copy()
+    half[: 2 * CONFIG.window_length] = 0
+    silent = dataset.Song("x", "disco", "x", "x", half)
+    assert 0 < len(evaluate.windows_of([silent])["raw"]) < len(evaluate.windows_of([songs[0]])["raw"])
+
+
+# --- engines and protocols
+
+@pytest.mark.slow
+def test_engines_agree(trained, windows):
+    tflite, float_tflite = ((trained / name).read_bytes() for name in ("model_int8.tflite", "model_float.tflite"))
+    scores = {name: engines.engine_scores(name, tflite, windows["raw"], float_tflite) for name in engines.ENGINES}
+    assert np.array_equal(scores["c"], scores["tflm"])
+    for engine in ("litert", "tflm"):
+        assert np.abs((scores[engine] + 128.0) / 256 - scores["float"]).max() < 0.1
+    with pytest.raises(ValueError, match="unknown engine"):
+        engines.engine_scores("abacus", tflite, windows["raw"])
+    with pytest.raises(ValueError, match="model_float.tflite"):
+        engines.engine_scores("float", tflite, windows["raw"])
+
+
+def test_cross_validation_never_tests_on_an_artist_it_trained_on(songs, windows):
+    seen = []
+
+    def fit(raw, genre, seed):
+        seen.append({window.tobytes() for window in raw})
+        return {"spy": lambda test: np.array([[window.tobytes() in seen[-1]] * 3 for window in test], float)}
+
+    scores = experiments.cross_validate(windows, {"clean": windows}, fit, n_folds=2)
+    assert len(seen) == 2 and scores["spy"]["clean"].shape == (len(windows["genre"]), 3)
+    assert not scores["spy"]["clean"].any()
+
+
+def test_what_ships_is_ours_and_small():
+    folder = pretrained.PRETRAINED
+    load_tflite(folder / "model_int8.tflite")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["parameters"] <= 15000
+    assert (folder / "MODEL_CARD.md").read_text() == pretrained.model_card(metrics)
+
+
+@pytest.mark.slow
+def test_command_prints_json(trained, songs, tmp_path, capsys):
+    import soundfile
+    for song in songs:
+        (tmp_path / song.genre).mkdir(exist_ok=True)
+        soundfile.write(tmp_path / song.path, song.samples, CONFIG.sample_rate)
+    (tmp_path / "jazz" / "bad.wav").write_bytes(b"RIFF")
+    words = ["evaluate", "--audio", str(tmp_path), "--model", str(trained / "model_int8.tflite"), "--json"]
+    for more in ([], ["--mic", "-12"], ["--room"], ["--engine", "float"]):
+        assert __main__.main(words + more) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert set(result) == {"windows", "songs", "votes", "recall", "confusion", "skipped", "model"}
+        assert result["songs"]["n"] == 6 and result["skipped"][0]["file"] == "jazz/bad.wav"
+    assert __main__.main(["evaluate", "--audio", str(tmp_path / "none")]) == 1
+    assert "none" in capsys.readouterr().err
+
+
+# --- unsure
+
+def test_running_votes_start_anew_with_each_song():
+    scores = np.array([[127, -128, -128]] * 3 + [[-128, 127, -128]] * 2, np.int8)
+    winner, confidence = evaluate.running_votes(scores, np.array(["a"] * 3 + ["b"] * 2))
+    assert winner.tolist() == [0, 0, 0, 1, 1] and confidence.tolist() == [100] * 5
+    mixed = evaluate.running_votes(scores, np.array(["a"] * 5))
+    assert mixed[0].tolist() == [0] * 5 and mixed[1].tolist() == [100, 100, 100, 75, 60]
+    as_probabilities = evaluate.running_votes((scores + 128.0) / 256, np.array(["a"] * 5))
+    assert np.array_equal(as_probabilities, mixed)
+
+
+def test_coverage_and_threshold_of_a_known_case():
+    rows = [(0.9, 0, 0), (0.8, 1, 1), (0.7, 2, 2), (0.6, 0, 1), (0.5, 0, 0)]  # confidence, winner, true genre
+    scores = np.array([[share if i == winner else (1 - share) / 2 for i in range(3)] for share, winner, _ in rows])
+    curve = evaluate.coverage_curve(scores, np.array([true for *_, true in rows]), np.array(list("abcde")))
+    at = {int(t): (c, a) for t, c, a in zip(*curve.values())}
+    assert at[1] == (1.0, 0.8) and at[55] == (0.8, 0.75) and at[65] == (pytest.approx(0.6), 1.0)
+    assert at[100][0] == 0 and np.isnan(at[100][1])
+    assert (np.diff(curve["coverage"]) <= 0).all()
+    assert 50 < evaluate.threshold_for(curve) <= 60 < evaluate.threshold_for(curve, 0.6) <= 70
+    assert evaluate.threshold_for(curve, 1.0) <= 50
+
+
+@pytest.mark.parametrize("coverage", [0.0, 1.1])
+def test_a_coverage_must_be_a_share(coverage):
+    with pytest.raises(ValueError, match="coverage"):
+        evaluate.threshold_for({"threshold": np.array([1]), "coverage": np.array([1.0])}, coverage)
+
+
+def test_a_higher_threshold_gives_fewer_other_sounds_a_genre(trained):
+    tflite = (trained / "model_int8.tflite").read_bytes()
+    options = {"seconds": 4, "n": 1, "kinds": ("silence", "white noise", "speech")}
+    low, high = (evaluate.of_other_sounds(set_unsure_below(tflite, t), **options) for t in (1, 100))
+    for kind in options["kinds"]:
+        assert low[kind]["windows"] == high[kind]["windows"] == 4
+        assert sum(low[kind][word] for word in ("genre", "unsure", "silence")) == pytest.approx(1)
+        assert high[kind]["genre"] <= low[kind]["genre"] and low[kind]["unsure"] == 0
+    assert low["white noise"]["genre"] == 1
+
+
+def test_what_was_said_is_counted():
+    rows = [{"says": word} for word in ("jazz", "unsure", "silence", "jazz")]
+    assert recognizer.said(rows) == {"windows": 4, "genre": 0.5, "unsure": 0.25, "silence": 0.25}
+    assert recognizer.said([])["genre"] == 0

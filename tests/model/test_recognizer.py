@@ -1,0 +1,122 @@
+"""The vote, *unsure* and *silence*: Python, the C on this machine and the emulated Pico say the same."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mgr_helpers.audio import mini_set
+from mgr_helpers.audio.adc import ideal_counts
+from mgr_helpers.config import CONFIG, PRETRAINED, build_dir
+from mgr_helpers.host import host_c
+from mgr_helpers.model import recognizer, tflite
+from mgr_helpers.pico import emulator, headers, listen
+from mgr_helpers.pico.image import build_image
+
+TFLITE = (PRETRAINED / "model_int8.tflite").read_bytes()
+SURE, NEVER = tflite.set_unsure_below(TFLITE, 90), tflite.set_unsure_below(TFLITE, 100)
+
+
+def generated(tflite, name):
+    folder = build_dir() / "generated" / f"test_{name}"
+    headers.write_headers(tflite, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adc():
+    """Nothing, three genres one after another, so that votes mix, and nothing again."""
+    quiet = np.zeros(2 * CONFIG.sample_rate, np.int16)
+    songs = [mini_set.song(genre, 3)[: 3 * CONFIG.sample_rate] for genre in CONFIG.genres]
+    return ideal_counts(np.concatenate([quiet, *songs, quiet]), gain_db=-12, noise_lsb=0.4)
+
+
+# --- the vote
+
+def test_vote_of_a_known_case():
+    scores = np.array([[127, -128, -128], [-128, 27, -28], [-128, 27, -28], [-128, -128, 127]], np.int8)
+    winner, confidence = recognizer.vote(scores, np.array([False, False, False, True]), 2)
+    assert winner.tolist() == [0, 0, 1, 1]
+    assert confidence.tolist() == [100, 50, 60, 60]  # 255:0:0, 255:155:100, 0:310:200, 0:155:100
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(-128, 127)] * 3, st.booleans()), min_size=1, max_size=40),
+       st.integers(1, 12))
+def test_confidence_is_a_share_and_0_only_of_nothing(rows, vote_windows):
+    scores, silent = np.array([row[:3] for row in rows], np.int8), np.array([row[3] for row in rows])
+    _, confidence = recognizer.vote(scores, silent, vote_windows)
+    nothing = [all(silent[max(0, i + 1 - vote_windows) : i + 1]
+                   | (scores[max(0, i + 1 - vote_windows) : i + 1] == -128).all(axis=1)) for i in range(len(rows))]
+    assert ((confidence == 0) == nothing).all() and ((confidence >= 33) | nothing).all() and (confidence <= 100).all()
+
+
+# --- the threshold in the file
+
+def test_a_file_without_a_threshold_says_every_vote(adc):
+    front_end = tflite.read_front_end(TFLITE)
+    old = tflite.embed_front_end(TFLITE, {key: front_end[key] for key in front_end if key != "unsure_below"})
+    assert tflite.unsure_below(old) == 1
+    heard = recognizer.decisions(adc, old)
+    assert {row["says"] for row in heard} <= {"silence", *CONFIG.genres}
+    assert [row["unsure"] for row in heard] == [row["confidence"] == 0 for row in heard]
+
+
+def test_the_threshold_is_kept_and_nothing_else_changed():
+    assert tflite.unsure_below(SURE) == 90
+    assert tflite.describe(SURE)["tensors"] == tflite.describe(TFLITE)["tensors"]
+    assert tflite.read_front_end(SURE) == {**tflite.read_front_end(TFLITE), "unsure_below": 90}
+    assert json.dumps(tflite.read_front_end(SURE))
+
+
+@pytest.mark.parametrize("percent", [0, 101, -5])
+def test_a_threshold_must_be_a_percentage(percent):
+    with pytest.raises(ValueError, match="from 1 to 100"):
+        tflite.set_unsure_below(TFLITE, percent)
+
+
+@pytest.mark.parametrize("value", [True, 55.5, "55", None, 0, 101])
+def test_a_damaged_threshold_is_refused(value):
+    damaged = tflite.embed_front_end(TFLITE, {**tflite.read_front_end(TFLITE), "unsure_below": value})
+    with pytest.raises(ValueError, match="unsure below"):
+        headers.headers(damaged)
+
+
+# --- what is said
+
+def test_unsure_and_silence_in_python(adc):
+    heard = recognizer.decisions(adc, SURE)
+    said = {row["says"] for row in heard}
+    assert {"silence", "unsure"} < said
+    for row in heard:
+        assert row["unsure"] == (row["confidence"] < 90)
+        assert row["says"] == ("silence" if row["silent"] else "unsure" if row["unsure"] else row["vote"])
+    sure = sum(row["says"] in CONFIG.genres for row in heard)
+    assert sum(row["says"] in CONFIG.genres for row in recognizer.decisions(adc, NEVER)) < sure
+
+
+def test_c_on_this_machine_says_the_same(adc):
+    theirs = host_c.host_library(generated(SURE, "sure")).decisions(adc)
+    ours = recognizer.decisions(adc, SURE)
+    assert len(ours) == len(theirs["window"]) >= 12
+    for key in ("confidence", "silent", "unsure"):
+        assert theirs[key].tolist() == [row[key] for row in ours]
+    assert [CONFIG.genres[vote] for vote in theirs["vote"]] == [row["vote"] for row in ours]
+
+
+def test_the_emulated_pico_says_the_same(adc):
+    image = build_image("genre_recognizer", generated=generated(SURE, "sure"))
+    assert image["warnings"] == ""
+    result = emulator.emulate(image, adc, seconds=len(adc) / CONFIG.sample_rate)
+    heard = listen.parse_decisions(result["uart"].decode())
+    expected = recognizer.decisions(result["adc"], SURE)[: len(heard)]
+    assert len(heard) >= 12
+    for key in ("window", "vote", "confidence", "says", "scores"):
+        assert [row[key] for row in heard] == [row[key] for row in expected]
+    # the LED: on for a genre, off in silence, on and off in turn while unsure
+    led = [(seconds, level) for seconds, pin, level in result["pins"] if pin == 25]
+    for row in heard:
+        now = [level for seconds, level in led if seconds < row["time_ms"] / 1000 + 0.02][-1]
+        assert now == (row["says"] in CONFIG.genres or row["says"] == "unsure" and row["window"] % 2 == 0)

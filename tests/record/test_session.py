@@ -1,0 +1,546 @@
+"""The recording script over pseudo-terminals: played by the test, and by the sketch on an emulated Pico."""
+
+import contextlib
+import json
+import os
+import queue
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import wave
+
+import numpy as np
+import pytest
+
+from mgr_helpers.audio import adc
+from mgr_helpers.pico import emulator
+from mgr_helpers.pico.image import build_image
+from mgr_helpers.record import protocol, takes, wiring
+from mgr_helpers.record.session import Link, Session, Settings, find_port, level_meter, list_ports, record_take, review
+from tests import serial_port
+
+pty = pytest.importorskip("pty", reason="pseudo-terminals are for Linux and macOS")
+import tty  # noqa: E402
+
+LONG = bool(os.environ.get("MGR_LONG"))
+BIAS = 1551
+PATIENCE = 120  # seconds to wait for what comes at once on an idle machine
+
+
+class FakePico:
+    """A recorder behind a pseudo-terminal, as fast as the host reads. `plug` and `unplug` it as you like."""
+
+    def __init__(self, link_name):
+        self.link_name, self.session, self.ours = link_name, 0, -1
+
+    def plug(self):
+        self.ours, theirs = pty.openpty()
+        tty.setraw(theirs)
+        self.theirs = theirs
+        self.link_name.unlink(missing_ok=True)
+        self.link_name.symlink_to(os.ttyname(theirs))
+        self.session, self.sequence, self.take = self.session + 1, 0, 0
+        self.commands = queue.Queue()
+        self.plugged = True
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        self.idle()
+
+    def _read(self):
+        while self.plugged:
+            if select.select([self.ours], [], [], 0.05)[0]:
+                for line in os.read(self.ours, 100).decode().split():
+                    self.commands.put(line)
+
+    def wait_for(self, command):
+        while not self.commands.get(timeout=PATIENCE).startswith(command):
+            pass
+
+    def send(self, frame):
+        self.sequence += 1
+        self.raw(frame)
+
+    def raw(self, data):
+        while data:
+            data = data[os.write(self.ours, data):]
+
+    def header(self, **changes):
+        return protocol.Header(session=self.session, take=self.take, bias=BIAS, firmware="fake", **changes)
+
+    def idle(self):
+        self.send(protocol.header_frame(self.header(), self.sequence))
+
+    def start(self, values):
+        """The frames of a take up to its end, not yet the end."""
+        self.take += 1
+        for frame in protocol.take_frames(values, self.header(), self.sequence)[:-1]:
+            self.send(frame)
+
+    def end(self, total, lost=0):
+        self.send(protocol.end_frame(protocol.End(self.session, self.take, total, lost, BIAS, "button"), self.sequence))
+
+    def unplug(self):
+        self.plugged = False
+        self.reader.join()  # a read that waits would hold the terminal open
+        os.close(self.ours)
+        os.close(self.theirs)
+
+
+@pytest.fixture
+def pico(tmp_path):
+    fake = FakePico(tmp_path / "board")
+    fake.plug()
+    yield fake
+    fake.link_name.unlink()
+
+
+def noise(count, seed=0):
+    return np.random.default_rng(seed).integers(BIAS - 900, BIAS + 900, count)
+
+
+def read(path):
+    """Counts and sidecar of a take on disk."""
+    sidecar = json.loads(path.with_suffix(".json").read_text())
+    with wave.open(str(path)) as file:
+        assert file.getparams()[:3] == (1, 2, 22050)
+        audio = np.frombuffer(file.readframes(10**9), "<i2")
+    return adc.audio_to_counts(audio, sidecar["bias"]), sidecar
+
+
+@contextlib.contextmanager
+def session_of(pico, tmp_path, **settings):
+    """A session that is connected: opening a port throws away what waited in it."""
+    with Link(str(pico.link_name)) as link:
+        session = Session(link, Settings("jazz", tmp_path / "recordings", **settings))
+        wait_connected(pico, session)
+        yield session
+
+
+def run_until(session, condition):
+    """Handle messages until a condition holds; a busy machine may take its time."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not so within {PATIENCE} s"
+        session.run(0.05)
+
+
+def wait_connected(pico, session):
+    run_until(session, lambda: not pico.commands.empty())
+    pico.commands.queue.clear()
+
+
+def test_takes_go_to_disk_whole(pico, tmp_path):
+    with session_of(pico, tmp_path, takes=2) as session:
+        for seed in (1, 2):
+            pico.start(noise(5000, seed))
+            pico.end(5000)
+        session.run(PATIENCE)
+    assert len(session.kept) == 2
+    for seed, path in enumerate(session.kept, 1):
+        values, sidecar = read(path)
+        assert (values == noise(5000, seed)).all() and path.parent.name == "jazz"
+        assert sidecar["complete"] and sidecar["end"] == "button" and sidecar["firmware"] == "fake"
+    assert not list(tmp_path.glob("recordings/*/.*"))
+
+
+def test_damage_is_marked_and_nothing_invented(pico, tmp_path):
+    values = noise(256 * 8)
+    pico.take = 1
+    frames = protocol.take_frames(values, pico.header(), pico.sequence)
+    frames[3] = frames[3][:50] + b"\x01" + frames[3][51:]
+    del frames[6]
+    with session_of(pico, tmp_path, takes=1) as session:
+        pico.raw(b"".join(frames))
+        session.run(PATIENCE)
+    kept, sidecar = read(session.kept[0])
+    assert kept.tolist() == np.delete(values, [*range(512, 768), *range(1280, 1536)]).tolist()
+    assert not sidecar["complete"] and sidecar["missing"] == 512
+    assert sidecar["gaps"] == [{"at": 512, "missing": 256, "cause": "transport"},
+                               {"at": 1024, "missing": 256, "cause": "transport"}]
+
+
+def test_unplug_keeps_the_take_and_goes_on(pico, tmp_path, capsys):
+    with session_of(pico, tmp_path, takes=2) as session:
+        pico.start(noise(7000))
+        run_until(session, lambda: session.writer and session.writer.samples == 7000)
+        pico.unplug()
+        run_until(session, lambda: session.kept)
+        values, sidecar = read(session.kept[0])
+        assert (values == noise(7000)).all() and not sidecar["complete"] and sidecar["end"] == "unplugged"
+        pico.plug()
+        wait_connected(pico, session)
+        pico.start(noise(1000, 5))
+        pico.end(1000)
+        session.run(PATIENCE)
+    values, sidecar = read(session.kept[1])
+    assert (values == noise(1000, 5)).all() and sidecar["complete"]
+    said = capsys.readouterr().out
+    assert "unplugged" in said and said.count("connected to") == 2
+
+
+def test_joining_in_the_middle_is_marked(pico, tmp_path):
+    pico.take = 1
+    frames = protocol.take_frames(noise(2560), pico.header(), 0)[5:]
+    with session_of(pico, tmp_path, takes=1) as session:
+        pico.raw(b"".join(frames))
+        session.run(PATIENCE)
+    _, sidecar = read(session.kept[0])
+    assert sidecar["gaps"][0] == {"at": 0, "missing": 1024, "cause": "transport"} and not sidecar["complete"]
+    assert sidecar["firmware"] == "unknown"  # no header came; the bias is the mean of the samples
+
+
+def start_script(pico, tmp_path, *words):
+    command = [sys.executable, "-m", "mgr_helpers", "record", "--label", "metal", "--port", str(pico.link_name),
+               "--output", str(tmp_path / "recordings"), "--yes", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def part_of(tmp_path, samples):
+    """The .part file, once it holds so many samples."""
+    for _ in range(200):
+        parts = list((tmp_path / "recordings" / "metal").glob(".*.wav.part"))
+        if parts and parts[0].stat().st_size >= 44 + 2 * samples:
+            return parts[0]
+        time.sleep(0.05)
+    raise AssertionError("the script wrote no take")
+
+
+def test_script_starts_takes_and_stops_after_them(pico, tmp_path):
+    script = start_script(pico, tmp_path, "--start", "--takes", "2", "--seconds", "0.1")
+    pico.wait_for("L2205")
+    pico.wait_for("H")
+    pico.idle()
+    for seed in (1, 2):
+        pico.wait_for("R")
+        pico.start(noise(2205, seed))
+        pico.end(2205)
+        pico.idle()
+    out, err = script.communicate(timeout=20)
+    assert script.returncode == 0 and "2 takes" in out and not err
+    assert len(list(tmp_path.glob("recordings/metal/metal_*.wav"))) == 2
+
+
+def test_ctrl_c_keeps_what_was_recorded(pico, tmp_path):
+    script = start_script(pico, tmp_path)
+    pico.wait_for("H")
+    pico.start(noise(9000))
+    part_of(tmp_path, 9000)
+    script.send_signal(signal.SIGINT)
+    pico.wait_for("S")  # the script asks the Pico to end the take, and waits for its end
+    pico.end(9000)
+    out, err = script.communicate(timeout=20)
+    assert script.returncode == 0 and "Traceback" not in err
+    (path,) = tmp_path.glob("recordings/metal/*.wav")
+    values, sidecar = read(path)
+    assert (values == noise(9000)).all() and sidecar["complete"]
+
+
+def test_ctrl_c_with_a_silent_pico(pico, tmp_path):
+    script = start_script(pico, tmp_path)
+    pico.wait_for("H")
+    pico.start(noise(3000))
+    part_of(tmp_path, 3000)
+    script.send_signal(signal.SIGINT)
+    assert script.wait(timeout=20) == 0
+    (path,) = tmp_path.glob("recordings/metal/*.wav")
+    values, sidecar = read(path)
+    assert (values == noise(3000)).all() and sidecar["end"] == "stopped" and not sidecar["complete"]
+    script.communicate()
+
+
+def test_ctrl_c_at_the_question_keeps_the_take(pico, tmp_path, monkeypatch):
+    with session_of(pico, tmp_path, ask=True) as session:
+        monkeypatch.setattr(review, "__defaults__", (lambda prompt: session.interrupt(),))
+        pico.start(noise(300))
+        pico.end(300)
+        session.run(PATIENCE)
+    assert session.interrupted and len(session.kept) == 1 and read(session.kept[0])[1]["complete"]
+
+
+def test_full_disk_is_explained_and_nothing_is_lost(tmp_path, monkeypatch):
+    writer = takes.TakeWriter(tmp_path, "jazz")
+    writer.add(protocol.Header(bias=BIAS))
+    writer.add(protocol.Samples(0, 0, 0, noise(500).astype(np.int16)))
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(wave.Wave_write, "writeframes", full)
+    with pytest.raises(OSError, match="jazz.*part can't be written.*No space left.*make room"):
+        writer.add(protocol.Samples(0, 0, 500, noise(500).astype(np.int16)))
+    monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
+    (path,) = takes.recover(tmp_path)
+    assert read(path)[0].tolist() == noise(500).tolist()
+
+
+def test_killed_script_loses_nothing(pico, tmp_path, monkeypatch):
+    script = start_script(pico, tmp_path)
+    pico.wait_for("H")
+    pico.start(noise(6000))
+    part_of(tmp_path, 6000)
+    script.kill()
+    script.communicate()
+    assert not list(tmp_path.glob("recordings/metal/*.wav"))
+    assert takes.recover(tmp_path / "recordings") == []  # perhaps another script is still at it
+    monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
+    (path,) = takes.recover(tmp_path / "recordings")
+    values, sidecar = read(path)
+    assert (values == noise(6000)).all() and sidecar["recovered"] and not sidecar["complete"]
+    assert sidecar["samples"] == 6000 and not list(tmp_path.glob("recordings/*/.*"))
+
+
+def test_recover_mends_a_header_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
+    folder = tmp_path / "jazz"
+    folder.mkdir()
+    part = folder / ".jazz_1.wav.part"
+    with wave.open(str(part), "wb") as file:
+        file.setparams((1, 2, 22050, 0, "NONE", ""))
+        file.writeframes(np.arange(100, dtype="<i2").tobytes())
+    with open(part, "ab") as file:
+        file.write(b"\1\0\2")  # a sample and a half that the header doesn't know
+    (path,) = takes.recover(tmp_path)
+    with wave.open(str(path)) as file:
+        assert file.getnframes() == 101
+    (folder / ".jazz_2.wav.part").write_bytes(b"RIFF")
+    assert takes.recover(tmp_path) == [] and not list(folder.glob(".*"))
+
+
+def test_memory_stays_flat(pico, tmp_path):
+    psutil = pytest.importorskip("psutil")
+    script = start_script(pico, tmp_path)
+    pico.wait_for("H")
+    pico.take, block = 1, noise(256)
+    pico.send(protocol.header_frame(pico.header(recording=True), pico.sequence))
+    sizes = []
+    for index in range(86 * 60 * 4):  # four minutes of samples
+        pico.send(protocol.samples_frame(pico.session, 1, pico.sequence, 256 * index, block))
+        if index % (86 * 60) == 86 * 30:
+            sizes.append(psutil.Process(script.pid).memory_info().rss)
+    part_of(tmp_path, 256 * 86 * 60 * 4)
+    script.send_signal(signal.SIGINT)
+    script.communicate(timeout=20)
+    assert sizes[-1] - sizes[1] < 4e6, sizes  # two minutes of samples are 5 MB, as frames or as audio
+    (path,) = tmp_path.glob("recordings/metal/*.wav")
+    assert read(path)[1]["samples"] == 256 * 86 * 60 * 4
+
+
+def test_text_format(pico, tmp_path):
+    with session_of(pico, tmp_path, takes=1, text_format=True) as session:
+        pico.raw(b"22050\r\n1000\r\n" + b"".join(b"%d\r\n" % (n % 300 - 150) for n in range(1000)))
+        session.run(PATIENCE)
+    values, sidecar = read(session.kept[0])
+    assert (values == np.arange(1000) % 300 - 150).all() and sidecar["firmware"] == "text format"
+
+
+def test_a_port_in_use_is_explained(pico, tmp_path):
+    with Link(str(pico.link_name)) as first:
+        assert first.messages.get(timeout=5)[0] == "connected"
+        with Link(str(pico.link_name)) as second:
+            kind, error = second.messages.get(timeout=5)
+    assert kind == "failed" and "close the program that uses it" in str(error)
+
+
+def test_find_port(monkeypatch):
+    from types import SimpleNamespace as Info
+    boards = [Info(device="COM3", vid=0x2E8A), Info(device="COM1", vid=0x1234)]
+    monkeypatch.setattr(list_ports, "comports", lambda: boards)
+    assert find_port() == "COM3" and find_port("COM1") == "COM1" and find_port("COM9") is None
+    boards.append(Info(device="COM4", vid=0x2E8A))
+    with pytest.raises(ValueError, match="COM3, COM4.*--port"):
+        find_port()
+
+
+def kept_take(tmp_path, label="jazz"):
+    writer = takes.TakeWriter(tmp_path, label)
+    writer.add(protocol.Header(bias=BIAS))
+    writer.add(protocol.Samples(0, 0, 0, noise(500).astype(np.int16)))
+    return writer.finish(protocol.End(0, 0, 500, 0, BIAS, "host"))
+
+
+def test_save_takes_from_memory(tmp_path):
+    header = protocol.Header(bias=BIAS)
+    frames = protocol.take_frames(noise(1000), header) + protocol.take_frames(noise(600, 1), protocol.replace(header, take=1), 6)
+    del frames[2]
+    first, second = takes.save_takes(b"".join(frames), "jazz", tmp_path)
+    assert read(first)[0].tolist() == np.delete(noise(1000), range(256, 512)).tolist()
+    assert read(first)[1]["missing"] == 256
+    assert (read(second)[0] == noise(600, 1)).all() and read(second)[1]["complete"]
+
+
+def test_review_relabels_and_discards(tmp_path):
+    path = kept_take(tmp_path, "old_label")
+    answers = iter(["r", "no/label", "r", "metal", ""])
+    new = review(path, lambda prompt: next(answers))
+    assert new.parent.name == "metal" and new.name == f"metal_{path.name.removeprefix('old_label_')}"
+    assert read(new)[1]["label"] == "metal" and not list(path.parent.iterdir())
+    assert review(new, lambda prompt: "d") is None and not list(new.parent.iterdir())
+
+
+def test_clipping_and_saturation_are_counted(tmp_path):
+    writer = takes.TakeWriter(tmp_path, "jazz")
+    writer.add(protocol.Header(bias=BIAS))
+    writer.add(protocol.Samples(0, 0, 0, np.array([0, 4095, 4095, 3700, 1551], dtype=np.int16)))
+    path = writer.finish(protocol.End(0, 0, 5, 0, BIAS, "host"))
+    sidecar = json.loads(path.with_suffix(".json").read_text())
+    assert (sidecar["clipped"], sidecar["saturated"], sidecar["peak"]) == (3, 3, 4095 - BIAS)
+    assert "clipped" in takes.summary(path)
+
+
+def test_labels_must_be_folder_names():
+    for label in ("", "a/b", "..", "a b", "x" * 41):
+        with pytest.raises(ValueError, match="label"):
+            takes.check_label(label)
+    assert takes.check_label("jazz-2_é") == "jazz-2_é"
+
+
+def test_level_meter():
+    assert level_meter(2048, 10) == "[##########]    0 dB"
+    assert level_meter(0, 10).startswith("[----------]")
+
+
+def test_wiring_is_drawn(monkeypatch):
+    pytest.importorskip("schemdraw", reason="schemdraw is an extra: pip install schemdraw")
+    picture = wiring.draw_wiring().get_imagedata("svg").decode()
+    assert all(name in picture for name in ("GP26 (31)", "3V3 (36)", "OUT", "push"))
+    monkeypatch.setitem(sys.modules, "schemdraw", None)
+    with pytest.raises(ImportError, match="pip install schemdraw"):
+        wiring.draw_wiring()
+
+
+# --- the sketch itself --------------------------------------------------------------------------------------
+
+def music(seconds, seed=0):
+    """ADC counts of something with a wide spectrum and changing level."""
+    t = np.arange(round(seconds * 22050)) / 22050
+    wave_ = np.sin(2 * np.pi * 440 * t) * (1 + np.sin(2 * np.pi * 0.7 * t)) * 300
+    return np.clip(np.rint(BIAS + wave_ + np.random.default_rng(seed).normal(0, 60, len(t))), 0, 4095).astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def image():
+    try:
+        return build_image("recorder")
+    except (RuntimeError, OSError) as error:
+        pytest.skip(f"no compiler for the emulated Pico: {error}")
+
+
+def find(delivered, values):
+    """Where in the delivered counts the take begins; the whole of it must be there."""
+    starts = np.flatnonzero(delivered[:len(delivered) - len(values) + 1] == values[0])
+    return [at for at in starts if np.array_equal(delivered[at:at + len(values)], values)]
+
+
+@pytest.mark.slow
+def test_every_sample_of_the_emulated_pico(image, tmp_path):
+    """The real sketch on a pseudo-terminal, the real script: every sample as the ADC delivered it."""
+    seconds = 60 if LONG else 4
+    with serial_port.serial_port(image, music(seconds + 30)) as board:
+        command = [sys.executable, "-m", "mgr_helpers", "record", "--label", "jazz", "--port", board["port"], "--yes",
+                   "--seconds", str(seconds), "--takes", "1", "--start", "--output", str(tmp_path)]
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
+        board["unplug"]()
+        result = board["result"]()
+    (path,) = tmp_path.glob("jazz/*.wav")
+    values, sidecar = read(path)
+    assert len(find(result["adc"].astype(np.int16), values)) == 1
+    assert sidecar["complete"] and sidecar["missing"] == 0 and abs(sidecar["seconds"] - seconds) < 0.001
+    assert abs(sidecar["true_sample_rate"] / result["adc_rate"] - 1) < 1e-4
+    spectrum = np.abs(np.fft.rfft((values[:22050 * 3] - BIAS) * np.hanning(22050 * 3)))
+    assert abs(spectrum.argmax() / 3 - 440) < 0.5  # the right pitch
+
+
+def test_button_and_led_of_the_emulated_pico(image):
+    adc = music(3)
+    bounces = [[0.0, 10, 1], [0.5, 10, 0], [0.504, 10, 1], [0.508, 10, 0], [0.7, 10, 1], [1.5, 10, 0], [1.8, 10, 1]]
+    result = emulator.emulate(image, adc, seconds=2.2, events=bounces)
+    takes, errors = protocol.decode_takes(result["uart"])
+    assert len(takes) == 1 and not errors and not takes[0].gaps and takes[0].end.reason == "button"
+    assert len(find(result["adc"].astype(np.int16), takes[0].values)) == 1
+    led = [(round(at, 1), value) for at, pin, value in result["pins"] if pin == 25]
+    assert led[-2:] == [(0.5, 1), (1.5, 0)]
+
+
+def test_take_for_a_notebook(image, tmp_path):
+    with serial_port.serial_port(image, music(10)) as board:
+        path = record_take("disco", 1.0, board["port"], tmp_path)
+    assert read(path)[1]["complete"] and abs(read(path)[1]["seconds"] - 1.0) < 0.001
+    with pytest.raises(TimeoutError, match="plugged in"):
+        record_take("disco", -9.5, str(tmp_path / "no port"), tmp_path)
+
+
+@pytest.mark.slow
+def test_overrun_of_the_sampling_is_told(image, tmp_path):
+    """The sketch looks away for half a second: whole blocks of the ADC are lost, and it says how many."""
+    with serial_port.serial_port(image, music(30)) as board:
+        link = Link(board["port"])
+        session = Session(link, Settings("jazz", tmp_path, seconds=3.0, takes=1, start=True))
+        with link:
+            run_until(session, lambda: session.writer and session.writer.samples >= 22050)
+            link.send("W500")
+            session.run(PATIENCE)
+        board["unplug"]()
+        delivered = board["result"]()["adc"].astype(np.int16)
+    values, sidecar = read(session.kept[0])
+    assert sidecar["gaps"] and not sidecar["complete"] and {gap["cause"] for gap in sidecar["gaps"]} == {"overrun"}
+    sure = sidecar["gaps"][0]["at"] - 256 * 17  # it takes the sketch up to two rounds of 8 blocks to notice
+    (start,) = find(delivered, values[:sure])
+    after = values[sidecar["gaps"][-1]["at"]:]
+    assert find(delivered, after) == [start + len(values) - len(after) + sidecar["missing"]]
+
+
+def test_unplugging_the_emulated_pico(image, tmp_path):
+    """The cable is pulled in mid-take: the take so far is on disk, as it was sampled; the next board is used."""
+    place, adc = tmp_path / "board", music(12)
+    with Link(str(place)) as link:
+        session = Session(link, Settings("jazz", tmp_path, takes=2, start=True, seconds=2.0))
+        with serial_port.serial_port(image, adc, pace=1.0) as board:
+            place.symlink_to(board["port"])
+            run_until(session, lambda: session.writer and session.writer.samples >= 9000)
+            board["unplug"]()
+            delivered = board["result"]()["adc"].astype(np.int16)
+        run_until(session, lambda: session.kept)
+        place.unlink()
+        with serial_port.serial_port(image, adc) as board:
+            place.symlink_to(board["port"])
+            session.run(PATIENCE)
+    (first, about), (_, second) = map(read, session.kept)
+    assert len(first) >= 9000 and len(find(delivered, first)) == 1 and about["end"] == "unplugged"
+    assert not about["complete"] and second["complete"] and abs(second["seconds"] - 2.0) < 0.001
+
+
+@pytest.mark.skipif(not LONG, reason="takes 15 minutes: MGR_LONG=1")
+def test_soak_of_half_an_hour(image, tmp_path):
+    """30 emulated minutes in one take: no sample lost, the script's memory flat."""
+    import psutil
+    with serial_port.serial_port(image, music(1840)) as board:
+        command = [sys.executable, "-m", "mgr_helpers", "record", "--label", "jazz", "--port", board["port"], "--yes",
+                   "--seconds", "1800", "--takes", "1", "--start", "--output", str(tmp_path)]
+        script, sizes = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE), []
+        while script.poll() is None:
+            sizes.append(psutil.Process(script.pid).memory_info().rss / 1e6)
+            time.sleep(5)
+        board["unplug"]()
+        delivered = board["result"]()["adc"].astype(np.int16)
+    (path,) = tmp_path.glob("jazz/*.wav")
+    values, sidecar = read(path)
+    sizes = [size for size in sizes[3:] if size]  # after its start; 0 is a process that has just ended
+    print(f"{len(values)} samples, {sidecar['missing']} missing; memory {min(sizes):.1f} to {max(sizes):.1f} MB")
+    assert sidecar["complete"] and len(find(delivered, values)) == 1 and len(values) > 1799 * 22050
+    assert max(sizes) - sizes[0] < 5
+
+
+def test_gaps_of_a_killed_take_are_known(tmp_path, monkeypatch):
+    writer = takes.TakeWriter(tmp_path, "jazz")
+    writer.add(protocol.Header())
+    for event in (protocol.Samples(1, 1, 0, np.full(500, 1600)), protocol.Gap(1, 1, 500, 70, "transport"),
+                  protocol.Samples(1, 1, 570, np.full(300, 1600))):
+        writer.add(event)
+    monkeypatch.setattr(takes, "ABANDONED_SECONDS", -1)  # the script is killed here
+    path, = takes.recover(tmp_path)
+    sidecar = json.loads(path.with_suffix(".json").read_text())
+    assert sidecar["recovered"] and sidecar["samples"] == 800
+    assert sidecar["gaps"] == [{"at": 500, "missing": 70, "cause": "transport"}]

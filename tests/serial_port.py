@@ -1,0 +1,106 @@
+"""An emulated Pico behind a pseudo-terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from mgr_helpers.pico import emulator
+
+
+@contextlib.contextmanager
+def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | None = None, pace: float = 0.0, **options):
+    """An emulated Pico behind a pseudo-terminal, for any program that opens a serial port (Linux, macOS).
+
+    Parameters
+    ----------
+    image, adc, seconds
+        As in `emulate`; without `seconds` it runs until the block is left.
+    pace : float
+        Emulated seconds a second at most: 1 is real time, 0 as fast as it goes.
+
+    Yields
+    ------
+    dict
+        port (str: the path to open), unplug (a function: stops the Pico and closes the port), result (a function: waits
+        for the end and returns what `emulate` returns, without uart and output).
+
+    Explained in notebooks/01_record_audio.ipynb.
+    """
+    import pty  # not on Windows
+    import tty
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        emulator._job(image, folder, adc, seconds=seconds, interactive=True, pace=pace, adc_log=str(folder / "delivered.bin"),
+             **options)
+        command, environment = emulator._node(folder)
+        ours, theirs = pty.openpty()
+        tty.setraw(theirs)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        bridge = _Bridge(process, ours, theirs)
+
+        def result() -> dict:
+            process.wait()
+            return {**emulator._result(folder), "adc": np.fromfile(folder / "delivered.bin", "<u2")}
+
+        try:
+            yield {"port": os.ttyname(theirs), "unplug": bridge.close, "result": result}
+        finally:
+            bridge.close()
+
+
+class _Bridge:
+    """Two threads between a process's pipes and a pseudo-terminal."""
+
+    def __init__(self, process: subprocess.Popen, ours: int, theirs: int) -> None:
+        self.process, self.ours, self.theirs = process, ours, theirs
+        self.wake, self.stop = os.pipe()
+        self.threads = [threading.Thread(target=work, daemon=True) for work in (self._to_pico, self._from_pico)]
+        for thread in self.threads:
+            thread.start()
+
+    def _to_pico(self) -> None:
+        import select
+        while True:
+            ready, _, _ = select.select([self.ours, self.wake], [], [])
+            if self.wake in ready:
+                return
+            try:
+                self.process.stdin.write(os.read(self.ours, 4096))
+                self.process.stdin.flush()
+            except (OSError, ValueError):  # the other end has gone
+                return
+
+    def _from_pico(self) -> None:
+        while sent := self.process.stdout.read1(65536):
+            while sent:
+                try:
+                    sent = sent[os.write(self.ours, sent):]
+                except OSError:  # unplugged: what the Pico still sends is lost, as on a board
+                    return
+
+    def close(self) -> None:
+        """Unplug: end the Pico, then close the terminal."""
+        if self.ours < 0:
+            return
+        os.write(self.stop, b"x")
+        self.threads[0].join()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        if self.process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(2)
+        ours, self.ours = self.ours, -1
+        for handle in (self.theirs, ours, self.wake, self.stop):
+            os.close(handle)
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.threads[1].join(2)

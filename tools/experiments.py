@@ -1,0 +1,390 @@
+"""What the shipped model is compared with, and what else was tried.
+
+`compare` measures ours and every baseline for the one table of README, model card and notebook 07; the command
+``python -m tools.experiments --data FOLDER`` changes one thing of our recipe at a time and writes
+docs/experiments.md. All of it by five folds by artist, with several seeds.
+
+Explained in notebooks/05_train_lstm.ipynb and 07_evaluate_model.ipynb.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+import numpy as np
+from tqdm.auto import tqdm
+
+from mgr_helpers.audio import dataset, microphone, splits
+from mgr_helpers.config import CONFIG, ROOT, Config, build_dir
+from mgr_helpers.features import mfcc, mfcc_book, mfcc_q15
+from mgr_helpers.host.command_line import main
+from mgr_helpers.host import files
+from mgr_helpers.host.quiet import import_tf
+from mgr_helpers.model import evaluate, quantize
+from mgr_helpers.model.network import NO_GENRE, build_model, calibration_choice, fit_normalisation, predict
+from mgr_helpers.model.tflite import front_end_dict
+from mgr_helpers.model.training import N_WINDOWS, SHIPPED, Recipe, train_on, training_windows
+from mgr_helpers.pico.engines import engine_scores
+
+SEEDS = (0, 1, 2)
+N_JOBS = 2  # folds at a time; each process needs about 1 GB
+CONDITIONS = {"clean": (None, False), "microphone 0 dB": (0.0, False), "microphone -12 dB": (-12.0, False),
+              "microphone -24 dB": (-24.0, False), "microphone 0 dB, room": (0.0, True)}
+BOOK_EPOCHS, BOOK_BATCH = 30, 50
+BOOK_BIAS = 1552  # the book's sketch takes this constant, 1.25 V, off each ADC count and hands the rest on as q15
+LOG_MEL, POOLING = "log-Mel bands instead of MFCCs", "no recurrence: mean and maximum, Dense(32)"
+VARIANTS = {  # what is asked first stands first
+    "what ships": SHIPPED,
+    LOG_MEL: Recipe(log_mel=True),
+    POOLING: Recipe("pooling", recurrent_dropout=0.0),
+    "log-Mel bands, no noise on the input": Recipe(log_mel=True, noise=0.0),
+    "the first 18 MFCCs, as the book": Recipe(n_mfcc=18),
+    "trained on clean windows only": Recipe(heard=("clean",)),
+    "no noise on the input": Recipe(noise=0.0),
+    "no sounds of other kinds": Recipe(other=False),
+    "a third of the training windows": Recipe(n_windows=N_WINDOWS // 3),
+    "the book's network, two LSTM(32), last step": Recipe("lstm2"),
+    "the first 28 MFCCs": Recipe(n_mfcc=28),
+    "learning rate 1e-3": Recipe(learning_rate=1e-3),
+    "no room in training": Recipe(heard=("clean", "microphone")),
+    "LSTM(20)": Recipe(units=20),
+    "no dropout, no noise": Recipe(dropout=0.0, recurrent_dropout=0.0, noise=0.0),
+    "half the steps": Recipe(epochs=8),
+    "two LSTM(28), mean of the steps": Recipe("lstm_mean2"),
+    "LSTM(48)": Recipe(units=48),
+    "twice the steps": Recipe(epochs=30),
+    "dropout 0.2, recurrent 0": Recipe(dropout=0.2, recurrent_dropout=0.0),
+    "the first 13 MFCCs": Recipe(n_mfcc=13),
+}
+
+
+def test_windows(songs: list, seed: int, config: Config = CONFIG) -> dict[str, dict]:
+    """Windows of every song in every condition; each seed has its own draws of the microphone simulation."""
+    return {name: evaluate.windows_of(songs, level, room, seed=[1000 + index, seed], config=config)
+            for index, (name, (level, room)) in enumerate(CONDITIONS.items())}
+
+
+def view(raw: np.ndarray, recipe: Recipe, config: Config = CONFIG) -> np.ndarray:
+    """What the recipe looks at: all MFCCs, the first few, or log Mel bands (the inverse DCT, its mean left out)."""
+    if not recipe.log_mel:
+        return raw[..., : recipe.n_mfcc]
+    level_free = np.concatenate([np.zeros_like(raw[..., :1]), raw[..., 1:]], axis=-1)
+    return (level_free @ mfcc.dct_matrix(config)).astype(np.int32)
+
+
+def chosen(training: dict, recipe: Recipe) -> dict:
+    """The training windows that the recipe takes."""
+    kept = np.isin(training["heard"], recipe.heard) & (recipe.other | (training["genre"] != NO_GENRE))
+    kept &= np.arange(len(kept)) % (N_WINDOWS // (recipe.n_windows or N_WINDOWS)) == 0
+    return {name: values[kept] for name, values in training.items()}
+
+
+def calibration_of(raw: np.ndarray, genre: np.ndarray) -> np.ndarray:
+    """Some training windows of music, for the quantisation."""
+    music = np.flatnonzero(genre != NO_GENRE)
+    return raw[music][calibration_choice(len(music))]
+
+
+def fit_engines(raw: np.ndarray, genre: np.ndarray, seed: int, recipe: Recipe = SHIPPED, int8: bool = False) -> dict:
+    """For `experiments.cross_validate`: train, and return the float network and its int8 twin in TFLM as functions."""
+    import_tf().config.experimental.enable_op_determinism()
+    seen = view(raw, recipe)
+    network, mean, std, _ = train_on(seen, genre, seed, recipe)
+    engines = {"float": lambda test: predict(network, mfcc_q15.normalise(view(test, recipe), mean, std))}
+    if int8:
+        calibration = mfcc_q15.normalise(calibration_of(seen, genre), mean, std)
+        tflite = quantize.convert(network, calibration, front_end_dict(mean, std))
+        engines["tflm"] = lambda test: engine_scores("tflm", tflite, test)
+    return engines
+
+
+def measure(training: dict, tests: list[dict], recipe: Recipe = SHIPPED, int8: bool = False) -> dict:
+    """Scores of a recipe by five folds by artist: array (n_seeds, n, n_genres) by engine and condition.
+
+    Parameters
+    ----------
+    training : dict
+        From `training_windows`.
+    tests : list of dict
+        For each seed, from `test_windows`.
+    """
+    fit = functools.partial(fit_engines, recipe=recipe, int8=int8)
+    runs = [cross_validate(chosen(training, recipe), tests[seed], fit, seed=seed, n_jobs=N_JOBS)
+            for seed in SEEDS]
+    return stack_seeds(runs)
+
+
+def published(training: dict, tests: list[dict], config: Config = CONFIG) -> dict:
+    """Figures of ours by GTZAN's published fault-filtered split; empty where not every part of it has every genre."""
+    clean = tests[0]["clean"]
+    tested = {name: values[clean["split"] == "test"] for name, values in clean.items()}
+    for part in ("train", "test"):
+        if len(np.unique(clean["genre"][clean["split"] == part])) < len(config.genres):
+            return {}
+    runs = [published_split(training, tests[seed], functools.partial(fit_engines, int8=True), seed)
+            for seed in SEEDS]
+    return {f"{SHIPPED.architecture}, published split": figures_of(stack_seeds(runs), tested)}
+
+
+def stack_seeds(runs: list[dict]) -> dict:
+    """Dictionaries of arrays by engine and condition, one of each seed, to one of stacked arrays."""
+    return {engine: {name: np.stack([run[engine][name] for run in runs]) for name in parts}
+            for engine, parts in runs[0].items()}
+
+
+def figures_of(scores: dict, test: dict) -> dict:
+    """`evaluate.figures` by engine and condition; every condition holds the same windows as `test`."""
+    return {engine: {name: evaluate.figures(part, test["genre"], test["song"]) for name, part in parts.items()}
+            for engine, parts in scores.items()}
+
+
+# --- baselines --------------------------------------------------------------------------------------------------------
+
+def majority(test: dict, config: Config = CONFIG) -> dict:
+    """Figures of always saying the genre that has most windows."""
+    winner = np.bincount(test["genre"]).argmax()
+    scores = np.tile(np.eye(len(config.genres))[winner], (len(test["genre"]), 1))
+    return {"float": {"any": evaluate.figures(scores, test["genre"], test["song"])}}
+
+
+def hear_as_the_book(samples: np.ndarray, rng: np.random.Generator, level_db: float, room: bool,
+                     ranges: microphone.Ranges, config: Config) -> np.ndarray:
+    """ADC counts less a constant, taken as q15: 12 bits in the lower part of 16, as the book's sketch hands them on."""
+    counts = microphone.adc_counts(samples, rng, level_db, room, ranges, config)
+    return (counts.astype(np.int32) - BOOK_BIAS).astype(np.int16)
+
+
+def book_features(windows: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """The book's q15 MFCCs of windows, in Q9.22 like ours, so that the same code takes them: int32 (n, frames, 18)."""
+    config = dataclasses.replace(mfcc_book.BOOK, genres=config.genres)
+    work = joblib.Parallel(-1)(joblib.delayed(mfcc_book.book_mfcc)(window[: config.window_length], config)
+                               for window in windows)
+    return (np.reshape(work, (len(windows), config.n_frames, config.n_mfcc)) * mfcc_q15.RAW_ONE).astype(np.int32)
+
+
+def fit_book(raw: np.ndarray, genre: np.ndarray, seed: int) -> dict:
+    """The book's training: its network, Adam at 1e-3, 30 epochs of batches of 50, no weights."""
+    tf = import_tf()
+    tf.config.experimental.enable_op_determinism()
+    mean, std = fit_normalisation(raw)
+    network = build_model("book", seed=seed, config=mfcc_book.BOOK)
+    network.compile("adam", "sparse_categorical_crossentropy")
+    network.fit(mfcc_q15.normalise(raw, mean, std), genre, batch_size=BOOK_BATCH, epochs=BOOK_EPOCHS, verbose=0)
+    return {"float": lambda test: predict(network, mfcc_q15.normalise(test, mean, std))}
+
+
+def measure_book(songs: list) -> dict:
+    """Figures of the book's recipe as the book does it (windows dealt at random, which leaks), and split by artist."""
+    tests = [{name: evaluate.windows_of(songs, level, room, seed=[1000 + index, seed], hear=hear_as_the_book,
+                                        features=book_features)
+              for index, (name, (level, room)) in enumerate(CONDITIONS.items()) if seed == 0 or level is not None}
+             for seed in SEEDS]
+    clean = tests[0]["clean"]
+    tests = [{"clean": clean, **test} for test in tests]
+    alone = {**clean, "group": np.arange(len(clean["genre"])).astype(str)}  # each window its own group: a random deal
+    by_artist = [cross_validate(clean, tests[seed], fit_book, seed=seed, n_jobs=N_JOBS) for seed in SEEDS]
+    leaking = [cross_validate(alone, {"clean": alone}, fit_book, seed=seed, n_jobs=N_JOBS) for seed in SEEDS]
+    return {"book": figures_of(stack_seeds(by_artist), clean), "book, leaking": figures_of(stack_seeds(leaking), clean)}
+
+
+def compare(songs: list, training: dict, tests: list[dict]) -> tuple[dict, dict]:
+    """Ours and everything that stands beside it.
+
+    Parameters
+    ----------
+    songs : list of dataset.Song
+    training, tests
+        As in `measure`.
+
+    Returns
+    -------
+    results : dict
+        results[row][engine][condition], see `evaluate.figures`; rows are ours (its architecture's name, and again by
+        the published split where there is one), "log-Mel", "pooling", "book", "book, leaking" and "majority".
+    scores : dict
+        Of ours by engine and condition, as `measure` gives them.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    clean = tests[0]["clean"]
+    scores = measure(training, tests, int8=True)
+    ours = figures_of(scores, clean)
+    kept(variant_file("what ships", training, tests), lambda: ours["float"])
+    results = {SHIPPED.architecture: ours, **published(training, tests)}
+    for row, name in {"log-Mel": LOG_MEL, "pooling": POOLING}.items():
+        results[row] = {"float": cached_figures(name, training, tests)}
+    book = kept(cache_file("book", [song.samples for song in songs]), lambda: measure_book(songs))
+    return {**results, **book, "majority": majority(clean)}, scores
+
+
+# --- docs/experiments.md ----------------------------------------------------------------------------------------------
+
+def cache_file(what: str, arrays: list[np.ndarray]) -> Path:
+    """Where figures are kept: a name that changes with what is measured, the seeds and the data."""
+    digest = hashlib.sha256(f"{what} {SEEDS}".encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
+    return build_dir() / "experiments" / f"{digest.hexdigest()[:16]}.json"
+
+
+def variant_file(name: str, training: dict, tests: list[dict]) -> Path:
+    """Where the figures of a variant of the recipe are kept."""
+    return cache_file(repr(VARIANTS[name]), [training["raw"], *(test["raw"] for one in tests for test in one.values())])
+
+
+def kept(path: Path, measured: Callable[[], dict]) -> dict:
+    """Figures that were measured before, or are measured now and kept."""
+    if not path.exists():
+        text = json.dumps(measured())
+        files.write_whole(path, lambda file: file.write(text.encode()))
+    return json.loads(path.read_text())
+
+
+def cached_figures(name: str, training: dict, tests: list[dict]) -> dict:
+    """Float figures of one variant by condition, measured once for these windows and this recipe."""
+    return kept(variant_file(name, training, tests), lambda: figures_of(
+        measure(training, tests, VARIANTS[name]), tests[0]["clean"])["float"])
+
+
+TEXT = """# What was tried
+
+Written by `python -m tools.experiments --data {source}`. Each row changes one thing of the recipe that ships, and
+is measured like it: five folds by artist, {n_seeds} seeds (folds, weights, and draws of the microphone simulation),
+float. Windows in percent: the mean of the seeds, and in the first and the last column their standard deviation.
+Differences of less than about two points are within what other folds, seeds and songs would change.
+
+| | clean | 0 dB | -12 dB | -24 dB | room | songs, clean | songs, -24 dB | mean of all windows |
+|---|---|---|---|---|---|---|---|---|
+{rows}
+"""
+
+
+def variant_row(name: str, figures: dict) -> str:
+    """One line of the table."""
+    windows = [figures[condition]["windows"] for condition in CONDITIONS]
+    songs = [figures[condition]["songs"] for condition in ("clean", "microphone -24 dB")]
+    means = np.mean([part["seeds"] for part in windows], axis=0)
+    cells = [f"{100 * part['accuracy']:.1f}" for part in (*windows, *songs)] + [f"{100 * means.mean():.1f}"]
+    cells[0] += f" ± {100 * windows[0]['spread']:.1f}"
+    cells[-1] += f" ± {100 * means.std(ddof=1):.1f}"
+    return f"| {' | '.join([name, *cells])} |"
+
+
+def write_document(found: dict[str, dict], source: str, path: Path) -> None:
+    """The table of all variants, what ships first, the others from best to worst."""
+    def mean(name):
+        return np.mean([found[name][condition]["windows"]["accuracy"] for condition in CONDITIONS])
+
+    first, *rest = found
+    rows = "\n".join(variant_row(name, found[name]) for name in [first, *sorted(rest, key=mean, reverse=True)])
+    text = TEXT.format(source=source, n_seeds=len(SEEDS), rows=rows)
+    files.write_whole(path, lambda file: file.write(text.encode()))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``python -m tools.experiments``."""
+    parser.add_argument("--data", required=True, help="folder with one sub-folder per genre, or mini, or gtzan")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "experiments.md")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure every variant (hours; what is measured stays measured) and write the table after each."""
+    songs = dataset.load_songs(args.data)
+    training, tests = training_windows(songs.songs), [test_windows(songs.songs, seed) for seed in SEEDS]
+    found: dict[str, dict] = {}
+    for name in tqdm(VARIANTS, desc="variants"):
+        found[name] = cached_figures(name, training, tests)
+        write_document(found, songs.source, args.output)
+        tqdm.write(variant_row(name, found[name]))
+    return 0
+
+
+def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_folds: int = 5, seed: int = 0,
+                   n_jobs: int = 1, config: Config = CONFIG) -> dict[str, dict[str, np.ndarray]]:
+    """Grouped cross-validation: every window is scored by a model that never heard its artist.
+
+    Parameters
+    ----------
+    training : dict
+        raw, genre, group: windows to train on (augmented ones too), see `training.random_windows`.
+    tests : dict of dict
+        Windows to test on by the name of their condition ("clean", "microphone -12 dB"), each as `windows_of` gives
+        them; all conditions hold the same songs.
+    fit : callable
+        `fit(raw, genre, seed)` trains a model and returns {engine: function from raw to scores}.
+    n_folds, seed : int
+    n_jobs : int
+        Folds at the same time, each in a process of its own (joblib).
+
+    Returns
+    -------
+    dict
+        scores[engine][condition], array (n, n_genres), in the order of the condition's windows.
+
+    Raises
+    ------
+    ValueError
+        When a genre has fewer artists than folds.
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    first = next(iter(tests.values()))
+    folds = dict(zip(first["group"], splits.folds_by_group(first, n_folds, seed, config)))
+    fold = {name: np.array([folds[group] for group in test["group"]]) for name, test in tests.items()}
+    of_training = np.array([folds.get(group, -1) for group in training["group"]])
+    work = joblib.Parallel(n_jobs, return_as="generator")(joblib.delayed(_one_fold)(
+        training["raw"], training["genre"], of_training != k, {name: test["raw"][fold[name] == k]
+                                                               for name, test in tests.items()}, fit, seed + k)
+        for k in range(n_folds))
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for k, parts in enumerate(tqdm(work, total=n_folds, desc="folds", leave=False)):
+        for (engine, name), part in parts.items():
+            whole = np.zeros((len(fold[name]), part.shape[1]), part.dtype)
+            scores.setdefault(engine, {}).setdefault(name, whole)[fold[name] == k] = part
+    return scores
+
+
+def published_split(training: dict, tests: dict[str, dict], fit: Callable,
+                    seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
+    """GTZAN's published split: train on the songs of its training and validation lists, test on those of its test list.
+
+    Parameters
+    ----------
+    training, tests, fit, seed
+        As in `cross_validate`.
+
+    Returns
+    -------
+    dict
+        scores[engine][condition], array (n_tested, n_genres), of the windows whose split is "test".
+
+    Explained in notebooks/07_evaluate_model.ipynb.
+    """
+    first = next(iter(tests.values()))
+    known = np.unique(first["song"][np.isin(first["split"], ("train", "validation"))])
+    kept = np.isin(training["song"], known) | (training["group"] == "")
+    parts = _one_fold(training["raw"], training["genre"], kept,
+                      {name: test["raw"][test["split"] == "test"] for name, test in tests.items()}, fit, seed)
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for (engine, name), part in parts.items():
+        scores.setdefault(engine, {})[name] = part
+    return scores
+
+
+def _one_fold(raw: np.ndarray, genre: np.ndarray, kept: np.ndarray, tests: dict[str, np.ndarray], fit: Callable,
+              seed: int) -> dict[tuple[str, str], np.ndarray]:
+    """Train on what is kept; scores of the tested windows by engine and condition."""
+    engines = fit(raw[kept], genre[kept], seed)
+    return {(engine, name): run(test) for engine, run in engines.items() for name, test in tests.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main("Change one thing of the shipped recipe at a time: docs/experiments.md.", add_arguments, run))
