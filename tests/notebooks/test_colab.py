@@ -93,7 +93,8 @@ def test_colabs_branch_of_the_cells(tmp_path):
     others = [*code_cells("01", "%pip")[1:], *code_cells("08", "%pip")[1:]]
     fake_gtzan(tmp_path / "gtzan")
     put = f"import shutil; shutil.copytree({str(tmp_path / 'gtzan')!r}, {str(clone / 'data' / 'gtzan')!r});"
-    cells = [set_up, *others, put, "from mgr_helpers import dataset", *prepare, *code_cells("01", "DRIVE_FOLDER"), PROBE]
+    cells = [set_up, *others, put, "from mgr_helpers.audio import dataset", *prepare,
+             *code_cells("01", "DRIVE_FOLDER"), PROBE]
     printed = run_in_colab(cells, tmp_path, PIP_DRY_RUN="1", PIP_LOG=str(log))
     told = json.loads(printed[-1])
     assert told["package"] == str(clone / "mgr_helpers" / "__init__.py")
