@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from mgr_helpers.audio import dataset
-from mgr_helpers.config import FIRMWARE, PRETRAINED
+from mgr_helpers.config import FIRMWARE
 from mgr_helpers.features import mfcc_q15, windows
 from mgr_helpers.host.command_line import main
 from mgr_helpers.host import host_c
 from mgr_helpers.model import runtimes
-from mgr_helpers.model.tflite import front_end_of, load_tflite
+from mgr_helpers.model.tflite import SHIPPED, load_model
 from mgr_helpers.pico import emulator
 from mgr_helpers.pico.image import build_image
 
@@ -48,7 +48,7 @@ def mismatches(found: tuple[np.ndarray, np.ndarray], expected: tuple[np.ndarray,
             "scores": int(np.count_nonzero(found[1] != expected[1]))}
 
 
-def compare(audio: str | Path, n_emulated: int = 210, model: Path = PRETRAINED / "model_int8.tflite") -> dict:
+def compare(audio: str | Path, n_emulated: int = 210, path: Path = SHIPPED) -> dict:
     """Compare Python with the C on this machine and on the emulated Pico.
 
     Parameters
@@ -57,7 +57,7 @@ def compare(audio: str | Path, n_emulated: int = 210, model: Path = PRETRAINED /
         "mini", "gtzan" or a folder with one sub-folder per genre.
     n_emulated : int
         Windows for the emulated Pico; this machine gets all.
-    model : Path
+    path : Path
         The int8 .tflite file that ships, or another whose headers are in the sketch.
 
     Returns
@@ -70,12 +70,12 @@ def compare(audio: str | Path, n_emulated: int = 210, model: Path = PRETRAINED /
     FileNotFoundError, ValueError
         When the audio or the model won't do.
     """
-    tflite = load_tflite(model)
-    front_end = front_end_of(tflite)
+    model = load_model(path)
+    front_end = model.front_end
     windows, genre = windows_of_songs(dataset.load_songs(audio, front_end.config).songs, front_end.config)
     raw = dataset.cached_features(windows, mfcc_q15.mfcc_windows, front_end.config, name="exactness")
     features = mfcc_q15.quantize_features(raw, front_end)
-    expected = features, runtimes.run_tflm(tflite, features)
+    expected = features, runtimes.run_tflm(model, features)
     host = host_c.host_library()
     found = host.features(windows)
     results = {"this machine": mismatches((found, host.scores(found)), expected)}

@@ -10,17 +10,18 @@ import pytest
 
 from mgr_helpers.audio import mini_set
 from mgr_helpers.audio.adc import ideal_counts
-from mgr_helpers.config import CONFIG, PRETRAINED, ROOT
+from mgr_helpers.config import CONFIG, ROOT
 from mgr_helpers.features import mfcc_q15
 from mgr_helpers.features.windows import stream_windows
 from mgr_helpers.host import host_c, toolchain
-from mgr_helpers.model import recognizer, runtimes, tflite
+from mgr_helpers.model import recognizer, runtimes
+from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import emulator
 from mgr_helpers.pico.image import build_image
 from tests import exactness
 
-TFLITE = (PRETRAINED / "model_int8.tflite").read_bytes()
-FRONT_END = tflite.front_end_of(TFLITE)
+MODEL = load_model()
+FRONT_END = MODEL.front_end
 NEEDS_GCC = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="arm-none-eabi-gcc is not installed")
 
 
@@ -46,7 +47,7 @@ def windows() -> np.ndarray:
 @pytest.fixture(scope="module")
 def expected(windows) -> tuple[np.ndarray, np.ndarray]:
     features = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows), FRONT_END)
-    return features, runtimes.run_tflm(TFLITE, features)
+    return features, runtimes.run_tflm(MODEL, features)
 
 
 def test_c_on_this_machine(windows, expected):
@@ -59,7 +60,7 @@ def test_c_on_this_machine(windows, expected):
 def test_scores_of_any_features():
     features = np.random.default_rng(1).integers(-128, 128, (400, CONFIG.n_frames, CONFIG.n_mfcc)).astype(np.int8)
     features[:100] //= 8
-    assert np.array_equal(host_c.host_library().scores(features), runtimes.run_tflm(TFLITE, features))
+    assert np.array_equal(host_c.host_library().scores(features), runtimes.run_tflm(MODEL, features))
 
 
 @pytest.mark.slow
@@ -77,7 +78,7 @@ def test_decisions_over_a_stream_of_adc_counts():
     song = mini_set.song("metal", 5)
     quiet = np.zeros(3 * CONFIG.sample_rate, np.int16)
     adc = ideal_counts(np.concatenate([song[:150_000], quiet, song[:60_000]]), gain_db=-12, noise_lsb=0.4)
-    theirs, ours = host_c.host_library().decisions(adc), recognizer.decisions(adc, TFLITE)
+    theirs, ours = host_c.host_library().decisions(adc), recognizer.decisions(adc, MODEL)
     assert len(ours) == len(theirs["window"]) > 10
     for i, decision in enumerate(ours):
         assert np.array_equal(theirs["scores"][i], decision["scores"])

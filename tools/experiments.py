@@ -101,8 +101,8 @@ def fit_engines(raw: np.ndarray, genre: np.ndarray, seed: int, recipe: Recipe = 
     engines = {"float": lambda test: predict(network, mfcc_q15.normalise(view(test, recipe), mean, std))}
     if int8:
         calibration = mfcc_q15.normalise(calibration_of(seen, genre), mean, std)
-        tflite = quantize.convert(network, calibration, front_end_dict(mean, std))
-        engines["tflm"] = lambda test: engine_scores("tflm", tflite, test)
+        model = quantize.convert(network, calibration, front_end_dict(mean, std))
+        engines["tflm"] = lambda test: engine_scores("tflm", model, test)
     return engines
 
 

@@ -21,9 +21,10 @@ from mgr_helpers.host import files
 from mgr_helpers.host.quiet import import_tf
 from mgr_helpers.model import evaluate, quantize
 from mgr_helpers.model.network import EPOCH_STEPS, NO_GENRE, calibration_choice, save
-from mgr_helpers.model.tflite import describe, front_end_dict, set_unsure_below
+from mgr_helpers.model.tflite import Model, front_end_dict, load_model
 from mgr_helpers.model.training import CLEAN, N_OTHER, N_WINDOWS, ROOM, SHIPPED, STRETCH, train_on, training_windows
 from mgr_helpers.pico import headers
+from mgr_helpers.pico.engines import engine_scores
 from tools import experiments
 from tools.experiments import SEEDS
 
@@ -208,14 +209,15 @@ def build(data: str | Path, folder: Path = PRETRAINED, seed: int = 0) -> dict:
     results, scores = experiments.compare(songs.songs, training, tests)
     unsure = unsure_figures(scores["tflm"], clean)
     network, mean, std, _ = train_on(training["raw"], training["genre"], seed)
-    tflites = write_models(folder, network, mean, std, training, unsure["threshold"])
+    models = write_models(folder, network, mean, std, training, unsure["threshold"])
+    int8 = models["model_int8.tflite"]
     metrics = {"architecture": SHIPPED.architecture, "parameters": network.count_params(), "seed": seed,
                "training_windows": N_WINDOWS, "other_windows": N_OTHER,
                "steps": SHIPPED.epochs * EPOCH_STEPS,
-               "ops": describe(tflites["model_int8.tflite"])["ops"],
-               "bytes": {name: len(tflite) for name, tflite in tflites.items()},
+               "ops": int8.description["ops"],
+               "bytes": {name: len(model.content) for name, model in models.items()},
                "data": about_data(songs, clean), "results": results, "unsure": unsure,
-               "other_sounds": evaluate.of_other_sounds(tflites["model_int8.tflite"])}
+               "other_sounds": evaluate.of_other_sounds(int8)}
     write_text(folder / "training.json", json.dumps(curves_of(training, clean, seed), indent=1))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1))
     write_text(folder / "MODEL_CARD.md", model_card(metrics))
@@ -228,18 +230,28 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_models(folder: Path, network, mean: np.ndarray, std: np.ndarray, training: dict,
-                 unsure_below: int = 1) -> dict[str, bytes]:
+                 unsure_below: int = 1) -> dict[str, Model]:
     """model.keras, calibration.npz, model_int8.tflite and model_float.tflite: what notebooks 05 and 06 write, too."""
     music = training["genre"] != NO_GENRE
     raw, front_end = training["raw"][music], front_end_dict(mean, std)
     calibration = mfcc_q15.normalise(raw[calibration_choice(len(raw))], mean, std)
-    tflites = {"model_int8.tflite": quantize.convert(network, calibration, front_end),
-               "model_float.tflite": quantize.convert(network, None, front_end)}
-    tflites = {name: set_unsure_below(tflite, unsure_below) for name, tflite in tflites.items()}
+    models = {"model_int8.tflite": quantize.convert(network, calibration, front_end),
+              "model_float.tflite": quantize.convert(network, None, front_end)}
+    models = {name: model.with_threshold(unsure_below) for name, model in models.items()}
     save(folder, network, mean, std, raw, training["genre"][music])
-    for name, tflite in tflites.items():
-        files.write_whole(Path(folder) / name, lambda file, tflite=tflite: file.write(tflite))
-    return tflites
+    for name, model in models.items():
+        files.write_whole(Path(folder) / name, lambda file, model=model: file.write(model.content))
+    return models
+
+
+def write_checked_headers(folder: Path) -> None:
+    """The sketch's headers; RuntimeError where their C gives other scores than TFLM on the calibration windows."""
+    model = load_model(folder / "model_int8.tflite")
+    with np.load(folder / "calibration.npz") as file:
+        raw = file["raw"]
+    if not np.array_equal(engine_scores("c", model, raw), engine_scores("tflm", model, raw)):
+        raise RuntimeError("the firmware's C gives other scores than TFLM: no headers were written")
+    headers.write_headers(model)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -253,7 +265,7 @@ def run(args: argparse.Namespace) -> int:
     """Build the pretrained model, and the sketch's headers when it goes to its usual place."""
     metrics = build(args.data, args.output, args.seed)
     if args.output.resolve() == PRETRAINED:
-        headers.write_headers((PRETRAINED / "model_int8.tflite").read_bytes())
+        write_checked_headers(PRETRAINED)
     print(model_card(metrics))
     return 0
 

@@ -17,7 +17,7 @@ from ..audio import microphone, other_sounds
 from ..config import CONFIG, Config
 from ..features import windows
 from . import recognizer
-from .tflite import front_end_of
+from .tflite import Model
 
 BOOTSTRAP = 2000
 
@@ -255,7 +255,7 @@ def threshold_for(curve: dict[str, np.ndarray], coverage: float = 0.8) -> int:
     Returns
     -------
     int
-        Percent, for `tflite.set_unsure_below`.
+        Percent, for `Model.with_threshold`.
 
     Explained in notebooks/07_evaluate_model.ipynb.
     """
@@ -264,15 +264,15 @@ def threshold_for(curve: dict[str, np.ndarray], coverage: float = 0.8) -> int:
     return int(curve["threshold"][curve["coverage"] >= coverage].max())
 
 
-def of_other_sounds(tflite: bytes, level_db: float = -12.0, seconds: float = 15.0, n: int = 8, seed: int = 0,
+def of_other_sounds(model: Model, level_db: float = -12.0, seconds: float = 15.0, n: int = 8, seed: int = 0,
                     kinds: tuple[str, ...] = other_sounds.KINDS, ranges: other_sounds.SoundRanges = other_sounds.TESTING_SOUNDS
                     ) -> dict[str, dict[str, float]]:
     """What the Pico says to sounds that are no music of its genres, through the microphone simulation.
 
     Parameters
     ----------
-    tflite : bytes
-        An int8 file of ours, with its threshold.
+    model : Model
+        int8, with its threshold.
     level_db, seconds : float
         Of each sound.
     n : int
@@ -288,13 +288,13 @@ def of_other_sounds(tflite: bytes, level_db: float = -12.0, seconds: float = 15.
 
     Explained in notebooks/07_evaluate_model.ipynb.
     """
-    config, result = front_end_of(tflite).config, {}
+    config, result = model.config, {}
     for code, kind in enumerate(tqdm(kinds, desc="other sounds", unit="kind", leave=False)):
         heard = []
         for i in range(n):
             rng = np.random.default_rng([seed, code, i])
             adc = microphone.other_counts(kind, seconds, rng, level_db, False, ranges, microphone.TESTING, config)
-            heard += recognizer.decisions(adc, tflite)
+            heard += recognizer.decisions(adc, model)
         result[kind] = recognizer.said(heard)
     return result
 

@@ -45,13 +45,13 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
     Parameters
     ----------
     architecture : str
-        "lstm2": the book's many-to-one network, two LSTMs of 32 units, the last step into a dense softmax; "book": the
-        same with the book's dropout, half of the last step's values.
+        "lstm2": the book's many-to-one network, two LSTMs of 32 units, the last step into a dense softmax.
+        "book": the same with the book's dropout, half of the last step's values.
         "lstm_many": many-to-many, a dense softmax on each step, averaged.
         "lstm_mean": one LSTM of 36 units, the mean over its steps into a dense softmax; "lstm_mean2": two of 28.
         "pooling": no recurrence, mean and maximum over time into Dense(32): a baseline to beat.
-    units : int or None
-        Units of each LSTM, when they shall differ from those above.
+    units : int, optional
+        Units of each LSTM, instead of those above.
     dropout, recurrent_dropout : float
         Of the LSTM layers. Recurrent dropout makes training on a CPU about 2.5 times slower.
     seed : int
@@ -68,21 +68,31 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
     ------
     ValueError
         For an unknown architecture.
-
-    Explained in notebooks/05_train_lstm.ipynb.
     """
     import_tf()
     import keras
     if architecture not in UNITS:
         raise ValueError(f"unknown architecture {architecture!r}: choose one of {sorted(UNITS)}")
     keras.utils.set_random_seed(seed)
-    layers = keras.layers
-    inputs = x = layers.Input((config.n_frames, config.n_mfcc))
-    if noise:
-        x = layers.GaussianNoise(noise)(x)
-    for index, n in enumerate(UNITS[architecture]):
-        last_only = architecture in ("lstm2", "book") and index == 1
-        x = layers.LSTM(units or n, return_sequences=not last_only, dropout=dropout * (architecture != "book"),
+    inputs = keras.layers.Input((config.n_frames, config.n_mfcc))
+    x = keras.layers.GaussianNoise(noise)(inputs) if noise else inputs
+    outputs = connect(keras.layers, x, architecture, [units or n for n in UNITS[architecture]], len(config.genres),
+                      dropout, recurrent_dropout)
+    return keras.Model(inputs, outputs, name=architecture)
+
+
+def connect(layers, x, architecture: str, units: list[int], n_genres: int, dropout: float = 0.0,
+            recurrent_dropout: float = 0.0):
+    """The layers of an architecture on the input `x`: the one definition, for Keras 3 and for tf_keras.
+
+    Parameters
+    ----------
+    layers : module
+        `keras.layers`, or `tf_keras.layers` where a model is converted (see `quantize.convert`).
+    """
+    for index, n in enumerate(units):
+        last_only = architecture in ("lstm2", "book") and index == len(units) - 1
+        x = layers.LSTM(n, return_sequences=not last_only, dropout=dropout * (architecture != "book"),
                         recurrent_dropout=recurrent_dropout)(x)
     if architecture == "book":
         x = layers.Dropout(0.5)(x)
@@ -90,11 +100,10 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
         x = layers.GlobalAveragePooling1D()(x)
     if architecture == "pooling":
         x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
-        x = layers.Dropout(dropout)(layers.Dense(32, activation="relu")(x))
-    x = layers.Dense(len(config.genres), activation="softmax")(x)
-    if architecture == "lstm_many":
-        x = layers.GlobalAveragePooling1D()(x)
-    return keras.Model(inputs, x, name=architecture)
+        drop = layers.Dropout(dropout)  # before the dense layer, as each draws its seed when it is made
+        x = drop(layers.Dense(32, activation="relu")(x))
+    x = layers.Dense(n_genres, activation="softmax")(x)
+    return layers.GlobalAveragePooling1D()(x) if architecture == "lstm_many" else x
 
 
 def class_weights(genre: np.ndarray, n_genres: int) -> dict[int, float]:

@@ -1,109 +1,66 @@
-"""From a trained Keras model to one int8 .tflite file, and back to the numbers that the firmware needs.
+"""From a trained Keras model to a .tflite file with fused LSTM layers, int8 or float.
 
 Mirrors the recipe "Quantize the model" of the TinyML Cookbook 2e, chapter 6.
-Explained in notebooks/06_quantize_model.ipynb.
+
+Notebooks: 06.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import tempfile
-import warnings
-from collections.abc import Iterator
-
 import numpy as np
 
-from ..host.quiet import import_tf
-from .tflite import embed_front_end
+from ..host.quiet import import_tf, quiet
+from .network import connect
+from .tflite import Model, embed_front_end, open_model
 
 ARCHITECTURES = ("lstm2", "lstm_mean", "lstm_mean2", "lstm_many", "pooling")
 
 
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Hide what TensorFlow's C++ and the converter write to the file descriptors of stdout and stderr.
+def convert(network, calibration: np.ndarray | None, front_end: dict) -> Model:
+    """Convert a Keras 3 network to a .tflite file whose LSTM layers are fused.
 
-    When the block fails, what was hidden is printed after all.
-    """
-    with tempfile.TemporaryFile() as log, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        saved = [os.dup(fd) for fd in (1, 2)]
-        sys.stdout.flush(), sys.stderr.flush()
-        os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
-        failed = True
-        try:
-            yield
-            failed = False
-        finally:
-            for fd, copy in zip((1, 2), saved):
-                os.dup2(copy, fd), os.close(copy)
-            if failed:
-                log.seek(0)
-                sys.stderr.write(log.read().decode(errors="replace"))
-
-
-# --- conversion -----------------------------------------------------------------------------------------------------
-
-def _twin(architecture: str, n_frames: int, n_mfcc: int, units: list[int], n_genres: int):
-    """The same network in tf_keras with a fixed batch of one: what TFLite's converter can fuse."""
-    import tf_keras
-    layers = tf_keras.layers
-    inputs = x = layers.Input(batch_shape=(1, n_frames, n_mfcc))
-    for index, n in enumerate(units):
-        last_only = architecture == "lstm2" and index == len(units) - 1
-        x = layers.LSTM(n, return_sequences=not last_only)(x)
-    if architecture.startswith("lstm_mean"):
-        x = layers.GlobalAveragePooling1D()(x)
-    if architecture == "pooling":
-        x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
-        x = layers.Dense(32, activation="relu")(x)
-    x = layers.Dense(n_genres, activation="softmax")(x)
-    if architecture == "lstm_many":
-        x = layers.GlobalAveragePooling1D()(x)
-    return tf_keras.Model(inputs, x)
-
-
-def convert(model, calibration: np.ndarray | None, front_end: dict) -> bytes:
-    """Convert a Keras 3 model to a .tflite file whose LSTM layers are fused.
-
-    Keras 3's own conversion can't fuse an LSTM, so the weights are copied into a tf_keras twin with batch size one.
+    Keras 3's own conversion can't fuse an LSTM, so the weights are copied into the same network in tf_keras, with a
+    fixed batch of one.
 
     Parameters
     ----------
-    model : keras.Model
+    network : keras.Model
         From `network.build_model`; its name says the architecture (one of `ARCHITECTURES`).
     calibration : float32 array (n, n_frames, n_mfcc), or None
         Normalised windows of the *training* set: their range fixes the scales. None: a float file.
     front_end : dict
-        From `front_end_dict`; embedded in the file (see `read_front_end`).
+        From `tflite.front_end_dict`; embedded in the file.
 
     Returns
     -------
-    bytes
-        The .tflite file: int8 in and out, shape [1, n_frames, n_mfcc] (float32 when not calibrated).
+    Model
+        int8 in and out, shape [1, n_frames, n_mfcc] (float32 when not calibrated).
 
     Raises
     ------
     ValueError
         For an unknown architecture, or calibration windows of another shape.
-
-    Explained in notebooks/06_quantize_model.ipynb.
     """
     tf = import_tf()
-    if model.name not in ARCHITECTURES:
-        raise ValueError(f"model is named {model.name!r}, need one of {ARCHITECTURES}: make it with model.build_model")
-    shape = tuple(model.input_shape[1:])
-    units = [layer.units for layer in model.layers if type(layer).__name__ == "LSTM"]
-    with _silent():
-        twin = _twin(model.name, *shape, units, model.output_shape[-1])
-        twin.set_weights(model.get_weights())
-        converter = tf.lite.TFLiteConverter.from_keras_model(twin)
+    if network.name not in ARCHITECTURES:
+        raise ValueError(f"model is named {network.name!r}, need one of {ARCHITECTURES}: make it with build_model")
+    with quiet():
+        converter = tf.lite.TFLiteConverter.from_keras_model(_twin(network))
         if calibration is not None:
-            _make_int8(converter, calibration, shape)
-        tflite = converter.convert()
-    return embed_front_end(tflite, front_end)
+            _make_int8(converter, calibration, tuple(network.input_shape[1:]))
+        content = converter.convert()
+    return open_model(embed_front_end(content, front_end))
+
+
+def _twin(network):
+    """The same network and weights in tf_keras with a fixed batch of one: what TFLite's converter can fuse."""
+    import tf_keras
+    units = [layer.units for layer in network.layers if type(layer).__name__ == "LSTM"]
+    inputs = tf_keras.layers.Input(batch_shape=(1, *network.input_shape[1:]))
+    outputs = connect(tf_keras.layers, inputs, network.name, units, network.output_shape[-1])
+    twin = tf_keras.Model(inputs, outputs)
+    twin.set_weights(network.get_weights())
+    return twin
 
 
 def _make_int8(converter, calibration: np.ndarray, shape: tuple[int, int]) -> None:

@@ -12,7 +12,7 @@ from ..audio.adc import adc_to_q15
 from ..features import mfcc_q15
 from ..features.windows import stream_windows
 from . import runtimes
-from .tflite import front_end_of, unsure_below
+from .tflite import Model
 
 
 def said(decisions: list[dict]) -> dict[str, float]:
@@ -51,15 +51,15 @@ def says(vote: str, silent: bool, unsure: bool) -> str:
     return "silence" if silent else "unsure" if unsure else vote
 
 
-def decisions(adc: np.ndarray, tflite: bytes) -> list[dict]:
+def decisions(adc: np.ndarray, model: Model) -> list[dict]:
     """Decisions over a stream of ADC counts.
 
     Parameters
     ----------
     adc : unsigned integers, shape (n,)
         Counts of the ADC from the first sample on.
-    tflite : bytes
-        The int8 model (notebook 06).
+    model : Model
+        int8 (notebook 06).
 
     Returns
     -------
@@ -68,16 +68,16 @@ def decisions(adc: np.ndarray, tflite: bytes) -> list[dict]:
         in percent, ``scores`` (list of int8), ``silent``, ``unsure`` (confidence below the model's threshold), and
         ``says``: what the Pico tells its listener, "silence", "unsure" or the vote.
     """
-    front_end = front_end_of(tflite)
+    front_end = model.front_end
     config = front_end.config
     windows = stream_windows(adc_to_q15(adc, config), config)
     if not len(windows):
         return []
     features = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows, config), front_end)
-    scores = runtimes.run_tflm(tflite, features)
+    scores = runtimes.run_tflm(model, features)
     silent = np.max(windows ^ (windows >> 15), axis=1) < 1 << config.silence_bits  # |x|, with -32768 as 32767
     winner, confidence = vote(scores, silent, config.vote_windows)
-    unsure = confidence < unsure_below(tflite)
+    unsure = confidence < model.unsure_below
     return [{"window": i, "label": config.genres[scores[i].argmax()], "vote": config.genres[winner[i]],
              "confidence": int(confidence[i]), "scores": scores[i].tolist(), "silent": bool(silent[i]),
              "unsure": bool(unsure[i]), "says": says(config.genres[winner[i]], silent[i], unsure[i])}

@@ -1,28 +1,29 @@
 """Scores of a .tflite file by TensorFlow Lite Micro and by LiteRT.
 
-Used by notebooks/06_quantize_model.ipynb.
+Both clear the LSTM's state before each window.
+
+Notebooks: 06, 07, 08.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from tflite_micro import runtime
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from ..host.quiet import import_tf
-from . import quantize
-from .tflite import _operators, _parse, _tensor, check_int8, describe
+from ..host.quiet import import_tf, quiet
+from .tensors import operators, tensor_at
+from .tflite import Model
+
+ARENA_BYTES = 200_000  # TFLM's working memory on this computer
 
 
-# --- running --------------------------------------------------------------------------------------------------------
-
-def run_tflm(tflite: bytes, features: np.ndarray, reset: bool = True) -> np.ndarray:
+def run_tflm(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarray:
     """Scores by TensorFlow Lite Micro, the reference for the Pico.
 
     Parameters
     ----------
-    tflite : bytes
-        An int8 file of ours.
+    model : Model
+        An int8 model of ours.
     features : int8 array (n, n_frames, n_mfcc)
     reset : bool
         Clear the LSTM's state before each window. False shows what a sketch that forgets it does.
@@ -34,13 +35,12 @@ def run_tflm(tflite: bytes, features: np.ndarray, reset: bool = True) -> np.ndar
     Raises
     ------
     ValueError
-        When file or features don't fit.
+        When model or features don't fit.
     """
-    check_int8(tflite)
-    shape = describe(tflite)["input"]["shape"][1:]
+    shape = (model.config.n_frames, model.config.n_mfcc)
     if features.dtype != np.int8 or features.ndim != 3 or features.shape[1:] != shape:
         raise ValueError(f"features are {features.dtype} {features.shape}, need int8 (n, {shape[0]}, {shape[1]})")
-    interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=200_000)
+    interpreter = runtime.Interpreter.from_bytes(model.content, arena_size=ARENA_BYTES)
     scores = []
     for window in features:
         if reset:
@@ -51,15 +51,15 @@ def run_tflm(tflite: bytes, features: np.ndarray, reset: bool = True) -> np.ndar
     return np.array(scores, np.int8).reshape(len(features), -1)
 
 
-def run_litert(tflite: bytes, features: np.ndarray) -> np.ndarray:
-    """Scores by LiteRT (TensorFlow Lite on the computer), state cleared before each window.
+def run_litert(model: Model, features: np.ndarray) -> np.ndarray:
+    """Scores by LiteRT (TensorFlow Lite on the computer).
 
     Parameters
     ----------
-    tflite : bytes
-        An int8 or a float file.
+    model : Model
+        int8 or float.
     features : array (n, n_frames, n_mfcc)
-        int8, or float32 (normalised) for a float file.
+        int8, or float32 (normalised) for a float model.
 
     Returns
     -------
@@ -69,77 +69,70 @@ def run_litert(tflite: bytes, features: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        When file or features don't fit.
+        When model or features don't fit.
     """
-    tf = import_tf()
-    ends = describe(tflite)["input"]
+    ends = model.description["input"]
     if features.dtype != ends["dtype"] or features.shape[1:] != ends["shape"][1:]:
         raise ValueError(f"features are {features.dtype} {features.shape}, "
                          f"the model takes {ends['dtype']} {ends['shape']}")
-    with quantize._silent():
-        interpreter = tf.lite.Interpreter(model_content=tflite)
-        interpreter.allocate_tensors()
-    at_input, at_output = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-    scores = []
-    for window in features:
-        interpreter.reset_all_variables()
-        interpreter.set_tensor(at_input, window[None])
-        interpreter.invoke()
-        scores.append(interpreter.get_tensor(at_output)[0])
+    interpreter = _litert(model)
+    at_output = interpreter.get_output_details()[0]["index"]
+    scores = [interpreter.get_tensor(at_output)[0] for _ in _each_window(interpreter, features)]
     return np.array(scores, ends["dtype"]).reshape(len(features), -1)
 
 
-def activations(tflite: bytes, features: np.ndarray) -> dict[str, dict]:
-    """What flows between the operators of a file, by LiteRT: to compare a float file with its int8 twin.
+def activations(model: Model, features: np.ndarray) -> dict[str, dict]:
+    """What flows between the operators of a model, by LiteRT: to compare a float model with its int8 twin.
 
     Parameters
     ----------
-    tflite : bytes
-        An int8 or a float file.
-    features : array (n, n_frames, n_mfcc)
+    model, features
         As for `run_litert`.
 
     Returns
     -------
     dict
         By what it is ("features", "lstm, hidden state", "lstm, last cell state", "mean", ...): values (array of the
-        file's dtype, one row a window), scale (float; [] in a float file), zero_point.
-
-    Raises
-    ------
-    ValueError
-        When the file is none of ours.
-
-    Explained in notebooks/06_quantize_model.ipynb.
+        model's dtype, one row a window), scale (float; [] in a float model), zero_point.
     """
     tf = import_tf()
-    parsed, found = _parse(tflite), {}
-    with quantize._silent():
-        interpreter = tf.lite.Interpreter(
-            model_content=tflite, experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
-        interpreter.allocate_tensors()
-    places = _places(parsed)
+    plain = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = _litert(model, experimental_preserve_all_tensors=True, experimental_op_resolver_type=plain)
+    places = _places(model)
     rows: dict[str, list] = {name: [] for name in places}
-    for window in features:
-        interpreter.reset_all_variables()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window[None])
-        interpreter.invoke()
+    for _ in _each_window(interpreter, features):
         for name, index in places.items():
             rows[name].append(interpreter.get_tensor(index)[0])
-    for name, index in places.items():
-        tensor = _tensor(parsed, index)
-        found[name] = {"values": np.array(rows[name]), "scale": tensor["scale"], "zero_point": tensor["zero_point"]}
-    return found
+    tensors = {name: tensor_at(model.parsed, index) for name, index in places.items()}
+    return {name: {"values": np.array(rows[name]), "scale": tensor["scale"], "zero_point": tensor["zero_point"]}
+            for name, tensor in tensors.items()}
 
 
-def _places(parsed: schema.ModelT) -> dict[str, int]:
+def _litert(model: Model, **options):
+    with quiet():
+        interpreter = import_tf().lite.Interpreter(model_content=model.content, **options)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def _each_window(interpreter, features: np.ndarray):
+    """Run LiteRT on one window after another; yields after each."""
+    at_input = interpreter.get_input_details()[0]["index"]
+    for window in features:
+        interpreter.reset_all_variables()
+        interpreter.set_tensor(at_input, window[None])
+        interpreter.invoke()
+        yield
+
+
+def _places(model: Model) -> dict[str, int]:
     """Index of each tensor between the operators, by what it is."""
     short = {"UNIDIRECTIONAL_SEQUENCE_LSTM": "lstm", "MEAN": "mean", "STRIDED_SLICE": "last step",
              "FULLY_CONNECTED": "dense", "SOFTMAX": "probabilities"}
-    places = {"features": int(parsed.subgraphs[0].inputs[0])}
-    several = [op_name for op_name, _ in _operators(parsed)].count("UNIDIRECTIONAL_SEQUENCE_LSTM") > 1
-    for i, (op_name, op) in enumerate(_operators(parsed)):
+    places = {"features": int(model.parsed.subgraphs[0].inputs[0])}
+    ops = operators(model.parsed)
+    several = [op_name for op_name, _ in ops].count("UNIDIRECTIONAL_SEQUENCE_LSTM") > 1
+    for i, (op_name, op) in enumerate(ops):
         name = short.get(op_name, op_name.lower())
         if name == "lstm":
             name = f"lstm {i + 1}" if several else name

@@ -20,6 +20,8 @@ from ..features.windows import features_of
 from .network import NO_GENRE, build_model, fit_normalisation, train
 
 N_WINDOWS, N_OTHER = 24000, 6000
+WINDOW_BATCH = 512  # windows that `random_windows` holds at a time: 22 MB
+CLEAN, ROOM, STRETCH = 0.45, 0.3, 0.16  # of training windows: share that stays clean, share in a room, change of speed
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,13 @@ def train_on(raw: np.ndarray, genre: np.ndarray, seed: int = 0, recipe: Recipe =
     """
     mean, std = fit_normalisation(raw)
     config = dataclasses.replace(config, n_mfcc=raw.shape[-1])
-    network = build_model(recipe.architecture, recipe.units, recipe.dropout, recipe.recurrent_dropout, seed,
-                                config, recipe.noise)
+    network = build_model(recipe.architecture, recipe.units, recipe.dropout, recipe.recurrent_dropout, seed, config,
+                          recipe.noise)
     if validation is not None:
         validation = (mfcc_q15.normalise(validation[0], mean, std), validation[1])
     curves = train(network, mfcc_q15.normalise(raw, mean, std), genre, validation, recipe.epochs,
-                         recipe.learning_rate)
+                   recipe.learning_rate)
     return network, mean, std, curves
-WINDOW_BATCH = 512  # windows that `random_windows` holds at a time: 22 MB
-CLEAN, ROOM, STRETCH = 0.45, 0.3, 0.16  # of training windows: share that stays clean, share in a room, change of speed
-
-
 def random_windows(songs: list, n: int, seed: int, clean: float = CLEAN, room: float = ROOM,
                    stretch: float = STRETCH, ranges: microphone.Ranges = microphone.TRAINING, config: Config = CONFIG) -> dict:
     """Feature windows cut at random from songs, most of them heard through the microphone: what the model trains on.

@@ -15,9 +15,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ..audio import dataset, microphone
-from ..config import CONFIG, PRETRAINED, Config
+from ..config import CONFIG, Config
 from ..model import recognizer
-from ..model.tflite import front_end_of, load_tflite
+from ..model.tflite import SHIPPED, Model, load_model
 from . import headers, listen
 from .image import build_image
 
@@ -48,7 +48,7 @@ def choose_clips(songs: list, n: int, config: Config = CONFIG) -> list:
     return chosen
 
 
-def hear_clip(adc: np.ndarray, tflite: bytes, image: dict, config: Config = CONFIG, bar: bool = False) -> dict:
+def hear_clip(adc: np.ndarray, model: Model, image: dict, config: Config = CONFIG, bar: bool = False) -> dict:
     """One clip of ADC counts: what the emulated Pico says, and whether Python says the same to the same counts.
 
     Returns
@@ -60,7 +60,7 @@ def hear_clip(adc: np.ndarray, tflite: bytes, image: dict, config: Config = CONF
     """
     due = max(0, len(adc) - config.window_length) // config.window_step + 1
     result = listen.listen_to_counts(adc, image, config, bar=bar)
-    heard, expected = result["decisions"][:due], recognizer.decisions(result["adc"], tflite)
+    heard, expected = result["decisions"][:due], recognizer.decisions(result["adc"], model)
     equal = sum(all(ours[key] == theirs[key] for key in ("window", "vote", "confidence", "says", "scores"))
                 for ours, theirs in zip(expected, heard))
     return {"decisions": heard, "equal": equal, "missed": due - len(heard), "overruns": len(result["overruns"]),
@@ -69,7 +69,7 @@ def hear_clip(adc: np.ndarray, tflite: bytes, image: dict, config: Config = CONF
 
 
 def compare_clips(audio: str | Path, n: int = 30, level_db: float = 0.0, room: bool = False, seed: int = 0,
-                  model: Path | None = None, compiler: str | None = None) -> dict:
+                  path: Path | None = None, compiler: str | None = None) -> dict:
     """Clips of a folder through the microphone simulation and the ADC of the emulated Pico, and Python beside it.
 
     Parameters
@@ -84,7 +84,7 @@ def compare_clips(audio: str | Path, n: int = 30, level_db: float = 0.0, room: b
         In a random room.
     seed : int
         Of the simulation; each clip draws its own parameters.
-    model : Path, optional
+    path : Path, optional
         An int8 .tflite file of ours; the one that ships when not given.
     compiler : "gcc", "zig" or None
         See `toolchain.find_compiler`.
@@ -104,16 +104,16 @@ def compare_clips(audio: str | Path, n: int = 30, level_db: float = 0.0, room: b
 
     Explained in notebooks/08_deploy_to_pico.ipynb.
     """
-    tflite = load_tflite(model or PRETRAINED / "model_int8.tflite")
-    config = front_end_of(tflite).config
-    image = build_image("genre_recognizer", compiler, generated=headers.headers_of(tflite) if model else None)
+    model = load_model(path or SHIPPED)
+    config = model.config
+    image = build_image("genre_recognizer", compiler, generated=headers.headers_of(model) if path else None)
     found = dataset.load_songs(audio, config)
     clips = choose_clips(found.songs, n, config)
 
     def hear_one(index: int) -> dict:
         rng = np.random.default_rng([seed, index])
         adc = microphone.adc_counts(clips[index].samples, rng, level_db, room, microphone.TESTING, config)
-        return hear_clip(adc, tflite, image, config)
+        return hear_clip(adc, model, image, config)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a thread mostly waits for its emulator
         heard = list(tqdm(pool.map(hear_one, range(len(clips))), total=len(clips), desc="emulated Pico", unit="clip"))
@@ -167,7 +167,7 @@ def run(arguments) -> int:
 
 def _run_clips(arguments) -> int:
     """Print what `compare_clips` finds; 1 when a decision is missing or differs from Python's."""
-    found = compare_clips(arguments.audio, arguments.clips, arguments.mic, arguments.room, model=arguments.model,
+    found = compare_clips(arguments.audio, arguments.clips, arguments.mic, arguments.room, path=arguments.model,
                           compiler=arguments.compiler)
     decisions = found["decisions"]
     failed = decisions["missed"] or decisions["equal"] != decisions["n"] or found["overruns"] or not decisions["n"]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import CONFIG, PRETRAINED, Config, build_dir
+from ..config import CONFIG, Config, build_dir
 from ..features import mfcc, mfcc_book, mfcc_q15
 from ..host import toolchain
 from ..host.files import write_whole
-from ..model.tflite import front_end_of
+from ..model.tflite import Model, load_model
 from . import emulator, headers
 from .image import FLASH_START, RAM_BYTES, RAM_START, build_image, symbols_of
 
@@ -82,7 +82,7 @@ def book_frame(stages: dict, frames: int, key: str = "cycles") -> dict[str, int]
 
 
 def measure_stages(windows: np.ndarray, compiler: str | None = None, defines: tuple[str, ...] = (),
-                   tflite: bytes | None = None, generated: Path | None = None) -> dict:
+                   model: Model | None = None, generated: Path | None = None) -> dict:
     """Cycles and misses of the flash cache for each stage, ours and the book's, over the same windows.
 
     Parameters
@@ -91,7 +91,7 @@ def measure_stages(windows: np.ndarray, compiler: str | None = None, defines: tu
     compiler : "gcc", "zig" or None
     defines : tuple of str
         Macros of our image.
-    tflite, generated : bytes and Path, optional
+    model, generated : Model and Path, optional
         A model of your own, and the folder of its headers (`headers.write_headers`), instead of what ships.
 
     Returns
@@ -105,7 +105,7 @@ def measure_stages(windows: np.ndarray, compiler: str | None = None, defines: tu
     RuntimeError
         When an image computes other features than Python.
     """
-    front_end = front_end_of(tflite or _shipped_model())
+    front_end = (model or load_model()).front_end
     config = front_end.config
     frames = np.concatenate([mfcc.split_frames(window[: config.window_length], config) for window in windows])
     image = build_image(toolchain.EMULATOR / "stages.c", compiler, generated=generated, defines=defines)
@@ -117,10 +117,6 @@ def measure_stages(windows: np.ndarray, compiler: str | None = None, defines: tu
     _check_equal("the book's features", theirs, expected)
     return {name: {"frame": frame(run["stages"], len(frames)), "misses": frame(run["stages"], len(frames), "misses")}
             for name, frame, run in (("ours", our_frame, our_run), ("book", book_frame, book_run))}
-
-
-def _shipped_model() -> bytes:
-    return (PRETRAINED / "model_int8.tflite").read_bytes()
 
 
 def _check_equal(what: str, on_pico: np.ndarray, in_python: np.ndarray) -> None:

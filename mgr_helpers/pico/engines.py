@@ -1,12 +1,11 @@
 """Scores of one model by four engines: float, LiteRT, TensorFlow Lite Micro, and the Pico's own C.
 
-Used by notebooks/07_evaluate_model.ipynb.
+Notebooks: 07.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,32 +13,29 @@ from pathlib import Path
 import numpy as np
 
 from ..audio import dataset
-from ..config import PRETRAINED, build_dir
 from ..features import mfcc_q15
 from ..host import host_c
 from ..model import runtimes
 from ..model.evaluate import figures, windows_of
-from ..model.tflite import describe, front_end_of, load_tflite
+from ..model.tflite import SHIPPED, Model, load_model, open_model
 from . import headers
 
 ENGINES = ("float", "litert", "tflm", "c")
 
 
-# --- engines ----------------------------------------------------------------------------------------------------------
-
-def engine_scores(engine: str, tflite: bytes, raw: np.ndarray, float_tflite: bytes | None = None) -> np.ndarray:
+def engine_scores(engine: str, model: Model, raw: np.ndarray, float_model: Model | None = None) -> np.ndarray:
     """Scores of raw features by one engine.
 
     Parameters
     ----------
     engine : str
-        "float" (the float .tflite, by LiteRT), "litert", "tflm" (TensorFlow Lite Micro, the reference), or "c" (the
+        "float" (the float model, by LiteRT), "litert", "tflm" (TensorFlow Lite Micro, the reference), or "c" (the
         firmware's own C, compiled for this computer).
-    tflite : bytes
-        The int8 file.
+    model : Model
+        The int8 model.
     raw : int32 array (n, n_frames, n_mfcc)
-    float_tflite : bytes, optional
-        The float file, for the engine "float".
+    float_model : Model, optional
+        For the engine "float".
 
     Returns
     -------
@@ -49,32 +45,24 @@ def engine_scores(engine: str, tflite: bytes, raw: np.ndarray, float_tflite: byt
     Raises
     ------
     ValueError
-        For an unknown engine, or "float" without a float file.
-
-    Explained in notebooks/07_evaluate_model.ipynb.
+        For an unknown engine, or "float" without a float model.
     """
-    front_end = front_end_of(tflite)
     if engine == "float":
-        if float_tflite is None:
+        if float_model is None:
             raise ValueError("engine float needs model_float.tflite beside the int8 file: notebook 06 writes both")
-        return runtimes.run_litert(float_tflite, mfcc_q15.normalise(raw, front_end.mean, front_end.std))
-    features = mfcc_q15.quantize_features(raw, front_end)
+        normalised = mfcc_q15.normalise(raw, model.front_end.mean, model.front_end.std)
+        return runtimes.run_litert(float_model, normalised)
     runners: dict[str, Callable] = {"litert": runtimes.run_litert, "tflm": runtimes.run_tflm, "c": _run_c}
     if engine not in runners:
         raise ValueError(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")
-    return runners[engine](tflite, features)
+    return runners[engine](model, mfcc_q15.quantize_features(raw, model.front_end))
 
 
-def _run_c(tflite: bytes, features: np.ndarray) -> np.ndarray:
-    """The firmware's C with headers of this very model, compiled for this computer."""
-    folder = build_dir() / "generated" / hashlib.sha256(tflite).hexdigest()[:16]
-    headers.write_headers(tflite, folder)
-    return host_c.host_library(folder).scores(features)
+def _run_c(model: Model, features: np.ndarray) -> np.ndarray:
+    return host_c.host_library(headers.headers_of(model)).scores(features)
 
 
-# --- command line ---------------------------------------------------------------------------------------------------
-
-def evaluate(audio: str | Path, model: str | Path = PRETRAINED / "model_int8.tflite", engine: str = "tflm",
+def evaluate(audio: str | Path, path: str | Path = SHIPPED, engine: str = "tflm",
              level_db: float | None = None, room: bool = False, seed: int = 0) -> dict:
     """Judge a model on a folder of songs.
 
@@ -82,7 +70,7 @@ def evaluate(audio: str | Path, model: str | Path = PRETRAINED / "model_int8.tfl
     ----------
     audio : str or Path
         A folder with one sub-folder per genre, or "mini" or "gtzan".
-    model : str or Path
+    path : str or Path
         An int8 .tflite file of ours.
     engine : str
         One of `ENGINES`.
@@ -101,20 +89,17 @@ def evaluate(audio: str | Path, model: str | Path = PRETRAINED / "model_int8.tfl
     ------
     FileNotFoundError, ValueError
         Naming the file or folder and the remedy.
-
-    Explained in notebooks/07_evaluate_model.ipynb.
     """
-    model = Path(model)
-    tflite = load_tflite(model)
-    config = front_end_of(tflite).config
-    beside = model.with_name("model_float.tflite")
-    songs = dataset.load_songs(audio, config)
+    model, beside = load_model(path), Path(path).with_name("model_float.tflite")
+    float_model = open_model(beside.read_bytes(), beside.name) if beside.is_file() else None
+    songs = dataset.load_songs(audio, model.config)
     level_db = 0.0 if room and level_db is None else level_db
-    windows = windows_of(songs.songs, level_db, room, seed, config=config)
-    scores = engine_scores(engine, tflite, windows["raw"], beside.read_bytes() if beside.is_file() else None)
-    about = {"file": model.name, "bytes": len(tflite), "ops": describe(tflite)["ops"], "engine": engine,
+    windows = windows_of(songs.songs, level_db, room, seed, config=model.config)
+    scores = engine_scores(engine, model, windows["raw"], float_model)
+    about = {"file": model.name, "bytes": len(model.content), "ops": model.description["ops"], "engine": engine,
              "source": songs.source, "microphone_db": level_db, "room": room}
-    return {**figures(scores, windows["genre"], windows["song"], config), "skipped": songs.skipped, "model": about}
+    result = figures(scores, windows["genre"], windows["song"], model.config)
+    return {**result, "skipped": songs.skipped, "model": about}
 
 
 def table(result: dict) -> str:

@@ -18,7 +18,7 @@ from ..config import CONFIG, FIRMWARE, Config, build_dir
 from ..features import mfcc_q15
 from ..host import files
 from ..model import runtimes
-from ..model.tflite import _pack, front_end_of, lstm_tensors, unsure_below
+from ..model.tflite import Model, pack
 
 GENERATED = FIRMWARE / "genre_recognizer" / "src" / "generated"
 INCLUDES = '#include <stdint.h>\n\n#include "../hot.h"\n'
@@ -229,9 +229,8 @@ def exp_table(softmax: dict) -> np.ndarray:
     return np.array(table, np.int32)
 
 
-def model_h(tflite: bytes) -> str:
-    """The LSTM of ``lstm.c``: weights, multipliers and activation tables, from the .tflite file."""
-    tensors = lstm_tensors(tflite)
+def model_h(tensors: dict) -> str:
+    """The LSTM of ``lstm.c``: weights, multipliers and activation tables, from `Model.tensors`."""
     layers = tensors["lstm"]
     arrays = [c_array(f"LSTM{i}_{name}", array, "", HOT) for i, layer in enumerate(layers)
               for name, array in lstm_arrays(layer).items()]
@@ -257,7 +256,7 @@ def labels_h(labels: list[str], unsure_below: int) -> str:
                     f"const char *const GENRE_NAMES[N_GENRES] = {{{names}}};\n")
 
 
-def test_vector(tflite: bytes, front_end: mfcc_q15.FrontEnd) -> dict[str, np.ndarray]:
+def test_vector(model: Model) -> dict[str, np.ndarray]:
     """A second of the mini set with its int8 features (cmsisdsp) and scores (TFLM).
 
     The audio is kept with 8 bits a sample, to halve its place in flash; features and scores are of just these samples.
@@ -268,12 +267,12 @@ def test_vector(tflite: bytes, front_end: mfcc_q15.FrontEnd) -> dict[str, np.nda
         ``audio`` int8 (window_length,), to be multiplied by 256; ``features`` int8 (n_frames, n_mfcc),
         ``scores`` int8 (n_genres,).
     """
-    config = front_end.config
+    config = model.config
     song = mini_set.song("jazz", 0)
     audio = (song[2 * config.sample_rate :][: config.window_length] >> 8).astype(np.int8)
     raw = mfcc_q15.mfcc_windows(audio[None].astype(np.int16) * 256, config)
-    features = mfcc_q15.quantize_features(raw, front_end)
-    return {"audio": audio, "features": features[0], "scores": runtimes.run_tflm(tflite, features)[0]}
+    features = mfcc_q15.quantize_features(raw, model.front_end)
+    return {"audio": audio, "features": features[0], "scores": runtimes.run_tflm(model, features)[0]}
 
 
 def test_vector_h(vector: dict[str, np.ndarray]) -> str:
@@ -284,34 +283,32 @@ def test_vector_h(vector: dict[str, np.ndarray]) -> str:
                     c_array("TEST_SCORES", vector["scores"], "by TensorFlow Lite Micro in Python"))
 
 
-def tflite_h(tflite: bytes) -> str:
+def tflite_h(content: bytes) -> str:
     """The whole .tflite file as an aligned C array, for those who bring a TensorFlow Lite Micro of their own."""
     return c_header("MODEL_TFLITE_H", "#include <stdint.h>\n",
-                    c_array("g_model", np.frombuffer(tflite, np.uint8), "genre_recognizer doesn't use it: lstm.c does "
+                    c_array("g_model", np.frombuffer(content, np.uint8), "genre_recognizer doesn't use it: lstm.c does "
                             "the same", "alignas(16) static const"))
 
 
-def headers(tflite: bytes) -> dict[str, str]:
-    """Text of every generated header, by file name."""
-    lstm_tensors(tflite)  # refuses what the firmware can't run
-    front_end = front_end_of(tflite)
+def headers(model: Model) -> dict[str, str]:
+    """Text of every generated header, by file name; ValueError for a model that the firmware can't run."""
     return {
-        "constants.h": constants_h(front_end.config),
-        "tables.h": tables_h(front_end),
-        "model.h": model_h(tflite),
-        "labels.h": labels_h(list(front_end.config.genres), unsure_below(tflite)),
-        "test_vector.h": test_vector_h(test_vector(tflite, front_end)),
-        "model_tflite.h": tflite_h(tflite),
+        "model.h": model_h(model.tensors),
+        "constants.h": constants_h(model.config),
+        "tables.h": tables_h(model.front_end),
+        "labels.h": labels_h(list(model.config.genres), model.unsure_below),
+        "test_vector.h": test_vector_h(test_vector(model)),
+        "model_tflite.h": tflite_h(model.content),
     }
 
 
-def write_headers(tflite: bytes, folder: Path = GENERATED) -> dict[str, int]:
+def write_headers(model: Model, folder: Path = GENERATED) -> dict[str, int]:
     """Write all generated headers.
 
     Parameters
     ----------
-    tflite : bytes
-        An int8 model of ours (notebook 06); it carries configuration, labels and normalisation.
+    model : Model
+        int8, of ours (notebook 06); it carries configuration, labels and normalisation.
     folder : Path
         By default the sketch's own; notebook 08 gives another for a model trained by the reader.
 
@@ -323,18 +320,18 @@ def write_headers(tflite: bytes, folder: Path = GENERATED) -> dict[str, int]:
     Raises
     ------
     ValueError
-        When the file is not a model of ours; nothing is written then.
+        When the firmware can't run the model; nothing is written then.
     """
-    texts = headers(tflite)  # all of them before the first is written
+    texts = headers(model)  # all of them before the first is written
     for name, text in texts.items():
         files.write_whole(Path(folder) / name, lambda file, text=text: file.write(text.encode()))
     return {name: len(text) for name, text in texts.items()}
 
 
-def headers_of(tflite: bytes) -> Path:
-    """Folder with the generated headers of a model, made once."""
-    folder = build_dir() / "generated" / hashlib.sha256(tflite).hexdigest()[:16]
-    write_headers(tflite, folder)
+def headers_of(model: Model) -> Path:
+    """Folder with the generated headers of a model."""
+    folder = build_dir() / "generated" / hashlib.sha256(model.content).hexdigest()[:16]
+    write_headers(model, folder)
     return folder
 
 
@@ -355,14 +352,14 @@ def _activation_model(op: str, n: int, input_scale: float) -> bytes:
     operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]
     graph.inputs, graph.outputs, graph.operators, graph.name = [0], [1], [operator], "main"
     model.version, model.subgraphs, model.operatorCodes, model.buffers = 3, [graph], [code], [schema.BufferT()]
-    return _pack(model)
+    return pack(model)
 
 
 def run_activation(op: str, values: np.ndarray, input_scale: float) -> np.ndarray:
     """TFLM's int16 LOGISTIC or TANH of `values` (int16, any length), inputs of the given scale, outputs of 2**-15."""
     values = np.asarray(values, np.int16).reshape(1, -1)
-    tflite = _activation_model(op, values.size, input_scale)
-    interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=4 * values.nbytes + 20_000)
+    content = _activation_model(op, values.size, input_scale)
+    interpreter = runtime.Interpreter.from_bytes(content, arena_size=4 * values.nbytes + 20_000)
     interpreter.set_input(values, 0)
     interpreter.invoke()
     return interpreter.get_output(0)[0].copy()

@@ -21,8 +21,9 @@ import soundfile
 
 from mgr_helpers import __main__
 from mgr_helpers.audio import dataset, gtzan, mini_set, splits
-from mgr_helpers.config import CONFIG, PRETRAINED
+from mgr_helpers.config import CONFIG
 from mgr_helpers.model import evaluate
+from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import engines
 
 BLOCK = 2 ** 16
@@ -339,6 +340,6 @@ def test_the_test_part_alone(served):
     """Only songs of the published test list are scored: their windows, and no other song's."""
     found = [song for song in dataset.load_songs("gtzan").songs if song.split == "test"]
     windows = evaluate.windows_of(found)
-    scores = engines.engine_scores("tflm", (PRETRAINED / "model_int8.tflite").read_bytes(), windows["raw"])
+    scores = engines.engine_scores("tflm", load_model(), windows["raw"])
     figures = evaluate.figures(scores, windows["genre"], windows["song"])
     assert figures["songs"]["n"] == 3 * len(CONFIG.genres) and set(figures["recall"]) == set(CONFIG.genres)

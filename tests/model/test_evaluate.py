@@ -12,7 +12,7 @@ from mgr_helpers.audio import dataset, mini_set
 from mgr_helpers.config import CONFIG
 from mgr_helpers.features import mfcc_q15
 from mgr_helpers.model import evaluate, recognizer, training
-from mgr_helpers.model.tflite import load_tflite, set_unsure_below
+from mgr_helpers.model.tflite import load_model, open_model
 from mgr_helpers.pico import engines
 from tools import experiments, pretrained
 
@@ -98,15 +98,15 @@ def test_silent_windows_are_left_out(songs):
 
 @pytest.mark.slow
 def test_engines_agree(trained, windows):
-    tflite, float_tflite = ((trained / name).read_bytes() for name in ("model_int8.tflite", "model_float.tflite"))
-    scores = {name: engines.engine_scores(name, tflite, windows["raw"], float_tflite) for name in engines.ENGINES}
+    model, float_model = (open_model((trained / name).read_bytes()) for name in ("model_int8.tflite", "model_float.tflite"))
+    scores = {name: engines.engine_scores(name, model, windows["raw"], float_model) for name in engines.ENGINES}
     assert np.array_equal(scores["c"], scores["tflm"])
     for engine in ("litert", "tflm"):
         assert np.abs((scores[engine] + 128.0) / 256 - scores["float"]).max() < 0.1
     with pytest.raises(ValueError, match="unknown engine"):
-        engines.engine_scores("abacus", tflite, windows["raw"])
+        engines.engine_scores("abacus", model, windows["raw"])
     with pytest.raises(ValueError, match="model_float.tflite"):
-        engines.engine_scores("float", tflite, windows["raw"])
+        engines.engine_scores("float", model, windows["raw"])
 
 
 def test_cross_validation_never_tests_on_an_artist_it_trained_on(songs, windows):
@@ -123,7 +123,7 @@ def test_cross_validation_never_tests_on_an_artist_it_trained_on(songs, windows)
 
 def test_what_ships_is_ours_and_small():
     folder = pretrained.PRETRAINED
-    load_tflite(folder / "model_int8.tflite")
+    load_model(folder / "model_int8.tflite")
     assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["parameters"] <= 15000
@@ -178,9 +178,9 @@ def test_a_coverage_must_be_a_share(coverage):
 
 
 def test_a_higher_threshold_gives_fewer_other_sounds_a_genre(trained):
-    tflite = (trained / "model_int8.tflite").read_bytes()
+    model = load_model(trained / "model_int8.tflite")
     options = {"seconds": 4, "n": 1, "kinds": ("silence", "white noise", "speech")}
-    low, high = (evaluate.of_other_sounds(set_unsure_below(tflite, t), **options) for t in (1, 100))
+    low, high = (evaluate.of_other_sounds(model.with_threshold(t), **options) for t in (1, 100))
     for kind in options["kinds"]:
         assert low[kind]["windows"] == high[kind]["windows"] == 4
         assert sum(low[kind][word] for word in ("genre", "unsure", "silence")) == pytest.approx(1)

@@ -12,17 +12,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 from mgr_helpers.config import CONFIG, PRETRAINED
 from mgr_helpers.features import mfcc_book
 from mgr_helpers.model import network, quantize, runtimes
-from mgr_helpers.model.tflite import (
-    _find_metadata,
-    _pack,
-    _parse,
-    check_int8,
-    describe,
-    embed_front_end,
-    load_tflite,
-    lstm_tensors,
-    read_front_end,
-)
+from mgr_helpers.model.tflite import _find_metadata, _parse, embed_front_end, load_model, open_model, pack
 from mgr_helpers.pico import headers
 
 FRONT_END = {"config": CONFIG.to_dict(), "mean": [0.0] * CONFIG.n_mfcc, "std": [1.0] * CONFIG.n_mfcc,
@@ -52,8 +42,21 @@ def files(networks, windows):
     return {name: quantize.convert(network, windows, FRONT_END) for name, network in networks.items()}
 
 
-def to_int8(tflite, windows):
-    ends = describe(tflite)["input"]
+def check_int8(content, name="model"):
+    """Raise ValueError unless the bytes are an int8 model of ours."""
+    return open_model(content, name).front_end
+
+
+def lstm_tensors(content, name="model"):
+    return open_model(content, name).tensors
+
+
+def read_front_end(content):
+    return open_model(content).metadata
+
+
+def to_int8(model, windows):
+    ends = model.description["input"]
     return np.clip(np.round(windows / ends["scale"]) + ends["zero_point"], -128, 127).astype(np.int8)
 
 
@@ -63,14 +66,14 @@ def test_int8_agrees_with_float_in_both_runtimes(name, files, networks, windows)
     expected = network.predict(networks[name], windows)
     for run in (runtimes.run_tflm, runtimes.run_litert):
         scores = run(files[name], to_int8(files[name], windows))
-        ends = describe(files[name])["output"]
+        ends = files[name].description["output"]
         assert scores.dtype == np.int8 and scores.shape == (60, 3)
         assert np.abs((scores.astype(float) - ends["zero_point"]) * ends["scale"] - expected).max() < 0.08  # untrained, on noise
 
 
 def test_lstm_is_fused(files):
     for name, ops in OPS.items():
-        assert describe(files[name])["ops"] == ops
+        assert files[name].description["ops"] == ops
 
 
 def test_the_books_network_has_its_parameters(networks):
@@ -79,21 +82,21 @@ def test_the_books_network_has_its_parameters(networks):
 
 
 def test_float_file_equals_keras(networks, windows):
-    tflite = quantize.convert(networks["lstm2"], None, FRONT_END)
-    assert runtimes.run_litert(tflite, windows) == pytest.approx(network.predict(networks["lstm2"], windows), abs=1e-5)
+    model = quantize.convert(networks["lstm2"], None, FRONT_END)
+    assert runtimes.run_litert(model, windows) == pytest.approx(network.predict(networks["lstm2"], windows), abs=1e-5)
     with pytest.raises(ValueError, match="other.tflite is not quantised to int8"):
-        check_int8(tflite, "other.tflite")
+        check_int8(model.content, "other.tflite")
 
 
 def test_front_end_travels_in_the_file(files):
-    assert read_front_end(files["lstm2"]) == json.loads(json.dumps(FRONT_END))
-    again = embed_front_end(files["lstm2"], {**FRONT_END, "labels": ["a", "b", "c"]})
+    assert read_front_end(files["lstm2"].content) == json.loads(json.dumps(FRONT_END))
+    again = embed_front_end(files["lstm2"].content, {**FRONT_END, "labels": ["a", "b", "c"]})
     assert read_front_end(again)["labels"] == ["a", "b", "c"]
     assert again.count(b'"labels"') == 1
 
 
 def test_any_changed_byte_is_noticed(files):
-    whole = files["lstm2"]
+    whole = files["lstm2"].content
     for place in np.random.default_rng(0).integers(0, len(whole), 60):
         damaged = bytearray(whole)
         damaged[place] ^= 1
@@ -106,16 +109,16 @@ def test_any_changed_byte_is_noticed(files):
 
 def test_no_file_may_lack_its_checksum(files):
     with pytest.raises(ValueError, match="old.tflite carries no checksum"):
-        check_int8(files["lstm2"].replace(b'"sha256"', b'"sha25x"'), "old.tflite")
+        check_int8(files["lstm2"].content.replace(b'"sha256"', b'"sha25x"'), "old.tflite")
     check_int8((PRETRAINED / "model_int8.tflite").read_bytes())
 
 
-def edited(tflite, change):
+def edited(content, change):
     """The file with its parsed objects changed, and sealed again."""
-    front_end, parsed = read_front_end(tflite), _parse(tflite)
+    front_end, parsed = read_front_end(content), _parse(content)
     parsed.buffers[_find_metadata(parsed)].data, parsed.metadata = None, []
     change(parsed, parsed.subgraphs[0], parsed.subgraphs[0].operators)
-    return embed_front_end(_pack(parsed), front_end)
+    return embed_front_end(pack(parsed), front_end)
 
 
 def without_input_gate(parsed, graph, ops):
@@ -144,14 +147,14 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_model_that_the_firmware_would_run_wrongly_is_refused(name, files):
-    foreign = edited(files["lstm2"], FOREIGN[name])
+    foreign = edited(files["lstm2"].content, FOREIGN[name])
     with pytest.raises(ValueError, match="^mine.tflite.*(can't run|need)"):
         lstm_tensors(foreign, "mine.tflite")
 
 
 def test_frames_that_the_sketch_cannot_step_through_are_refused(files):
     for change in ({"frame_step": 1000}, {"frame_length": 1536}, {"fft_length": 3000}, {"silence_bits": 15}):
-        other = embed_front_end(files["lstm2"], {**FRONT_END, "config": {**FRONT_END["config"], **change}})
+        other = embed_front_end(files["lstm2"].content, {**FRONT_END, "config": {**FRONT_END["config"], **change}})
         with pytest.raises(ValueError, match="^mine.tflite: the firmware can't run this model"):
             lstm_tensors(other, "mine.tflite")
 
@@ -160,11 +163,11 @@ def test_frames_that_the_sketch_cannot_step_through_are_refused(files):
                                     {"config": {}}, {"config": None}, {"std": [float("nan")] * CONFIG.n_mfcc}])
 def test_a_front_end_that_does_not_fit_is_refused(change, files):
     with pytest.raises(ValueError, match="mine.tflite carries a"):
-        check_int8(embed_front_end(files["lstm2"], {**FRONT_END, **change}), "mine.tflite")
+        check_int8(embed_front_end(files["lstm2"].content, {**FRONT_END, **change}), "mine.tflite")
 
 
 def test_buffers_are_aligned_for_a_cortex_m0(files):
-    parsed = schema.Model.GetRootAsModel(files["lstm_mean"], 0)
+    parsed = schema.Model.GetRootAsModel(files["lstm_mean"].content, 0)
     for index in range(parsed.BuffersLength()):
         buffer = parsed.Buffers(index)
         if buffer.DataLength():
@@ -182,7 +185,7 @@ def test_state_is_reset_before_each_window(files, windows):
 
 def test_lstm_tensors_hold_the_weights(files, networks):
     for name in ("lstm2", "lstm_mean"):
-        tensors = lstm_tensors(files[name])
+        tensors = files[name].tensors
         kernel, recurrent, bias = networks[name].get_weights()[:3]
         units = recurrent.shape[0]
         for index, (gate, values) in enumerate(tensors["lstm"][0]["gates"].items()):
@@ -195,14 +198,14 @@ def test_lstm_tensors_hold_the_weights(files, networks):
         assert layer["c_scale"] == 2.0 ** layer["c_scale_log2"] and layer["cell_clip"] == 10.0
         assert (layer["h_scale"], layer["h_zero_point"]) == (layer["output_scale"], layer["output_zero_point"])
         assert (tensors["output_scale"], tensors["output_zero_point"]) == (1 / 256, -128)
-    assert lstm_tensors(files["lstm2"])["mean"] is None
-    assert lstm_tensors(files["lstm_mean"])["mean"]["n"] == CONFIG.n_frames
+    assert files["lstm2"].tensors["mean"] is None
+    assert files["lstm_mean"].tensors["mean"]["n"] == CONFIG.n_frames
 
 
 @pytest.mark.parametrize("name", ["lstm_many", "pooling"])
 def test_lstm_tensors_refuses_what_the_firmware_cannot_run(name, files):
     with pytest.raises(ValueError, match="the firmware runs LSTM layers"):
-        lstm_tensors(files[name])
+        files[name].tensors
 
 
 def test_refuses_wrong_input(files, networks, windows):
@@ -214,24 +217,24 @@ def test_refuses_wrong_input(files, networks, windows):
         quantize.convert(networks["pooling"], windows[:, :5], FRONT_END)
     with pytest.raises(ValueError, match="8 MFCC"):
         other = {**FRONT_END, "config": {"n_frames": 20, "n_mfcc": 8}}
-        check_int8(embed_front_end(files["pooling"], other), "8 MFCC")
+        check_int8(embed_front_end(files["pooling"].content, other), "8 MFCC")
 
 
 def test_load_names_the_file(tmp_path, files):
     with pytest.raises(FileNotFoundError, match="none.tflite"):
-        load_tflite(tmp_path / "none.tflite")
-    for content in (b"", b"hello world", files["pooling"][:2000], files["pooling"][:-40]):
+        load_model(tmp_path / "none.tflite")
+    for content in (b"", b"hello world", files["pooling"].content[:2000], files["pooling"].content[:-40]):
         (tmp_path / "bad.tflite").write_bytes(content)
         with pytest.raises(ValueError, match="bad.tflite"):
-            load_tflite(tmp_path / "bad.tflite")
-    (tmp_path / "good.tflite").write_bytes(files["pooling"])
-    assert load_tflite(tmp_path / "good.tflite") == files["pooling"]
+            load_model(tmp_path / "bad.tflite")
+    (tmp_path / "good.tflite").write_bytes(files["pooling"].content)
+    assert load_model(tmp_path / "good.tflite").content == files["pooling"].content
 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_truncated_file_is_a_value_error(data, files):
-    whole = files["lstm_mean"]
+    whole = files["lstm_mean"].content
     length = data.draw(st.integers(0, len(whole) - 1))
     try:
         check_int8(whole[:length])
@@ -250,7 +253,7 @@ def test_activations_are_what_flows_between_the_operators(files, windows, name):
     assert list(flow)[-1] == "probabilities" and np.abs(flow["probabilities"]["values"] - scores).max() <= 1
     lstms = [key for key in flow if key.endswith("hidden state")]
     assert len(lstms) == OPS[name].count(LSTM) and flow[lstms[0]]["values"].shape[:2] == (5, CONFIG.n_frames)
-    layer = lstm_tensors(files[name])["lstm"][-1]
+    layer = files[name].tensors["lstm"][-1]
     assert flow[lstms[-1]]["scale"] == layer["output_scale"]
     assert flow[lstms[-1].replace("hidden", "last cell")]["scale"] == layer["c_scale"]
 

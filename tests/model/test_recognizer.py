@@ -9,19 +9,20 @@ from hypothesis import strategies as st
 
 from mgr_helpers.audio import mini_set
 from mgr_helpers.audio.adc import ideal_counts
-from mgr_helpers.config import CONFIG, PRETRAINED, build_dir
+from mgr_helpers.config import CONFIG, build_dir
 from mgr_helpers.host import host_c
-from mgr_helpers.model import recognizer, tflite
+from mgr_helpers.model import recognizer
+from mgr_helpers.model.tflite import embed_front_end, load_model, open_model
 from mgr_helpers.pico import emulator, headers, listen
 from mgr_helpers.pico.image import build_image
 
-TFLITE = (PRETRAINED / "model_int8.tflite").read_bytes()
-SURE, NEVER = tflite.set_unsure_below(TFLITE, 90), tflite.set_unsure_below(TFLITE, 100)
+MODEL = load_model()
+SURE, NEVER = MODEL.with_threshold(90), MODEL.with_threshold(100)
 
 
-def generated(tflite, name):
+def generated(model, name):
     folder = build_dir() / "generated" / f"test_{name}"
-    headers.write_headers(tflite, folder)
+    headers.write_headers(model, folder)
     return folder
 
 
@@ -56,30 +57,30 @@ def test_confidence_is_a_share_and_0_only_of_nothing(rows, vote_windows):
 # --- the threshold in the file
 
 def test_a_file_without_a_threshold_says_every_vote(adc):
-    front_end = tflite.read_front_end(TFLITE)
-    old = tflite.embed_front_end(TFLITE, {key: front_end[key] for key in front_end if key != "unsure_below"})
-    assert tflite.unsure_below(old) == 1
+    without = {key: value for key, value in MODEL.metadata.items() if key != "unsure_below"}
+    old = open_model(embed_front_end(MODEL.content, without))
+    assert old.unsure_below == 1
     heard = recognizer.decisions(adc, old)
     assert {row["says"] for row in heard} <= {"silence", *CONFIG.genres}
     assert [row["unsure"] for row in heard] == [row["confidence"] == 0 for row in heard]
 
 
 def test_the_threshold_is_kept_and_nothing_else_changed():
-    assert tflite.unsure_below(SURE) == 90
-    assert tflite.describe(SURE)["tensors"] == tflite.describe(TFLITE)["tensors"]
-    assert tflite.read_front_end(SURE) == {**tflite.read_front_end(TFLITE), "unsure_below": 90}
-    assert json.dumps(tflite.read_front_end(SURE))
+    assert SURE.unsure_below == 90
+    assert SURE.description["tensors"] == MODEL.description["tensors"]
+    assert SURE.metadata == {**MODEL.metadata, "unsure_below": 90}
+    assert json.dumps(SURE.metadata)
 
 
 @pytest.mark.parametrize("percent", [0, 101, -5])
 def test_a_threshold_must_be_a_percentage(percent):
     with pytest.raises(ValueError, match="from 1 to 100"):
-        tflite.set_unsure_below(TFLITE, percent)
+        MODEL.with_threshold(percent)
 
 
 @pytest.mark.parametrize("value", [True, 55.5, "55", None, 0, 101])
 def test_a_damaged_threshold_is_refused(value):
-    damaged = tflite.embed_front_end(TFLITE, {**tflite.read_front_end(TFLITE), "unsure_below": value})
+    damaged = open_model(embed_front_end(MODEL.content, {**MODEL.metadata, "unsure_below": value}))
     with pytest.raises(ValueError, match="unsure below"):
         headers.headers(damaged)
 

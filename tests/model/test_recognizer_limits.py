@@ -40,8 +40,8 @@ def test_c_equals_python_at_the_limits():
 
 def test_a_wrong_value_is_reported(monkeypatch):
     right = runtimes.run_tflm
-    def wrong(tflite, features):
-        scores = right(tflite, features)
+    def wrong(model, features):
+        scores = right(model, features)
         scores[3, 0] ^= 1
         return scores
     monkeypatch.setattr(runtimes, "run_tflm", wrong)

@@ -5,22 +5,21 @@ import re
 import numpy as np
 import pytest
 
-from mgr_helpers.config import PRETRAINED
 from mgr_helpers.features import mfcc_q15
-from mgr_helpers.model import tflite
+from mgr_helpers.model.tflite import load_model, open_model
 from mgr_helpers.pico import headers
 
-TFLITE = (PRETRAINED / "model_int8.tflite").read_bytes()
+MODEL = load_model()
 
 
 @pytest.mark.parametrize("name", ["constants.h", "tables.h", "model.h", "labels.h", "test_vector.h", "model_tflite.h"])
 def test_committed_headers_are_those_of_the_pretrained_model(name):
     committed = (headers.GENERATED / name).read_text()
-    assert committed == headers.headers(TFLITE)[name], "run `make pretrained`, or c_headers.write_headers"
+    assert committed == headers.headers(MODEL)[name], "run `make pretrained`, or headers.write_headers"
 
 
 def test_nothing_else_is_committed_there():
-    assert {path.name for path in headers.GENERATED.iterdir()} == set(headers.headers(TFLITE))
+    assert {path.name for path in headers.GENERATED.iterdir()} == set(headers.headers(MODEL))
 
 
 @pytest.mark.parametrize("real", [2**-15, 1.0, 0.9999999999, 3.7, 1e-9, 0.5 - 2**-40])
@@ -37,7 +36,7 @@ def test_multiplier_of_a_damaged_scale(real):
 
 
 def test_exp_table_follows_exp():
-    softmax = tflite.lstm_tensors(TFLITE)["softmax"]
+    softmax = MODEL.tensors["softmax"]
     table = headers.exp_table(softmax) / 2**31
     real = np.exp(-np.arange(256) * softmax["beta"] * softmax["x_scale"])
     assert np.abs(table - real).max() < 1e-6
@@ -49,10 +48,10 @@ def test_folded_bias():
     assert np.array_equal(weights @ (x - 13) + bias, weights @ x + headers.folded_bias(weights, bias, 13))
 
 
-@pytest.mark.parametrize("damage", [b"", b"not a model", TFLITE[:1000]], ids=["empty", "text", "cut"])
+@pytest.mark.parametrize("damage", [b"", b"not a model", MODEL.content[:1000]], ids=["empty", "text", "cut"])
 def test_a_file_that_is_not_ours_writes_nothing(damage, tmp_path):
     with pytest.raises(ValueError, match="model"):
-        headers.write_headers(damage, tmp_path / "generated")
+        headers.write_headers(open_model(damage), tmp_path / "generated")
     assert not (tmp_path / "generated").exists()
 
 
@@ -68,5 +67,5 @@ def test_table_sizes_are_those_of_the_header():
 
 
 def test_the_threshold_of_the_model_is_a_constant():
-    assert f"#define UNSURE_BELOW {tflite.unsure_below(TFLITE)}\n" in headers.headers(TFLITE)["labels.h"]
-    assert "#define UNSURE_BELOW 63\n" in headers.headers(tflite.set_unsure_below(TFLITE, 63))["labels.h"]
+    assert f"#define UNSURE_BELOW {MODEL.unsure_below}\n" in headers.headers(MODEL)["labels.h"]
+    assert "#define UNSURE_BELOW 63\n" in headers.headers(MODEL.with_threshold(63))["labels.h"]

@@ -14,9 +14,10 @@ import soundfile
 from mgr_helpers.audio import mini_set
 from mgr_helpers.audio.adc import ideal_counts
 from mgr_helpers.audio.dataset import Song
-from mgr_helpers.config import CONFIG, PRETRAINED
+from mgr_helpers.config import CONFIG
 from mgr_helpers.host import host_c, toolchain
 from mgr_helpers.model import recognizer
+from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import emulator, listen
 from mgr_helpers.pico.clips import choose_clips, hear_clip
 from mgr_helpers.pico.image import build_image
@@ -403,11 +404,10 @@ def test_clips_through_the_emulated_pico_equal_python(tmp_path):
 
 def test_a_difference_from_python_is_counted(monkeypatch):
     adc = ideal_counts(mini_set.song("jazz", 1)[:70000], -6)
-    tflite = (PRETRAINED / "model_int8.tflite").read_bytes()
     right = recognizer.decisions
     def wrong(*arguments):
         rows = right(*arguments)
         return [rows[0], {**rows[1], "says": "opera"}, *rows[2:]]
     monkeypatch.setattr(recognizer, "decisions", wrong)
-    found = hear_clip(adc, tflite, build_image("genre_recognizer"))
+    found = hear_clip(adc, load_model(), build_image("genre_recognizer"))
     assert len(found["decisions"]) == 3 and found["equal"] == 2 and found["missed"] == 0

@@ -13,18 +13,10 @@ from typing import Callable
 import numpy as np
 from tqdm.auto import tqdm
 
-from mgr_helpers.config import CONFIG, PRETRAINED, Config
+from mgr_helpers.config import CONFIG, Config
 from mgr_helpers.model import quantize
 from mgr_helpers.model.network import build_model
-from mgr_helpers.model.tflite import (
-    _find_metadata,
-    _pack,
-    _parse,
-    embed_front_end,
-    front_end_dict,
-    load_tflite,
-    read_front_end,
-)
+from mgr_helpers.model.tflite import _find_metadata, _parse, embed_front_end, front_end_dict, load_model, open_model, pack
 from mgr_helpers.pico import headers
 
 from . import last_line, python, relative, result, times
@@ -35,17 +27,17 @@ REMEDIES = ("notebook 06", "quantize.convert", "architectures lstm2", "can't run
 
 def shipped() -> bytes:
     """The shipped model, sealed (embedding its own front end again seals an older file)."""
-    tflite = (PRETRAINED / "model_int8.tflite").read_bytes()
-    return embed_front_end(tflite, read_front_end(tflite))
+    model = load_model()
+    return embed_front_end(model.content, model.metadata)
 
 
-def verdict(tflite: bytes) -> str:
-    """What quantize and c_headers say: "accepted", the refusal, or "crashed: ..."; a refusal may write nothing."""
+def verdict(content: bytes) -> str:
+    """What the model file's reader and the header generator say: "accepted", the refusal, or "crashed: ..."; a refusal may write nothing."""
     said = []
     with tempfile.TemporaryDirectory() as temporary:
         path, generated = Path(temporary) / "mine.tflite", Path(temporary) / "generated"
-        path.write_bytes(tflite)
-        for use in (lambda: load_tflite(path), lambda: headers.write_headers(tflite, generated)):
+        path.write_bytes(content)
+        for use in (lambda: load_model(path), lambda: headers.write_headers(open_model(content), generated)):
             try:
                 use()
                 said.append("accepted")
@@ -102,7 +94,8 @@ for seed in range(int(sys.argv[2]), int(sys.argv[3])):
     rng, damaged = random.Random(seed), bytearray(whole)
     for _ in range(rng.choice([1, 1, 3, 10])):
         damaged[rng.randrange(len(damaged))] = rng.randrange(256)
-    for name, use in (("describe", tflite.describe), ("lstm_tensors", tflite.lstm_tensors)):
+    for name, use in (("description", lambda content: tflite.open_model(content).description),
+                      ("tensors", lambda content: tflite.open_model(content).tensors)):
         try:
             use(bytes(damaged))
         except ValueError as error:
@@ -120,7 +113,7 @@ def foreign_damage() -> dict:
     parsed.buffers[_find_metadata(parsed)].data, parsed.metadata = None, []
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "foreign.tflite"
-        path.write_bytes(_pack(parsed))
+        path.write_bytes(pack(parsed))
         for first in tqdm(range(0, n, 100), desc="foreign models", leave=False):
             try:
                 done = python(FUZZ, path, first, min(first + 100, n), seconds=300)
@@ -129,7 +122,7 @@ def foreign_damage() -> dict:
                     broke.append(f"seeds {first} to {first + 99}: {done.returncode} {relative(last_line(done.stderr))}")
             except subprocess.TimeoutExpired:
                 broke.append(f"seeds {first} to {first + 99}: hangs")
-    return result("file without our metadata, 1 to 10 bytes replaced: describe and lstm_tensors end in ValueError, no "
+    return result("file without our metadata, 1 to 10 bytes replaced: reading it ends in ValueError, no "
                   "crash, no hang", n, broke)
 
 
@@ -141,13 +134,13 @@ def converted(architecture: str, config: Config = CONFIG, calibrated: bool = Tru
     windows = rng.normal(size=(30, config.n_frames, config.n_mfcc)).astype(np.float32)
     front_end = front_end_dict(np.zeros(config.n_mfcc), np.ones(config.n_mfcc), config)
     network = build_model(architecture, units, config=config)
-    return quantize.convert(network, windows if calibrated else None, front_end)
+    return quantize.convert(network, windows if calibrated else None, front_end).content
 
 
 def other_files() -> dict[str, bytes]:
     """Files that the firmware can't run, by name."""
     other = Config(n_mfcc=13, n_frames=10)
-    front_end = read_front_end(shipped())
+    front_end = load_model().metadata
     return {"a float model": converted("lstm2", calibrated=False), "pooling": converted("pooling"),
             "many-to-many": converted("lstm_many"), "300 units": converted("lstm2", units=300),
             "another shape than its configuration": embed_front_end(converted("lstm2", other), front_end),
@@ -169,7 +162,7 @@ def other_models() -> dict:
 
 def changed(rng: random.Random, tflite: bytes) -> tuple[str, bytes]:
     """A well-formed, sealed file whose numbers were changed at one place: an option, a scale, a zero point, a shape."""
-    front_end, parsed = read_front_end(tflite), _parse(tflite)
+    front_end, parsed = open_model(tflite).metadata, _parse(tflite)
     parsed.buffers[_find_metadata(parsed)].data, parsed.metadata = None, []
     graph = parsed.subgraphs[0]
     place = rng.choice(["option", "scale", "zero point", "shape", "input", "data", "type"])
@@ -197,7 +190,7 @@ def changed(rng: random.Random, tflite: bytes) -> tuple[str, bytes]:
         buffer.data = np.frombuffer(rng.randbytes(len(buffer.data)), np.uint8)
     else:
         tensor.type = rng.choice([0, 2, 7, 9])
-    return place, embed_front_end(_pack(parsed), front_end)
+    return place, embed_front_end(pack(parsed), front_end)
 
 
 COMPARE = """
@@ -207,12 +200,12 @@ import numpy as np
 from mgr_helpers.host import host_c
 from mgr_helpers.model import runtimes, tflite
 from mgr_helpers.pico import headers
-content = Path(sys.argv[1]).read_bytes()
-headers.write_headers(content, Path(sys.argv[2]))
-shape = tflite.describe(content)["input"]["shape"][1:]
+model = tflite.open_model(Path(sys.argv[1]).read_bytes())
+headers.write_headers(model, Path(sys.argv[2]))
+shape = model.description["input"]["shape"][1:]
 features = np.random.default_rng(0).integers(-128, 128, (int(sys.argv[3]), *shape)).astype(np.int8)
 features[: len(features) // 2] //= 4
-wrong = (host_c.host_library(Path(sys.argv[2])).scores(features) != runtimes.run_tflm(content, features)).any(1).sum()
+wrong = (host_c.host_library(Path(sys.argv[2])).scores(features) != runtimes.run_tflm(model, features)).any(1).sum()
 print("\\nwrong", wrong)
 """
 
@@ -252,7 +245,7 @@ def other_makers() -> dict:
 def front_ends() -> dict:
     """Metadata that doesn't fit the model, or would break the C headers."""
     whole = shipped()
-    good = read_front_end(whole)
+    good = open_model(whole).metadata
     n = len(good["mean"])
     edits = [{"mean": [0.0] * (n - 1)}, {"std": [0.0] * n}, {"std": [-1.0] * n}, {"mean": [float("nan")] * n},
              {"std": [float("inf")] * n}, {"mean": "none"}, {"labels": ["a", "b", "c"]}, {"config": {}}, {"config": 3},

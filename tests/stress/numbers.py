@@ -15,11 +15,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mgr_helpers.audio.adc import adc_to_q15
-from mgr_helpers.config import CONFIG, FIRMWARE, PRETRAINED, build_dir
+from mgr_helpers.config import CONFIG, FIRMWARE, build_dir
 from mgr_helpers.features import mfcc_q15
 from mgr_helpers.host import host_c, toolchain
 from mgr_helpers.model import recognizer, runtimes
-from mgr_helpers.model.tflite import front_end_of
+from mgr_helpers.model.tflite import Model, load_model
 from mgr_helpers.pico import emulator
 from mgr_helpers.pico.image import build_image
 
@@ -30,7 +30,6 @@ N_STREAMS = 60
 N = CONFIG.window_length
 BATCH = 250
 LOW, HIGH, MIDDLE = -32768, 32767, 2**CONFIG.adc_bits // 2
-MODEL = PRETRAINED / "model_int8.tflite"
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wstrict-prototypes",
           "-Wundef", "-Wvla")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1")
@@ -133,11 +132,11 @@ def batches(n: int, what: str):
             bar.update(len(windows) * CONFIG.n_frames)
 
 
-def in_python(windows: np.ndarray, tflite: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def in_python(windows: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Raw MFCCs with their level, int8 features and scores, by cmsisdsp and TensorFlow Lite Micro."""
     raw = np.stack([mfcc_q15.q15_mfcc(window) for window in windows])
-    features = mfcc_q15.quantize_features(mfcc_q15.remove_level(raw), front_end_of(tflite))
-    return raw, features, runtimes.run_tflm(tflite, features)
+    features = mfcc_q15.quantize_features(mfcc_q15.remove_level(raw), model.front_end)
+    return raw, features, runtimes.run_tflm(model, features)
 
 
 def unequal(start: int, what: str, found: np.ndarray, expected: np.ndarray) -> list[str]:
@@ -150,14 +149,14 @@ def unequal(start: int, what: str, found: np.ndarray, expected: np.ndarray) -> l
 
 def on_this_machine(n: int = N_WINDOWS) -> dict:
     """Python against the C, compiled for this machine; counts how often each stage was at its limit."""
-    tflite, host, broke, at_limit = MODEL.read_bytes(), host_c.host_library(), [], {}
+    model, host, broke, at_limit = load_model(), host_c.host_library(), [], {}
     n = times(n)
 
     def count(name: str, hits) -> None:
         at_limit[name] = at_limit.get(name, 0) + int(np.sum(hits))
 
     for start, windows in batches(n, "frames, this machine"):
-        raw, features, scores = in_python(windows, tflite)
+        raw, features, scores = in_python(windows, model)
         for what, found, expected in (("raw MFCCs", host.raw(windows), raw),
                                       ("features", host.features(windows), features),
                                       ("scores", host.scores(features), scores)):
@@ -189,11 +188,11 @@ def adversarial_features(n: int, seed: int) -> np.ndarray:
 
 def of_the_model(n: int = N_WINDOWS) -> dict:
     """The LSTM alone, driven into saturation."""
-    tflite, host, broke = MODEL.read_bytes(), host_c.host_library(), []
+    model, host, broke = load_model(), host_c.host_library(), []
     n = times(n)
     for start in tqdm(range(0, n, BATCH), desc="features, this machine", unit="batch", leave=False):
         features = adversarial_features(min(BATCH, n - start), start)
-        rows = np.flatnonzero((host.scores(features) != runtimes.run_tflm(tflite, features)).any(axis=1))
+        rows = np.flatnonzero((host.scores(features) != runtimes.run_tflm(model, features)).any(axis=1))
         broke += [f"scores of features {start + row} differ" for row in rows]
     return result("int8 features at their ends, in turn and random: scores of the C equal TensorFlow Lite Micro", n,
                   broke)
@@ -220,11 +219,11 @@ def stream(kind: int, rng: np.random.Generator, n_windows: int = 3) -> np.ndarra
 
 def of_streams(n: int = N_STREAMS) -> dict:
     """From ADC counts to what is said: the tracked bias, its saturation, the vote, unsure and silence."""
-    tflite, host, broke = MODEL.read_bytes(), host_c.host_library(), []
+    model, host, broke = load_model(), host_c.host_library(), []
     n, clipped, said = times(n), 0, []
     for i in tqdm(range(n), desc="ADC streams", unit="stream", leave=False):
         adc = stream(i % 10, np.random.default_rng([1, i]))
-        ours, theirs = recognizer.decisions(adc, tflite), host.decisions(adc)
+        ours, theirs = recognizer.decisions(adc, model), host.decisions(adc)
         clipped += int(np.isin(adc_to_q15(adc), (LOW, HIGH)).sum())
         said += [row["says"] for row in ours]
         same = len(ours) == len(theirs["window"]) and all(
@@ -237,10 +236,10 @@ def of_streams(n: int = N_STREAMS) -> dict:
 
 def on_the_pico(n: int = N_WINDOWS) -> dict:
     """The same frames on the emulated Cortex-M0+."""
-    tflite, broke, n = MODEL.read_bytes(), [], times(n)
+    model, broke, n = load_model(), [], times(n)
     image = build_image(toolchain.EMULATOR / "pico_batch.c")
     for start, windows in batches(n, "frames, emulated Pico"):
-        _, features, scores = in_python(windows, tflite)
+        _, features, scores = in_python(windows, model)
         on_pico_features, on_pico_scores = emulator.features_and_scores(windows, image)
         broke += unequal(start, "features", on_pico_features, features)
         broke += unequal(start, "scores", on_pico_scores, scores)

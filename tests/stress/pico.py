@@ -14,8 +14,9 @@ from tqdm.auto import tqdm
 
 from mgr_helpers.audio import dataset, microphone, other_sounds
 from mgr_helpers.audio.adc import ideal_counts
-from mgr_helpers.config import CONFIG, PRETRAINED
+from mgr_helpers.config import CONFIG
 from mgr_helpers.model import recognizer
+from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import clips, listen
 from mgr_helpers.pico.image import build_image
 
@@ -26,11 +27,6 @@ STACK_BYTES = 8192
 NO_GENRE = ("unplugged, at ground", "unplugged, at the supply", "silence")  # never
 # at most every second time; "unplugged, floating" is made here, otherwise than the "open pin" of the training
 HARDLY = ("unplugged, floating", "open pin", "white noise", "pink noise", "coloured noise", "hum", "speech")
-
-
-def tflite() -> bytes:
-    """The model that ships: what the sketch holds."""
-    return (PRETRAINED / "model_int8.tflite").read_bytes()
 
 
 def music(seconds: float, seed: int = 0) -> np.ndarray:
@@ -48,7 +44,7 @@ def music(seconds: float, seed: int = 0) -> np.ndarray:
 
 def hear_all(streams: list[np.ndarray], what: str) -> list[dict]:
     """`clips.hear_clip` of each stream of ADC counts, as many at once as there are cores."""
-    image, model = build_image("genre_recognizer"), tflite()
+    image, model = build_image("genre_recognizer"), load_model()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         heard = pool.map(lambda adc: clips.hear_clip(adc, model, image), streams)
         return list(tqdm(heard, total=len(streams), desc=what, unit="stream", leave=False))
@@ -71,7 +67,7 @@ def ten_minutes() -> dict:
     """Music without a break."""
     seconds = 60 * MINUTES * times(100) / 100
     adc = ideal_counts(music(seconds))
-    heard = clips.hear_clip(adc, tflite(), build_image("genre_recognizer"), bar=True)
+    heard = clips.hear_clip(adc, load_model(), build_image("genre_recognizer"), bar=True)
     processed = CONFIG.window_length + (len(heard["decisions"]) - 1) * CONFIG.window_step
     return result(f"{seconds / 60:.1f} minutes of music on the emulated Pico without a break: no sample lost, no "
                   "decision missed, each of them Python's", 1, faults(heard, "music"),
@@ -126,7 +122,7 @@ def stalls(rng: np.random.Generator, seconds: float) -> list[list[float]]:
 
 def host_stops_reading(n: int = 4) -> dict:
     """The host leaves its end of the serial line alone, again and again; the Pico listens on."""
-    n, image, model, broke, missing = times(n), build_image("genre_recognizer"), tflite(), [], 0
+    n, image, model, broke, missing = times(n), build_image("genre_recognizer"), load_model(), [], 0
 
     def hear(i: int) -> tuple[list, list, int]:
         rng = np.random.default_rng([3, i])
