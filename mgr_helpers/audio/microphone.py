@@ -297,16 +297,17 @@ def adc_counts(samples: np.ndarray, rng: np.random.Generator, level_db: float | 
     """
     drawn = draw(rng, ranges)
     level_db = drawn["level_db"] if level_db is None else level_db
-    sound = samples * (10 ** (level_db / 20) * 2**config.adc_bits / 65536)
+    sound = adc.scale_to_counts(samples, level_db, config)
     sound = loudspeaker(sound, *(drawn[name] for name in ("high_pass_hz", "low_pass_hz", "peak_db", "peak_hz")), config)
     if room:
         sound = scipy.signal.oaconvolve(sound, room_response(rng, ranges, config))[: len(sound)]
     sound += ambient(len(sound), rng, *(drawn[name] for name in ("ambient_lsb", "ambient_slope", "hum_lsb")), config)
-    step = adc.SUPPLY_VOLTS / 2**config.adc_bits
-    sound = agc(sound, drawn["agc_threshold_volts"] / step, drawn["attack_seconds"], drawn["release_seconds"], config)
-    sound = at_rate(sound, drawn["rate_error"], config) + drawn["bias_volts"] / step
+    threshold, bias, limits = (adc.volts_to_counts(volts, config) for volts in (
+        drawn["agc_threshold_volts"], drawn["bias_volts"], OUTPUT_VOLTS))
+    sound = agc(sound, threshold, drawn["attack_seconds"], drawn["release_seconds"], config)
+    sound = at_rate(sound, drawn["rate_error"], config) + bias
     sound += drawn["drift_lsb"] * _slow_wave(len(sound), rng, config)
-    return adc.digitise(np.clip(sound, *np.divide(OUTPUT_VOLTS, step)), rng, drawn["adc_noise_lsb"], drawn["dnl_lsb"], config)
+    return adc.digitise(np.clip(sound, *limits), rng, drawn["adc_noise_lsb"], drawn["dnl_lsb"], config)
 
 
 def _slow_wave(n: int, rng: np.random.Generator, config: Config) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.signal
 
 from ..config import CONFIG, Config
+from . import adc
 
 LEVEL = 0.2  # root mean square of what is made, full scale 1
 # Formants of men's vowels, Hz: Peterson and Barney, Control methods used in a study of the vowels, JASA 1952, table II
@@ -252,4 +253,4 @@ def open_pin(n: int, rng: np.random.Generator, config: Config = CONFIG, ranges: 
     hum = _between(rng, ranges.pin_hum) * (10 ** (-tilt * (k - 1) / 20) @ np.sin(phases))
     walk = _between(rng, ranges.pin_drift) * np.cumsum(rng.standard_normal(n))
     level = rng.uniform(*ranges.pin_level) * most + walk + hum + rng.normal(0, 1.5, n)
-    return np.clip(np.round(level), 0, most).astype(np.uint16)
+    return adc.round_to_counts(level, config)
