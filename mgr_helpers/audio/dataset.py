@@ -11,13 +11,10 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
-import hashlib
-import inspect
 import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
 import joblib
 import numpy as np
@@ -337,37 +334,3 @@ def load_clips(config: Config = CONFIG) -> dict[str, np.ndarray]:
 
 def _audio_settings(config: Config) -> str:
     return f"{','.join(config.genres)} {config.sample_rate} {config.clip_length}"
-
-
-def cached_features(audio: np.ndarray, compute: Callable[[np.ndarray], np.ndarray], config: Config = CONFIG,
-                    name: str = "features") -> np.ndarray:
-    """`compute(audio)`, computed once: kept in the work folder's cache by content of the audio, configuration and code.
-
-    Parameters
-    ----------
-    audio : array
-        What `compute` takes, for example int16 (n_clips, clip_length).
-    compute : callable
-        From `audio` to an array. The cache notices when its source changes, or any of the helper package; parameters
-        that it closes over belong in `name`.
-    name : str
-        Tells apart what is computed, for example "mfcc_q15".
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
-    """
-    audio = np.ascontiguousarray(audio)
-    digest = hashlib.sha256(f"{name} {audio.shape} {audio.dtype} {config.fingerprint()}".encode())
-    digest.update(_code_of(compute))
-    digest.update(audio)
-    path = work_dir() / "cache" / f"{name}-{digest.hexdigest()[:24]}.npy"
-    if not path.is_file():
-        write_whole(path, lambda file: np.save(file, compute(audio), allow_pickle=False))
-    return np.load(path)
-
-
-def _code_of(function: Callable) -> bytes:
-    """What the result may depend on: the function's source, and that of the helper package, which it may call."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    package = [path.read_bytes() for path in sorted(Path(__file__).parent.parent.rglob("*.py"))]
-    return b"".join([inspect.getsource(function).encode(), *package])
