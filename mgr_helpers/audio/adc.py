@@ -20,8 +20,6 @@ DNL_CODES = (512, 1536, 2560, 3584)  # [E11]
 DNL_LSB, ADC_NOISE_LSB = 8.9, 1.2  # [Omo] largest DNL; noise at the input: 0.97 and 1.36 in the regulator's two modes
 
 
-# --- the scale: volts, int16 audio and levels to counts --------------------------------------------------------------
-
 def volts_to_counts(volts, config: Config = CONFIG):
     """Volts at the ADC's input as counts, not rounded: SUPPLY_VOLTS is 2**adc_bits."""
     return np.divide(volts, SUPPLY_VOLTS) * 2**config.adc_bits
@@ -37,27 +35,20 @@ def round_to_counts(levels: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     return np.clip(np.rint(levels), 0, 2**config.adc_bits - 1).astype(np.uint16)
 
 
-# --- sound to counts --------------------------------------------------------------------------------------------------
-
 def ideal_counts(samples: np.ndarray, gain_db: float = -6.0, noise_lsb: float = 1.0, bias: float | None = None,
                  seed: int = 0, config: Config = CONFIG) -> np.ndarray:
-    """int16 audio as an ideal microphone and ADC would read it: gain, bias, noise, rounding. Nothing else.
+    """int16 audio as an ideal microphone and ADC would read it: gain, bias, noise, rounding; uint16 array (n,).
 
     `microphone.adc_counts` also has the loudspeaker, the room and the faults of microphone and ADC.
 
     Parameters
     ----------
-    samples : int16 array (n,)
     gain_db : float
         At 0 dB full scale is the ADC's; the MAX9814 gives at most 2 V peak to peak, which is -4 dB.
     noise_lsb : float
         Standard deviation of Gaussian noise, in counts.
     bias : float, optional
         Resting level in counts; that of BIAS_VOLTS when not given.
-
-    Returns
-    -------
-    uint16 array (n,)
     """
     bias = volts_to_counts(BIAS_VOLTS, config) if bias is None else bias
     noise = noise_lsb * np.random.default_rng(seed).standard_normal(len(samples)) if noise_lsb else 0.0
@@ -66,20 +57,14 @@ def ideal_counts(samples: np.ndarray, gain_db: float = -6.0, noise_lsb: float = 
 
 def digitise(levels: np.ndarray, rng: np.random.Generator, noise_lsb: float = ADC_NOISE_LSB, dnl_lsb: float = DNL_LSB,
              config: Config = CONFIG) -> np.ndarray:
-    """Levels as the RP2040's ADC reads them, with its faults: noise, and four codes that are too wide.
+    """Levels in counts as the RP2040's ADC reads them, with its faults: uint16 array (n,).
 
     Parameters
     ----------
-    levels : array (n,)
-        Input in counts of an ideal ADC.
     noise_lsb : float
         Standard deviation of Gaussian noise, in counts.
     dnl_lsb : float
-        By how much the codes of [E11] are wider than one step. All others are narrower, so that the sum is the same.
-
-    Returns
-    -------
-    uint16 array (n,)
+        By how much the four codes of [E11] are wider than one step. All others are narrower, to keep the sum.
     """
     noisy = levels + noise_lsb * rng.standard_normal(len(levels))
     return round_to_counts(np.interp(noisy, *_transfer(dnl_lsb, 2**config.adc_bits)), config)
@@ -94,8 +79,6 @@ def _transfer(dnl_lsb: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
     widths[1::2] = 1 + dnl_lsb
     return np.concatenate([[-0.5], -0.5 + np.cumsum(widths)]), edges
 
-
-# --- counts to sound, and exactly back --------------------------------------------------------------------------------
 
 def counts_to_audio(counts, bias: int, bits: int = CONFIG.adc_bits) -> np.ndarray:
     """Counts as int16 audio: ``(count - bias) << (16 - bits)``, saturated.
@@ -113,8 +96,7 @@ def audio_to_counts(audio, bias: int, bits: int = CONFIG.adc_bits) -> np.ndarray
 def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     """`counts_to_audio` as the Pico does it while it listens: the bias is measured, with fraction bits.
 
-    It starts as the mean of the first frame_step samples. At each further step it moves by 2**-bias_shift of its
-    error.
+    It starts as the mean of the first frame_step samples. Each further step moves it by 2**-bias_shift of its error.
 
     Parameters
     ----------
