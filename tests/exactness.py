@@ -2,7 +2,6 @@
 
 Python (cmsisdsp, TensorFlow Lite Micro) against the firmware's C on this machine, over every window, and against the
 same C on the emulated Cortex-M0+, over some of each genre, by every compiler that is there.
-Explained in notebooks/08_deploy_to_pico.ipynb.
 """
 
 from __future__ import annotations
@@ -13,24 +12,36 @@ import shutil
 import sys
 from pathlib import Path
 
+import joblib
 import numpy as np
+from tqdm.auto import tqdm
 
 from mgr_helpers.audio import dataset
-from mgr_helpers.config import FIRMWARE
+from mgr_helpers.config import FIRMWARE, Config
 from mgr_helpers.features import mfcc_q15, windows
-from mgr_helpers.host.command_line import main
 from mgr_helpers.host import host_c
+from mgr_helpers.host.command_line import main
 from mgr_helpers.model import runtimes
 from mgr_helpers.model.tflite import SHIPPED, load_model
 from mgr_helpers.pico import emulator
 from mgr_helpers.pico.image import build_image
 
+PART = 100  # windows of one job
 
-def windows_of_songs(songs: list[dataset.Song], config) -> tuple[np.ndarray, np.ndarray]:
+
+def windows_of_songs(songs: list[dataset.Song], config: Config) -> tuple[np.ndarray, np.ndarray]:
     """All windows of all songs as the Pico hears them, int16 (n, window_length), and the genre's index of each."""
     parts = [windows.stream_windows(song.samples, config) for song in songs]
     genre = [config.genres.index(song.genre) for song in songs]
     return np.concatenate(parts), np.repeat(genre, [len(part) for part in parts])
+
+
+def cmsisdsp_features(heard: np.ndarray, config: Config) -> np.ndarray:
+    """`mfcc_q15.mfcc_windows`, the oracle: nothing of the firmware's C takes part. Parts of the windows run in parallel."""
+    starts = range(0, len(heard), PART)
+    parts = joblib.Parallel(-1, return_as="generator")(
+        joblib.delayed(mfcc_q15.mfcc_windows)(heard[start : start + PART], config) for start in starts)
+    return np.concatenate(list(tqdm(parts, total=len(starts), desc="features by cmsisdsp", unit="part")))
 
 
 def some_of_each(genre: np.ndarray, n: int) -> np.ndarray:
@@ -72,18 +83,17 @@ def compare(audio: str | Path, n_emulated: int = 210, path: Path = SHIPPED) -> d
     """
     model = load_model(path)
     front_end = model.front_end
-    windows, genre = windows_of_songs(dataset.load_songs(audio, front_end.config).songs, front_end.config)
-    raw = dataset.cached_features(windows, mfcc_q15.mfcc_windows, front_end.config, name="exactness")
-    features = mfcc_q15.quantize_features(raw, front_end)
+    heard, genre = windows_of_songs(dataset.load_songs(audio, front_end.config).songs, front_end.config)
+    features = mfcc_q15.quantize_features(cmsisdsp_features(heard, front_end.config), front_end)
     expected = features, runtimes.run_tflm(model, features)
     host = host_c.host_library()
-    found = host.features(windows)
+    found = host.features(heard)
     results = {"this machine": mismatches((found, host.scores(found)), expected)}
     chosen = some_of_each(genre, n_emulated)
     for compiler in ["gcc"] * bool(shutil.which("arm-none-eabi-gcc")) + ["zig"]:
         image = build_image(FIRMWARE / "emulator" / "pico_batch.c", compiler)
         results[f"emulated Pico, {compiler}"] = mismatches(
-            emulator.features_and_scores(windows[chosen], image), (expected[0][chosen], expected[1][chosen]))
+            emulator.features_and_scores(heard[chosen], image), (expected[0][chosen], expected[1][chosen]))
     return results
 
 

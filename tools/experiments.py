@@ -22,7 +22,7 @@ import joblib
 import numpy as np
 from tqdm.auto import tqdm
 
-from mgr_helpers.audio import dataset, microphone, splits
+from mgr_helpers.audio import adc, dataset, microphone, splits
 from mgr_helpers.config import CONFIG, ROOT, Config, build_dir
 from mgr_helpers.features import mfcc, mfcc_book, mfcc_q15
 from mgr_helpers.host.command_line import main
@@ -159,7 +159,7 @@ def hear_as_the_book(samples: np.ndarray, rng: np.random.Generator, level_db: fl
                      ranges: microphone.Ranges, config: Config) -> np.ndarray:
     """ADC counts less a constant, taken as q15: 12 bits in the lower part of 16, as the book's sketch hands them on."""
     counts = microphone.adc_counts(samples, rng, level_db, room, ranges, config)
-    return (counts.astype(np.int32) - BOOK_BIAS).astype(np.int16)
+    return adc.counts_to_audio(counts, BOOK_BIAS, bits=16)  # as if it were a 16-bit ADC: no shift
 
 
 def book_features(windows: np.ndarray, config: Config = CONFIG) -> np.ndarray:

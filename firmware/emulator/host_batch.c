@@ -18,9 +18,9 @@ void batch_features(const int16_t *windows, int32_t n, int64_t stride, int8_t *f
     }
 }
 
-/* Raw MFCCs, c0 with its level: what a model is trained on comes from these. Several threads may call it, for the
+/* MFCCs, c0 with its level: what a model is trained on comes from these. Several threads may call it, for the
    stages keep nothing. */
-void batch_raw(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw)
+void batch_mfcc(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw)
 {
     int16_t bins[2 * N_BINS] __attribute__((aligned(4)));
     for (int32_t w = 0; w < n; w++) {

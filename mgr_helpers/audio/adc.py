@@ -1,6 +1,12 @@
 """ADC counts to sound and back: the one place where the two are converted.
 
-Used by notebooks/01_record_audio.ipynb and 08_deploy_to_pico.ipynb.
+An ADC of b bits gives counts from 0 to 2**b - 1; the microphone rests somewhere in the middle, at its bias. int16 audio
+at 0 dB has the ADC's range: ``count = bias + sample * 2**b / 65536``.
+
+[MAX9814] Maxim's data sheet 19-0764, rev. 3. [E11] RP2040 data sheet, erratum RP2040-E11. [Omo] M. Omo, Characterizing
+the Raspberry Pi Pico ADC, 2021 (pico-adc.markomo.me).
+
+Notebooks: 01, 08.
 """
 
 from __future__ import annotations
@@ -14,31 +20,54 @@ DNL_CODES = (512, 1536, 2560, 3584)  # [E11]
 DNL_LSB, ADC_NOISE_LSB = 8.9, 1.2  # [Omo] largest DNL; noise at the input: 0.97 and 1.36 in the regulator's two modes
 
 
-# --- the RP2040's ADC -------------------------------------------------------------------------------------------------
+def volts_to_counts(volts, config: Config = CONFIG):
+    """Volts at the ADC's input as counts, not rounded: SUPPLY_VOLTS is 2**adc_bits."""
+    return np.divide(volts, SUPPLY_VOLTS) * 2**config.adc_bits
 
-def digitise(levels: np.ndarray, rng: np.random.Generator, noise_lsb: float = ADC_NOISE_LSB, dnl_lsb: float = DNL_LSB,
-        config: Config = CONFIG) -> np.ndarray:
-    """Sample an input voltage with the RP2040's ADC: noise, four codes that are too wide, 12 bits.
+
+def scale_to_counts(samples: np.ndarray, gain_db: float = 0.0, config: Config = CONFIG) -> np.ndarray:
+    """int16 audio in counts around 0, not rounded: at 0 dB its full scale is the ADC's."""
+    return samples * (10 ** (gain_db / 20) * 2**config.adc_bits / 65536)
+
+
+def round_to_counts(levels: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Levels in counts to the ADC's output: rounded, clipped to 0..2**adc_bits - 1, uint16."""
+    return np.clip(np.rint(levels), 0, 2**config.adc_bits - 1).astype(np.uint16)
+
+
+def ideal_counts(samples: np.ndarray, gain_db: float = -6.0, noise_lsb: float = 1.0, bias: float | None = None,
+                 seed: int = 0, config: Config = CONFIG) -> np.ndarray:
+    """int16 audio as an ideal microphone and ADC would read it: gain, bias, noise, rounding; uint16 array (n,).
+
+    `microphone.adc_counts` also has the loudspeaker, the room and the faults of microphone and ADC.
 
     Parameters
     ----------
-    levels : array (n,)
-        Input in steps of an ideal ADC: 0 is ground, 4096 the reference.
+    gain_db : float
+        At 0 dB full scale is the ADC's; the MAX9814 gives at most 2 V peak to peak, which is -4 dB.
     noise_lsb : float
-        Standard deviation of Gaussian noise.
-    dnl_lsb : float
-        By how much codes 512, 1536, 2560 and 3584 are wider than one step; all others are narrower by as much as these
-        take.
-
-    Returns
-    -------
-    uint16 array (n,)
-        0 to 4095.
+        Standard deviation of Gaussian noise, in counts.
+    bias : float, optional
+        Resting level in counts; that of BIAS_VOLTS when not given.
     """
-    steps = 2**config.adc_bits
+    bias = volts_to_counts(BIAS_VOLTS, config) if bias is None else bias
+    noise = noise_lsb * np.random.default_rng(seed).standard_normal(len(samples)) if noise_lsb else 0.0
+    return round_to_counts(bias + scale_to_counts(samples, gain_db, config) + noise, config)
+
+
+def digitise(levels: np.ndarray, rng: np.random.Generator, noise_lsb: float = ADC_NOISE_LSB, dnl_lsb: float = DNL_LSB,
+             config: Config = CONFIG) -> np.ndarray:
+    """Levels in counts as the RP2040's ADC reads them, with its faults: uint16 array (n,).
+
+    Parameters
+    ----------
+    noise_lsb : float
+        Standard deviation of Gaussian noise, in counts.
+    dnl_lsb : float
+        By how much the four codes of [E11] are wider than one step. All others are narrower, to keep the sum.
+    """
     noisy = levels + noise_lsb * rng.standard_normal(len(levels))
-    codes = np.interp(noisy, *_transfer(dnl_lsb, steps))
-    return np.clip(np.rint(codes), 0, steps - 1).astype(np.uint16)
+    return round_to_counts(np.interp(noisy, *_transfer(dnl_lsb, 2**config.adc_bits)), config)
 
 
 def _transfer(dnl_lsb: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,13 +80,23 @@ def _transfer(dnl_lsb: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([[-0.5], -0.5 + np.cumsum(widths)]), edges
 
 
-# --- from the microphone ----------------------------------------------------------------------------------------------
+def counts_to_audio(counts, bias: int, bits: int = CONFIG.adc_bits) -> np.ndarray:
+    """Counts as int16 audio: ``(count - bias) << (16 - bits)``, saturated.
+
+    The microphone rests at 1.25 V of 3.3 V, so only a signal beyond 2.9 V can saturate.
+    """
+    return _saturated((np.asarray(counts, dtype=np.int32) - bias) << (16 - bits))
+
+
+def audio_to_counts(audio, bias: int, bits: int = CONFIG.adc_bits) -> np.ndarray:
+    """Inverse of `counts_to_audio`, exact where that did not saturate: int16 counts."""
+    return ((np.asarray(audio, dtype=np.int32) >> (16 - bits)) + bias).astype(np.int16)
+
 
 def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """ADC counts to int16 Q0.15, the microphone's bias measured and removed, as the Pico does it.
+    """`counts_to_audio` as the Pico does it while it listens: the bias is measured, with fraction bits.
 
-    The bias is tracked: it starts as the mean of the first frame_step samples and moves by 1/16 of its error at each
-    further step. Counts are shifted by 16 - adc_bits so that the full range of the ADC is the full range of int16.
+    It starts as the mean of the first frame_step samples. Each further step moves it by 2**-bias_shift of its error.
 
     Parameters
     ----------
@@ -67,6 +106,11 @@ def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     Returns
     -------
     int16, shape (n // frame_step * frame_step,)
+
+    Raises
+    ------
+    ValueError
+        When frame_step is no power of two.
     """
     step_bits = config.frame_step.bit_length() - 1
     if 1 << step_bits != config.frame_step:
@@ -80,50 +124,8 @@ def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:
         bias += (mean - bias) >> config.bias_shift
         biases[i] = bias
     down = step_bits - (16 - config.adc_bits)
-    centred = ((steps << step_bits) - biases[:, None] + (1 << (down - 1))) >> down
-    return np.clip(centred, -32768, 32767).astype(np.int16).reshape(-1)
+    return _saturated(((steps << step_bits) - biases[:, None] + (1 << (down - 1))) >> down).reshape(-1)
 
 
-# ---- running
-
-def ideal_counts(samples: np.ndarray, gain_db: float = -6.0, noise_lsb: float = 1.0, bias: float | None = None,
-               seed: int = 0, config: Config = CONFIG) -> np.ndarray:
-    """What the Pico's ADC reads when int16 audio comes from the microphone: gain, bias, noise, 12 bits. Nothing else.
-
-    `microphone.adc_counts` also has the room and the loudspeaker. At 0 dB full scale is the ADC's; the MAX9814 gives
-    at most 2 V peak to peak, which is -4 dB.
-
-    Parameters
-    ----------
-    samples : int16 array (n,)
-    gain_db : float
-    noise_lsb : float
-        Standard deviation of Gaussian noise, in steps of the ADC.
-    bias : float, optional
-        Resting level in steps; the MAX9814's 1.23 V of 3.3 V when not given.
-
-    Returns
-    -------
-    uint16 array (n,)
-
-    Explained in notebooks/08_deploy_to_pico.ipynb.
-    """
-    steps = 2**config.adc_bits
-    bias = BIAS_VOLTS / SUPPLY_VOLTS * steps if bias is None else bias
-    noise = noise_lsb * np.random.default_rng(seed).standard_normal(len(samples)) if noise_lsb else 0.0
-    counts = bias + samples * (steps / 65536) * 10 ** (gain_db / 20) + noise
-    return np.clip(np.rint(counts), 0, steps - 1).astype(np.uint16)
-
-
-def counts_to_audio(values, bias: int, bits: int = CONFIG.adc_bits) -> np.ndarray:
-    """ADC counts as int16 audio: the bias taken off, shifted up to 16 bits, saturated.
-
-    The microphone rests at 1.25 V of 3.3 V, so that only a signal beyond 2.9 V can saturate.
-    """
-    centred = (np.asarray(values, dtype=np.int32) - bias) << (16 - bits)
-    return np.clip(centred, -32768, 32767).astype(np.int16)
-
-
-def audio_to_counts(audio, bias: int, bits: int = CONFIG.adc_bits) -> np.ndarray:
-    """ADC counts (int16) from `to_audio`'s audio, exactly where it was not saturated."""
-    return ((np.asarray(audio, dtype=np.int32) >> (16 - bits)) + bias).astype(np.int16)
+def _saturated(values: np.ndarray) -> np.ndarray:
+    return np.clip(values, -32768, 32767).astype(np.int16)

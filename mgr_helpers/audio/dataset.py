@@ -1,9 +1,9 @@
 """From a folder of songs to one-second int16 clips, split without leakage.
 
-A data set is a folder with one sub-folder per genre. Every file becomes mono int16 samples at the pipeline's rate; a
+A data set is a folder with one sub-folder per genre. Every file becomes mono int16 samples at the pipeline's rate. A
 file that can't be used is named with its reason, never dropped in silence.
 
-Explained in notebooks/02_prepare_dataset.ipynb.
+Notebooks: 02, 03, 04, 05, 06, 07, 08.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
-import hashlib
-import inspect
 import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
 import joblib
 import numpy as np
@@ -36,8 +33,9 @@ SPLIT_NAMES = {"": "", "train": "train", "valid": "validation", "validation": "v
 class Song:
     """One recording, ready for the pipeline.
 
-    `path` is its name within the data set ("jazz/a.wav"), `song` its id, `group` the artist (or the song itself where
-    the artist is unknown), `samples` int16 mono at the configuration's rate, `split` its published part, or "".
+    `path` is its name within the data set ("jazz/a.wav") and `song` its id. `group` is the artist, or the song itself
+    where the artist is unknown. `samples` are mono int16 at the configuration's rate. `split` is its published part, or
+    "" where there is none.
     """
 
     path: str
@@ -50,7 +48,7 @@ class Song:
 
 @dataclass
 class SongSet:
-    """What `load_songs` found: the songs, the files it skipped ({"file", "reason"}), the sub-folders it left alone."""
+    """What `load_songs` found: songs, skipped files ({"file", "reason"}), and sub-folders that are no genre."""
 
     songs: list[Song]
     skipped: list[dict]
@@ -58,27 +56,21 @@ class SongSet:
     source: str
 
 
-# Songs ---------------------------------------------------------------------------------------------------------------
-def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings: str | Path | None = None,
-               n_jobs: int = -1) -> SongSet:
-    """All songs of a data set.
+# --- songs ------------------------------------------------------------------------------------------------------------
+
+def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings: str | Path | None = None) -> SongSet:
+    """All songs of a data set, one file per core read at a time.
+
+    A take of the recorder is cut where its sidecar (.json) names a gap. Each piece is a song of its own ("jazz/a#1",
+    "jazz/a#2"), in one group.
 
     Parameters
     ----------
     source : str or Path
         "mini" (synthetic, built in), "gtzan" (downloaded on first use), or a folder with one sub-folder per genre.
-        Such a folder may hold a manifest.csv with the columns file and artist (or group), and fault_filtered_split.
+        It may hold a manifest.csv with the columns file and artist (or group), and fault_filtered_split.
     recordings : str or Path, optional
-        A second folder of the same form, whose songs are added: your own recordings.
-    n_jobs : int
-        Files read at the same time; -1 is one per core.
-
-    Returns
-    -------
-    SongSet
-        Songs, skipped files with reasons, and sub-folders that are no genre of the configuration. A take of the
-        recorder is cut where its sidecar (.json) names a gap: each piece is a song of its own ("jazz/a#1", "jazz/a#2"),
-        in one group.
+        A second folder of the same form, whose songs are added: your own recordings. It may lack genres.
 
     Raises
     ------
@@ -86,15 +78,13 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
         When a folder is missing, or the sub-folder of a genre.
     ValueError
         When a genre is left without a usable song, or a manifest.csv is damaged.
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
     """
     folders = [(_source_folder(source, config), "")]
     if recordings:
         folders.append((Path(recordings), "recordings/"))
-    found = [entry for root, prefix in folders for entry in _list_files(root, prefix, config, bool(prefix))]
+    found = [entry for root, prefix in folders for entry in _list_files(root, prefix, config)]
     others = [prefix + name for root, prefix in folders for name in _other_folders(root, config)]
-    read = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+    read = joblib.Parallel(-1, prefer="threads", return_as="generator")(
         joblib.delayed(_try_read)(path, config) for path, _ in found)
     songs, skipped = [], []
     for (_, song), result in zip(found, tqdm(read, total=len(found), desc="reading songs", unit="file")):
@@ -116,7 +106,7 @@ def _source_folder(source: str | Path, config: Config) -> Path:
     return gtzan.fetch(config) if source == "gtzan" else Path(source)
 
 
-def _list_files(root: Path, prefix: str, config: Config, may_lack_genres: bool = False) -> list[tuple[Path, Song]]:
+def _list_files(root: Path, prefix: str, config: Config) -> list[tuple[Path, Song]]:
     """Every file of the genres' folders with the song it would be; hidden files and sidecars (.json) are left out."""
     if not root.is_dir():
         raise FileNotFoundError(f"no data set folder {shown(root)}: it should hold one sub-folder per genre "
@@ -124,13 +114,13 @@ def _list_files(root: Path, prefix: str, config: Config, may_lack_genres: bool =
     manifest, listed = _read_manifest(root), []
     for genre in config.genres:
         if not (root / genre).is_dir():
-            if may_lack_genres:
+            if prefix:  # recordings may lack a genre
                 continue
             raise FileNotFoundError(f"{shown(root)} has no sub-folder {genre!r}, but {_other_folders(root, config)}: "
                                     "add it, rename one, or change Config.genres")
         names = {f"{genre}/{path.name}" for path in _entries(root / genre)
                  if not path.name.startswith(".") and path.suffix != ".json"}
-        names |= {name for name in manifest if name.startswith(f"{genre}/")}  # one that is gone is named, too
+        names |= {name for name in manifest if name.startswith(f"{genre}/")}  # a file that is gone is named, too
         listed += [(root / name, _describe(root / name, genre, prefix, manifest)) for name in sorted(names)]
     return listed
 
@@ -145,15 +135,14 @@ def _entries(folder: Path) -> list[Path]:
 def _describe(path: Path, genre: str, prefix: str, manifest: dict) -> Song:
     name = f"{genre}/{path.name}"
     row = {**_gtzan_facts().get(path.stem, {}), **manifest.get(name, {})}
-    name = _printable(name)
-    song = prefix + name.removesuffix(path.suffix)
+    name = prefix + _printable(name)
+    song = name.removesuffix(path.suffix)
     group = row.get("group") or row.get("artist") or song
-    split = SPLIT_NAMES[row.get("fault_filtered_split") or ""]
-    return Song(prefix + name, genre, song, group, np.zeros(0, np.int16), split)
+    return Song(name, genre, song, group, np.zeros(0, np.int16), SPLIT_NAMES[row.get("fault_filtered_split") or ""])
 
 
 def _read_manifest(root: Path) -> dict[str, dict]:
-    """Rows of manifest.csv by file name ("jazz/a.wav"); {} without a manifest."""
+    """Rows of manifest.csv by file name ("jazz/a.wav"); {} where there is none."""
     path = root / "manifest.csv"
     if not path.is_file():
         return {}
@@ -175,7 +164,7 @@ def _read_manifest(root: Path) -> dict[str, dict]:
 
 
 def _problem(row: dict, named: dict[str, dict]) -> str | None:
-    """What is wrong with a manifest's row: it must name its own file in a genre's folder, and a known part."""
+    """What is wrong with a manifest's row, if anything. It must name a file in a genre's folder, and a known part."""
     parts = row["file"].split("/")
     if len(parts) < 2 or not all(parts) or {"..", "."} & set(parts) or "\0" in row["file"]:
         return f"file is {row['file']!r}, need <genre>/<file name>"
@@ -214,7 +203,7 @@ def _try_read(path: Path, config: Config) -> list[np.ndarray] | str:
 
 
 def _gaps(path: Path, config: Config) -> list[int]:
-    """Samples at which the recorder lost some, as the sidecar of a take (`takes.TakeWriter`) lists them."""
+    """Where the recorder lost samples, from the sidecar of a take (`takes.TakeWriter`)."""
     sidecar = path.with_suffix(".json")
     try:
         values = json.loads(sidecar.read_bytes()) if sidecar.is_file() else {}
@@ -223,22 +212,23 @@ def _gaps(path: Path, config: Config) -> list[int]:
         scale = config.sample_rate / values["sample_rate"]
         return sorted({round(gap["at"] * scale) for gap in values["gaps"]})
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, OSError) as error:
-        raise reading.UnusableFile(f"its sidecar {_printable(sidecar.name)} can't be read ({type(error).__name__}), so nobody "
-                           "knows where the take has gaps: mend or delete it") from error
+        raise reading.UnusableFile(f"its sidecar {_printable(sidecar.name)} can't be read ({type(error).__name__}), so "
+                                   "nobody knows where the take has gaps: mend or delete it") from error
 
 
 def _add_pieces(song: Song, pieces: list[np.ndarray], songs: list[Song], skipped: list[dict], config: Config) -> None:
-    """Add a song, or one song for each piece between gaps; a piece that is too short or silent is named."""
+    """Add a song for each piece between gaps. A piece that is too short or silent is named among the skipped."""
     for number, samples in enumerate(pieces, 1):
         part = f"#{number}" if len(pieces) > 1 else ""
         try:
-            songs.append(dataclasses.replace(song, song=song.song + part, samples=reading._checked(samples, config)))
+            reading.check_samples(samples, config)
+            songs.append(dataclasses.replace(song, song=song.song + part, samples=samples))
         except reading.UnusableFile as error:
             skipped.append({"file": song.path + part, "reason": f"between gaps: {error}"})
 
 
 def _printable(name: str) -> str:
-    """The name with what isn't Unicode escaped, so that any name can be printed."""
+    """The name with escapes for what isn't Unicode: printing such a name would fail."""
     return name.encode(errors="backslashreplace").decode()
 
 
@@ -250,7 +240,8 @@ def _check_genres(songs: list[Song], skipped: list[dict], config: Config) -> Non
                              f"Add sound files ({', '.join(SUFFIXES)}) of at least one clip's length")
 
 
-# Clips ---------------------------------------------------------------------------------------------------------------
+# --- clips ------------------------------------------------------------------------------------------------------------
+
 def cut_clips(songs: SongSet | list[Song], config: Config = CONFIG) -> dict[str, np.ndarray]:
     """Cut songs into one-second clips that don't overlap; a silent second is left out, as the Pico says *silence*.
 
@@ -258,27 +249,23 @@ def cut_clips(songs: SongSet | list[Song], config: Config = CONFIG) -> dict[str,
     -------
     dict of arrays
         audio int16 (n_clips, clip_length); genre int64 (n_clips,), index into config.genres; song, group, split str
-        (n_clips,): song id, artist and published part ("" where there is none).
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
+        (n_clips,), as in `Song`.
     """
     rows = [(part, config.genres.index(song.genre), song.song, song.group, song.split)
             for song in (songs.songs if isinstance(songs, SongSet) else songs)
-            for part in _cut(song.samples, config.clip_length) if reading._peak(part) >= config.silence_peak]
+            for part in _cut(song.samples, config.clip_length) if reading.peak(part) >= config.silence_peak]
     audio, genre, song, group, split = zip(*rows)
     return {"audio": np.stack(audio), "genre": np.array(genre, np.int64), "song": np.array(song),
             "group": np.array(group), "split": np.array(split)}
 
 
 def songs_of(clips: dict, config: Config = CONFIG) -> list[Song]:
-    """The songs again, each one's clips end to end: for windows cut at any place, or a vote over a whole song.
+    """The songs again, each one's clips joined end to end.
 
     Parameters
     ----------
     clips : dict
-        What `clips` or `load_clips` gives, whole or a part of it (`{k: v[chosen] for k, v in ...}`).
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
+        From `cut_clips` or `load_clips`, or some of them (`{k: v[chosen] for k, v in ...}`).
     """
     _, first, index = np.unique(clips["song"], return_index=True, return_inverse=True)
     return [Song("", config.genres[clips["genre"][row]], str(clips["song"][row]), str(clips["group"][row]),
@@ -290,12 +277,10 @@ def _cut(samples: np.ndarray, length: int) -> np.ndarray:
     return samples[:len(samples) // length * length].reshape(-1, length)
 
 
-# What the next notebooks read ----------------------------------------------------------------------------------------
-def save_clips(clips: dict, split: np.ndarray, source: str, config: Config = CONFIG) -> Path:
-    """Write clips and their split to `data/work/clips.npz`, for notebooks 03 to 07; clips with split "" are left out.
+# --- what the next notebooks read -------------------------------------------------------------------------------------
 
-    Explained in notebooks/02_prepare_dataset.ipynb.
-    """
+def save_clips(clips: dict, split: np.ndarray, source: str, config: Config = CONFIG) -> Path:
+    """Write clips and their split to `clips.npz` in the work folder; clips with split "" are left out."""
     keep = split != ""
     arrays = {name: values[keep] for name, values in {**clips, "split": split}.items()}
     settings = np.array(_audio_settings(config))
@@ -304,20 +289,18 @@ def save_clips(clips: dict, split: np.ndarray, source: str, config: Config = CON
 
 
 def load_clips(config: Config = CONFIG) -> dict[str, np.ndarray]:
-    """The clips that notebook 02 wrote; where there are none, those of the synthetic mini set (it prints that it does).
+    """The clips that notebook 02 wrote. Where there are none: clips of the synthetic mini set, and it prints so.
 
     Returns
     -------
     dict
-        audio int16 (n, clip_length), genre int64 (n,), song, group, split str (n,) as in `clips`, where split is
-        "train", "validation" or "test"; genres (list of str) and source ("mini", "gtzan" or the folder's name).
+        audio, genre, song, group and split as in `cut_clips`, where split is "train", "validation" or "test"; genres
+        (list of str) and source ("mini", "gtzan" or the folder's name).
 
     Raises
     ------
     ValueError
         When the file is damaged or was made with another configuration.
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
     """
     path = work_dir() / "clips.npz"
     if not path.is_file():
@@ -337,37 +320,3 @@ def load_clips(config: Config = CONFIG) -> dict[str, np.ndarray]:
 
 def _audio_settings(config: Config) -> str:
     return f"{','.join(config.genres)} {config.sample_rate} {config.clip_length}"
-
-
-def cached_features(audio: np.ndarray, compute: Callable[[np.ndarray], np.ndarray], config: Config = CONFIG,
-                    name: str = "features") -> np.ndarray:
-    """`compute(audio)`, computed once: kept in the work folder's cache by content of the audio, configuration and code.
-
-    Parameters
-    ----------
-    audio : array
-        What `compute` takes, for example int16 (n_clips, clip_length).
-    compute : callable
-        From `audio` to an array. The cache notices when its source changes, or any of the helper package; parameters
-        that it closes over belong in `name`.
-    name : str
-        Tells apart what is computed, for example "mfcc_q15".
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
-    """
-    audio = np.ascontiguousarray(audio)
-    digest = hashlib.sha256(f"{name} {audio.shape} {audio.dtype} {config.fingerprint()}".encode())
-    digest.update(_code_of(compute))
-    digest.update(audio)
-    path = work_dir() / "cache" / f"{name}-{digest.hexdigest()[:24]}.npy"
-    if not path.is_file():
-        write_whole(path, lambda file: np.save(file, compute(audio), allow_pickle=False))
-    return np.load(path)
-
-
-def _code_of(function: Callable) -> bytes:
-    """What the result may depend on: the function's source, and that of the helper package, which it may call."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    package = [path.read_bytes() for path in sorted(Path(__file__).parent.parent.rglob("*.py"))]
-    return b"".join([inspect.getsource(function).encode(), *package])

@@ -1,9 +1,11 @@
-"""GTZAN, downloaded once: progress, resume, checksum, safe extraction; whole or absent, whatever interrupts it.
+"""GTZAN, downloaded once, with progress, resume, checksum and safe extraction.
+
+Whatever interrupts it, the data set is there as a whole or not at all.
 
 G. Tzanetakis and P. Cook, "Musical genre classification of audio signals", IEEE Transactions on Speech and Audio
 Processing, 2002.
 
-Explained in notebooks/02_prepare_dataset.ipynb.
+Notebooks: 02.
 """
 
 from __future__ import annotations
@@ -46,25 +48,18 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
     kaggle : str or None
         Kaggle data set to fall back to (needs the package kagglehub).
 
-    Returns
-    -------
-    Path
-        Folder with one sub-folder per genre.
-
     Raises
     ------
     ConnectionError, ValueError
-        When no source can be reached, or an archive is damaged; nothing half-written is left but the part that a next
-        run resumes from.
+        When no source can be reached, or an archive is damaged. Only a partial download may be left: a next run
+        resumes it.
     OSError
         When the disk is full.
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
     """
     own = find_genres(folder, config)
     if own:
         if (folder / "genres" / ".stamp").is_file():
-            (folder / "genres.tar.gz").unlink(missing_ok=True)  # left by a process that was killed just before
+            (folder / "genres.tar.gz").unlink(missing_ok=True)  # left by a process that was killed
         return own
     try:
         with _naming_a_full_disk(folder):
@@ -105,7 +100,7 @@ def _download_and_extract(target: Path, folder: Path, url: str, size: int, sha25
 
 @contextlib.contextmanager
 def _naming_a_full_disk(folder: Path):
-    """A full disk, whatever was being written, ends in an error that says what to do."""
+    """Turn the error of a full disk into one that says what to do."""
     try:
         yield
     except OSError as error:
@@ -115,7 +110,7 @@ def _naming_a_full_disk(folder: Path):
 
 
 def download(url: str, path: Path, size: int, sha256: str) -> Path:
-    """Download a file, going on where an earlier try stopped; it stands under its name only when its checksum is right.
+    """Download a file, going on where an earlier try stopped. It gets its name when its checksum is right.
 
     Raises
     ------
@@ -123,8 +118,6 @@ def download(url: str, path: Path, size: int, sha256: str) -> Path:
         When it can't be completed; the part stays, and a next call resumes it.
     ValueError
         When the checksum is wrong; nothing stays.
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
     """
     if path.is_file() and _sha256(path) == sha256:
         return path
@@ -146,7 +139,7 @@ def download(url: str, path: Path, size: int, sha256: str) -> Path:
 
 
 def _continue(url: str, part: Path, size: int) -> str | None:
-    """Append to `part` what it lacks; returns what went wrong, if anything did."""
+    """Append to `part` what is missing; the return value is what went wrong, if anything did."""
     have = part.stat().st_size if part.is_file() else 0
     headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
     try:
@@ -155,7 +148,7 @@ def _continue(url: str, part: Path, size: int) -> str | None:
             resumed = reply.status_code == 206
             with (open(part, "ab" if resumed else "wb") as file,
                   tqdm(total=size, initial=have * resumed, unit="B", unit_scale=True, desc=part.stem) as progress):
-                for block in reply.iter_content(2 ** 16):  # of a block that is cut, nothing is kept
+                for block in reply.iter_content(2 ** 16):  # a block that is cut short is lost as a whole
                     file.write(block)
                     progress.update(len(block))
     except requests.RequestException as error:
@@ -174,15 +167,13 @@ def extract(archive: Path, target: Path) -> None:
     Raises
     ------
     ValueError
-        When the archive is damaged or holds anything else than plain files and folders.
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
+        When the archive is damaged or holds anything but plain files and folders.
     """
     try:
         with gzip.open(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as tar:
             for member in tqdm(tar, desc="unpacking", unit="file"):
                 _unpack(tar, member, Path(target).resolve())
-            while unpacked.read(2 ** 20):  # to the end, where gzip's checksum is
+            while unpacked.read(2 ** 20):  # to the end: there gzip checks the whole
                 pass
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if getattr(error, "errno", None):  # of the disk, not of the archive
@@ -191,7 +182,7 @@ def extract(archive: Path, target: Path) -> None:
 
 
 def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    """One file or folder; by hand, since Python has a filter for this only from 3.11.4 on."""
+    """One file or folder. Python's own filter for this exists only from 3.11.4 on."""
     place = (target / member.name.lstrip("/")).resolve()
     if not place.is_relative_to(target):
         raise tarfile.TarError(f"{member.name} leads out of its folder")

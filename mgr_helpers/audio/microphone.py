@@ -1,24 +1,19 @@
 """What music turns into on its way through a loudspeaker, a room, a MAX9814 microphone and the Pico's ADC.
 
-Used to train on what the Pico will hear, and to measure what that costs. Clean audio is int16 at full scale; what comes
-out are ADC counts, which go through `adc.adc_to_q15` exactly as on the Pico. In between, sound is counted in steps
-of the ADC. A stage is a function of its own::
+Used to train on what the Pico will hear, and to measure what that costs. Clean int16 audio becomes ADC counts, which go
+through `adc.adc_to_q15` exactly as on the Pico. In between, sound is in counts. Each stage is a function of its own::
 
-    loudspeaker -> room -> + ambient -> agc (MAX9814) -> amplifier's limits -> adc (RP2040)
+    loudspeaker -> room -> + ambient -> agc (MAX9814) -> amplifier's limits -> ADC (RP2040)
 
-What isn't simulated: a loudspeaker's distortion, and folding of tones above half the sampling rate, which music at
-22050 Hz doesn't hold.
+Not simulated: a loudspeaker's distortion, and folding of tones above half the sampling rate (clips have none).
 
-Sources named below: [MAX9814] Maxim's data sheet 19-0764, rev. 3. [Adafruit] the board 1713 with its default wiring.
-[E11] RP2040 data sheet, erratum RP2040-E11. [Omo] M. Omo, Characterizing the Raspberry Pi Pico ADC, 2021
-(pico-adc.markomo.me). Ranges without a source are choices.
+Sources, beside those of `adc`: [Adafruit] the board 1713 with its default wiring. Ranges without a source are choices.
 
-Explained in notebooks/05_train_lstm.ipynb and 07_evaluate_model.ipynb.
+Notebooks: 02, 05, 07.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from dataclasses import dataclass
 
@@ -46,30 +41,30 @@ class Ranges:
 
     Attributes
     ----------
-    level_db : of the music at the ADC before the AGC acts: at 0 dB its int16 full scale is the ADC's full scale; -24 dB
-        leaves a few dozen counts. The AGC acts above about -4 dB.
+    level_db : of the music before the AGC acts. At 0 dB its full scale is the ADC's; -24 dB leaves a few dozen counts.
+        The AGC acts above about -4 dB.
     high_pass_hz : resonance of a small closed loudspeaker, a second-order high-pass (Small, J. Audio Eng. Soc. 1972).
     low_pass_hz : corner of a first-order low-pass: loudspeaker off its axis, distance.
-    peak_db, peak_hz : one broad hump or dip of loudspeaker and housing (Q = 1).
-    room_seconds : time in which the room's echo decays by 60 dB (T60): about 0.4 s in an average living room (IEC
+    peak_db, peak_hz : one broad peak or dip of loudspeaker and housing (Q = 1).
+    room_seconds : T60, the time in which the room's echo decays by 60 dB: about 0.4 s in an average living room (IEC
         60268-13), 0.7 s at low tones as the mean of 50 British ones (Jackson and Leventhall, Applied Acoustics 1972).
     treble_decay : T60 above 1 kHz over that below: 0.4 s against 0.69 s in the same 50 rooms.
     direct_to_reverberant_db : direct sound over echoes; near 0 dB a metre or two from the loudspeaker.
-    ambient_lsb : standard deviation of the room's and the microphone's own noise, in ADC steps at the AGC's full gain.
-        The electret's own is about 0.8 steps at 40 dB gain, 8 at 60 dB (CMA-4544PF-W: -44 dB re 1 V/Pa, 60 dB SNR).
-    ambient_slope : its power falls with frequency to this power: 0 white (the electret), 1 pink, 1.7 as Hoth measured
-        in rooms (ITU-T P.800: 5 dB an octave).
-    hum_lsb : amplitude of mains hum (50 or 60 Hz, with its second and third harmonic), at full gain.
+    ambient_lsb : standard deviation of the noise of room and microphone, in counts at the AGC's full gain. The
+        electret's own is about 0.8 at 40 dB gain, 8 at 60 dB (CMA-4544PF-W: -44 dB re 1 V/Pa, 60 dB SNR).
+    ambient_slope : its power falls as frequency**-slope: 0 white (the electret), 1 pink, 1.7 as Hoth measured in rooms
+        (ITU-T P.800: 5 dB an octave).
+    hum_lsb : amplitude of mains hum (50 or 60 Hz, with its second and third harmonic), in counts at full gain.
     agc_threshold_volts : peak at which the AGC begins: about 1 V [Adafruit: at most 2 V peak to peak], 0.8 V with the
         divider of [MAX9814]'s typical circuit.
     attack_seconds : 2400 times the timing capacitor: 0.24 ms with 100 nF [Adafruit], 1.1 ms with 470 nF [MAX9814].
     release_seconds : from 20 dB of compression to nearly none: 0.96 s with 100 nF and A/R open [Adafruit]; with A/R
         wired 0.12 or 0.48 s, with 470 nF up to 4.4 s [MAX9814].
     bias_volts : resting level: 1.23 V [MAX9814], 1.25 V [Adafruit]; tolerance of parts and of the 3.3 V reference.
-    drift_lsb : amplitude of the resting level's slow drift, at 0.05 to 0.5 Hz.
-    adc_noise_lsb : the ADC's own noise: 0.97 to 1.36 steps [Omo].
-    dnl_lsb : by how much the four codes of [E11] are too wide: 8.9 steps [Omo]. With 1.2 steps of noise a full-scale
-        sine then has 8.7 effective bits, which is what [E11] states.
+    drift_lsb : amplitude of the resting level's slow drift, at 0.05 to 0.5 Hz, in counts.
+    adc_noise_lsb : the ADC's own noise: 0.97 to 1.36 counts [Omo].
+    dnl_lsb : how much too wide the four codes of [E11] are: 8.9 counts [Omo]. With 1.2 counts of noise a full-scale
+        sine then has 8.7 effective bits, as [E11] states.
     rate_error : of the sampling rate: 30 ppm is the Pico's crystal; 0.0078 the book's 45 us ticker (22222 Hz).
     """
 
@@ -96,7 +91,7 @@ class Ranges:
 
 LOGARITHMIC = {"high_pass_hz", "low_pass_hz", "peak_hz", "ambient_lsb", "hum_lsb", "attack_seconds", "release_seconds"}
 TRAINING = Ranges()
-# wider in everything, so that a test also holds what training never heard
+# wider in everything, so that a test also has what training never heard
 TESTING = Ranges(level_db=(-36.0, 10.0), high_pass_hz=(40.0, 300.0), low_pass_hz=(4000.0, 11000.0),
                  peak_db=(-6.0, 6.0), peak_hz=(200.0, 6000.0), room_seconds=(0.15, 0.9), treble_decay=(0.5, 1.1),
                  direct_to_reverberant_db=(-5.0, 13.0), ambient_lsb=(0.2, 5.0), ambient_slope=(-0.2, 1.8),
@@ -106,29 +101,27 @@ TESTING = Ranges(level_db=(-36.0, 10.0), high_pass_hz=(40.0, 300.0), low_pass_hz
 
 
 def draw(rng: np.random.Generator, ranges: Ranges = TRAINING) -> dict[str, float]:
-    """One value of every parameter; the same number of draws whatever the ranges."""
-    at = rng.random(len(dataclasses.fields(ranges)))
-    values = {}
-    for share, field in zip(at, dataclasses.fields(ranges)):
-        low, high = getattr(ranges, field.name)
-        geometric = field.name in LOGARITHMIC
-        values[field.name] = float(low * (high / low) ** share if geometric else low + (high - low) * share)
+    """One value of every parameter. The number of random draws is the same for all ranges."""
+    values, pairs = {}, vars(ranges)
+    for share, (name, (low, high)) in zip(rng.random(len(pairs)), pairs.items()):
+        values[name] = float(low * (high / low) ** share if name in LOGARITHMIC else low + (high - low) * share)
     return values
 
 
 # --- sound ------------------------------------------------------------------------------------------------------------
 
-def loudspeaker(sound: np.ndarray, high_pass_hz: float, low_pass_hz: float, peak_db: float = 0.0,
-                peak_hz: float = 1000.0, config: Config = CONFIG) -> np.ndarray:
-    """A small loudspeaker's frequency response: second-order high-pass, one hump or dip, first-order low-pass."""
+def loudspeaker(sound: np.ndarray, high_pass_hz: float, low_pass_hz: float, peak_db: float, peak_hz: float,
+                config: Config = CONFIG) -> np.ndarray:
+    """A small loudspeaker's frequency response: second-order high-pass, one peak or dip, first-order low-pass."""
     rate = config.sample_rate
-    sections = [scipy.signal.butter(2, high_pass_hz, "highpass", fs=rate, output="sos"), _peaking_filter(peak_db, peak_hz, rate),
+    sections = [scipy.signal.butter(2, high_pass_hz, "highpass", fs=rate, output="sos"),
+                _peaking_filter(peak_db, peak_hz, rate),
                 scipy.signal.butter(1, min(low_pass_hz, 0.4999 * rate), "lowpass", fs=rate, output="sos")]
     return scipy.signal.sosfilt(np.concatenate(sections), sound)
 
 
 def _peaking_filter(gain_db: float, hertz: float, rate: float) -> np.ndarray:
-    """Second-order section (1, 6): this gain at `hertz`, Q = 1, none far from it (Bristow-Johnson's peaking filter)."""
+    """Bristow-Johnson's peaking filter of Q = 1, as one second-order section (1, 6)."""
     angle, root = 2 * np.pi * hertz / rate, 10 ** (gain_db / 40)
     wide, cosine = np.sin(angle) / 2, -2 * np.cos(angle)
     top, bottom = (1 + wide * root, cosine, 1 - wide * root), (1 + wide / root, cosine, 1 - wide / root)
@@ -138,14 +131,13 @@ def _peaking_filter(gain_db: float, hertz: float, rate: float) -> np.ndarray:
 def room_response(rng: np.random.Generator, ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
     """A random room's impulse response: direct sound, early reflections, then decaying noise.
 
-    The reflections are those of a shoebox room (Allen and Berkley, J. Acoust. Soc. Am. 1979), the rest is exponentially
-    decaying noise (Polack 1988) that decays faster above 1 kHz.
+    The reflections are those of a shoebox room (Allen and Berkley, J. Acoust. Soc. Am. 1979). The rest is noise that
+    decays exponentially (Polack 1988), faster above 1 kHz.
 
     Returns
     -------
     float64 array (n,)
-        At config.sample_rate, up to where it has decayed by 60 dB; its energy is 1, so that the room alone doesn't
-        change the level.
+        At config.sample_rate, up to where it has decayed by 60 dB. Its energy is 1, so the room keeps the level.
     """
     drawn = draw(rng, ranges)
     seconds, rate = drawn["room_seconds"], config.sample_rate
@@ -158,7 +150,7 @@ def room_response(rng: np.random.Generator, ranges: Ranges = TRAINING, config: C
     late[0] = 0
     late *= 10 ** (-drawn["direct_to_reverberant_db"] / 20) / np.sqrt(np.sum(late**2))
     late[0] = 1
-    return late / np.sqrt(np.sum(late**2))  # not np.linalg.norm: its BLAS starts threads for a vector that long
+    return late / np.sqrt(np.sum(late**2))  # np.linalg.norm would start BLAS threads
 
 
 def _early_reflections(rng: np.random.Generator, size: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray]:
@@ -176,7 +168,7 @@ def _early_reflections(rng: np.random.Generator, size: np.ndarray, seconds: floa
 
 @functools.cache
 def _images() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Image sources near enough to matter: room repeats (-2 to 2) and mirrorings (0, 1) by axis; reflections in all."""
+    """The nearest image sources: repeats (-2 to 2) and mirrorings (0, 1) along each axis; number of reflections."""
     grid = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, *[np.arange(2)] * 3, indexing="ij"), axis=-1).reshape(-1, 6)
     turn, side = grid[:, :3], grid[:, 3:]
     return turn, side, (np.abs(turn - side) + np.abs(turn)).sum(axis=1)
@@ -192,22 +184,16 @@ def _late_noise(rng: np.random.Generator, n: int, seconds: float, treble_decay: 
 
 def ambient(n: int, rng: np.random.Generator, rms: float, slope: float, hum: float = 0.0,
             config: Config = CONFIG) -> np.ndarray:
-    """Coloured noise and mains hum.
+    """Coloured noise and mains hum: float64 array (n,).
 
     Parameters
     ----------
-    n : int
-        Samples.
     rms : float
         Standard deviation of the noise, in any unit.
     slope : float
-        Power falls as frequency to the power -slope, from 20 Hz on.
+        Power falls as frequency**-slope, from 20 Hz on.
     hum : float
         Amplitude at 50 or 60 Hz; half and a quarter of it at twice and three times that.
-
-    Returns
-    -------
-    float64 array (n,)
     """
     length = scipy.fft.next_fast_len(n, real=True)
     hertz = np.arange(length // 2 + 1) * (config.sample_rate / length)
@@ -226,9 +212,8 @@ def agc_attenuation(sound: np.ndarray, threshold: float, attack_seconds: float, 
                     config: Config = CONFIG) -> np.ndarray:
     """By how many dB the MAX9814 turns itself down: as much as peaks exceed the threshold, at most 20 dB.
 
-    The gain falls with the attack's time constant, holds for 30 ms, and comes back: its decibels decay exponentially,
-    from 20 dB to a tenth of the nominal gain short of it within the release time. Peaks are taken in blocks of 16
-    samples.
+    The gain falls with the attack's time constant and holds for 30 ms. Then the attenuation decays exponentially in dB:
+    within the release time it goes from 20 dB to where the gain is 0.9 of the full one.
 
     Parameters
     ----------
@@ -250,7 +235,7 @@ def agc_attenuation(sound: np.ndarray, threshold: float, attack_seconds: float, 
     block = AGC_BLOCK / config.sample_rate
     hold = 2 * round(AGC_HOLD_SECONDS / block / 2) + 1
     held = scipy.ndimage.maximum_filter1d(needed, hold, mode="constant", origin=hold // 2)
-    # largest of what each earlier block has decayed to: a running maximum in the logarithm
+    # each block asks for what it needs, decaying; the largest request counts: a running maximum in the logarithm
     decay = np.arange(len(held)) * block * np.log(AGC_RANGE_DB / (-20 * np.log10(0.9))) / release_seconds
     target = np.exp(np.maximum.accumulate(np.log(np.maximum(held, 1e-9)) + decay) - decay)
     slow = np.exp(-1 / (attack_seconds * config.sample_rate))
@@ -259,12 +244,12 @@ def agc_attenuation(sound: np.ndarray, threshold: float, attack_seconds: float, 
 
 def agc(sound: np.ndarray, threshold: float, attack_seconds: float, release_seconds: float,
         config: Config = CONFIG) -> np.ndarray:
-    """`sound` after the MAX9814's automatic gain control: see `agc_attenuation`."""
+    """The MAX9814's automatic gain control: `sound` less `agc_attenuation`."""
     return sound * np.exp(-np.log(10) / 20 * agc_attenuation(sound, threshold, attack_seconds, release_seconds, config))
 
 
 def at_rate(sound: np.ndarray, rate_error: float, config: Config = CONFIG) -> np.ndarray:
-    """`sound` as a clock hears it that is fast by this share; same length. Below one sample in all, nothing changes."""
+    """Resample as an ADC whose clock is fast by `rate_error` would; same length. Less than one sample is no change."""
     if abs(rate_error) * len(sound) < 1:
         return sound
     heard = soxr.resample(sound, config.sample_rate, config.sample_rate * (1 + rate_error), quality="MQ")
@@ -292,21 +277,19 @@ def adc_counts(samples: np.ndarray, rng: np.random.Generator, level_db: float | 
     -------
     uint16 array (n,)
         Counts from 0 to 4095 around the microphone's bias.
-
-    Explained in notebooks/05_train_lstm.ipynb.
     """
     drawn = draw(rng, ranges)
-    level_db = drawn["level_db"] if level_db is None else level_db
-    sound = samples * (10 ** (level_db / 20) * 2**config.adc_bits / 65536)
+    sound = adc.scale_to_counts(samples, drawn["level_db"] if level_db is None else level_db, config)
     sound = loudspeaker(sound, *(drawn[name] for name in ("high_pass_hz", "low_pass_hz", "peak_db", "peak_hz")), config)
     if room:
         sound = scipy.signal.oaconvolve(sound, room_response(rng, ranges, config))[: len(sound)]
     sound += ambient(len(sound), rng, *(drawn[name] for name in ("ambient_lsb", "ambient_slope", "hum_lsb")), config)
-    step = adc.SUPPLY_VOLTS / 2**config.adc_bits
-    sound = agc(sound, drawn["agc_threshold_volts"] / step, drawn["attack_seconds"], drawn["release_seconds"], config)
-    sound = at_rate(sound, drawn["rate_error"], config) + drawn["bias_volts"] / step
+    threshold, bias, limits = (adc.volts_to_counts(volts, config) for volts in (
+        drawn["agc_threshold_volts"], drawn["bias_volts"], OUTPUT_VOLTS))
+    sound = agc(sound, threshold, drawn["attack_seconds"], drawn["release_seconds"], config)
+    sound = at_rate(sound, drawn["rate_error"], config) + bias
     sound += drawn["drift_lsb"] * _slow_wave(len(sound), rng, config)
-    return adc.digitise(np.clip(sound, *np.divide(OUTPUT_VOLTS, step)), rng, drawn["adc_noise_lsb"], drawn["dnl_lsb"], config)
+    return adc.digitise(np.clip(sound, *limits), rng, drawn["adc_noise_lsb"], drawn["dnl_lsb"], config)
 
 
 def _slow_wave(n: int, rng: np.random.Generator, config: Config) -> np.ndarray:
@@ -317,61 +300,41 @@ def _slow_wave(n: int, rng: np.random.Generator, config: Config) -> np.ndarray:
 
 def hear(samples: np.ndarray, rng: np.random.Generator, level_db: float | None = None, room: bool = False,
          ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
-    """`adc_counts` and back to int16 as the Pico does it (bias removed, shifted to full scale); whole frame steps."""
+    """`adc_counts`, and back to int16 by `adc.adc_to_q15`: a whole number of frame steps."""
     return adc.adc_to_q15(adc_counts(samples, rng, level_db, room, ranges, config), config)
 
 
 def hear_clips(clips: np.ndarray, seed: int, level_db: float | None = None, room: float = 0.0,
                ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
-    """Each clip through the microphone, with parameters of its own.
+    """`hear` for each clip, with parameters of its own.
 
     Parameters
     ----------
     clips : int16 array (n, n_samples)
-    seed : int
-    level_db : float, optional
-        Level of the music; drawn from `ranges` when not given.
     room : float
         Share of clips that are heard in a room.
 
     Returns
     -------
     int16 array (n, n_samples down to a whole number of frame steps)
-
-    Explained in notebooks/05_train_lstm.ipynb.
     """
     def one(index: int) -> np.ndarray:
         rng = np.random.default_rng([seed, index])
         return hear(clips[index], rng, level_db, bool(rng.random() < room), ranges, config)
 
-    heard = _in_threads(one, range(len(clips)))
+    heard = in_threads(one, range(len(clips)))
     return np.stack(heard) if heard else clips[:, : clips.shape[1] // config.frame_step * config.frame_step]
 
 
-def _in_threads(function, arguments) -> list:
+def in_threads(function, arguments) -> list:
+    """`function` of each argument, one thread per core."""
     return joblib.Parallel(-1, prefer="threads")(joblib.delayed(function)(argument) for argument in arguments)
 
 
 def other_counts(kind: str, seconds: float, rng: np.random.Generator, level_db: float | None = None, room: bool = False,
                  sounds: other_sounds.SoundRanges = other_sounds.TRAINING_SOUNDS, ranges: Ranges = TRAINING,
                  config: Config = CONFIG) -> np.ndarray:
-    """`adc_counts` of a sound of no genre; of `other_sounds.OPEN_PIN` without any microphone.
-
-    Parameters
-    ----------
-    kind : str
-        One of `other_sounds.KINDS`.
-    seconds : float
-    rng, level_db, room, ranges
-        As in `adc_counts`.
-    sounds : other_sounds.SoundRanges
-
-    Returns
-    -------
-    uint16 array (n,)
-
-    Explained in notebooks/07_evaluate_model.ipynb.
-    """
+    """`adc_counts` of a sound of no genre (one of `other_sounds.KINDS`); of an open pin without any microphone."""
     if kind == other_sounds.OPEN_PIN:
         return other_sounds.open_pin(int(seconds * config.sample_rate), rng, config, sounds)
     samples = other_sounds.make(kind, seconds, rng, config, sounds)

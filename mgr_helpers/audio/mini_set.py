@@ -4,7 +4,7 @@ A deterministic generator: additive tones, filtered noise and distortion, arrang
 drums, bass and harmony. Two songs share an "artist" (timbre and mix), so that splits can be made by artist.
 **It is synthetic: a number measured on it says nothing about real music.**
 
-Explained in notebooks/02_prepare_dataset.ipynb.
+Notebooks: 01, 02.
 """
 
 from __future__ import annotations
@@ -29,26 +29,14 @@ MINOR, MAJOR, MINOR7, MAJOR7, DOMINANT = (0, 3, 7), (0, 4, 7), (0, 3, 7, 10), (0
 
 
 def song(genre: str, index: int) -> np.ndarray:
-    """One song of the mini set: the same samples on every call.
+    """One song of the mini set, the same on every call: 12 to 15 seconds, int16 mono at 22050 Hz.
 
-    Parameters
-    ----------
-    genre : str
-        "disco", "jazz" or "metal".
-    index : int
-        0 to 19; songs 0 and 1 are by the first artist, 2 and 3 by the second, and so on.
-
-    Returns
-    -------
-    int16 array, shape (n_samples,)
-        12 to 15 seconds, mono, at 22050 Hz.
+    Songs 0 and 1 of a genre are by its first artist, 2 and 3 by the second, and so on.
 
     Raises
     ------
     ValueError
         For a genre or an index that the mini set doesn't have.
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
     """
     if genre not in ARRANGERS or not 0 <= index < N_SONGS:
         raise ValueError(f"no song {index} of {genre!r} in the mini set: it has 0 to {N_SONGS - 1} "
@@ -62,14 +50,9 @@ def song(genre: str, index: int) -> np.ndarray:
 
 
 def folder() -> Path:
-    """The mini set on disk, `data/mini/`, written on first use (about 15 s) and again when its recipe changes.
+    """The mini set on disk, `data/mini/`: WAV files by genre, and a manifest.csv that names each song's artist.
 
-    Returns
-    -------
-    Path
-        A folder with one sub-folder of 16-bit WAV files per genre, and a manifest.csv that names each song's artist.
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
+    Written on first use (about 15 s), and again when this file changes.
     """
     recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
     return build_whole(DATA / "mini", _write, recipe)
@@ -87,13 +70,14 @@ def _write(target: Path) -> None:
         csv.writer(file).writerows([("file", "artist"), *rows])
 
 
-# Sounds: float arrays, any length ------------------------------------------------------------------------------------
+# --- sounds: float arrays, any length ---------------------------------------------------------------------------------
+
 def _hz(midi: float) -> float:
     return 440.0 * 2 ** ((midi - 69) / 12)
 
 
 def _tone(midi, seconds, harmonics, decay, attack=0.004, vibrato=0.0):
-    """A sum of harmonics that rises in `attack` seconds, falls with time constant `decay`, ends after `seconds`."""
+    """A sum of harmonics: rises in `attack` seconds, falls with time constant `decay`, ends after `seconds`."""
     t = np.arange(int(seconds * RATE)) / RATE
     phase = 2 * np.pi * _hz(midi) * t + vibrato * np.sin(2 * np.pi * 5.3 * t) * np.minimum(1, 3 * t)
     audible = harmonics[:max(1, int(0.45 * RATE / _hz(midi)))]
@@ -135,7 +119,8 @@ def _place(track, sound, seconds, level=1.0):
         track[start:end] += level * sound[:end - start]
 
 
-# Genres: each returns its tracks {name: float array (n,)} ------------------------------------------------------------
+# --- genres: each returns its tracks {name: float array (n,)} ---------------------------------------------------------
+
 def _disco(artist, rng, n):
     """Four on the floor at 112 to 130 beats a minute, off-beat open hi-hat, octave bass, strings and clavinet."""
     beat, key = 60 / rng.uniform(112, 130), rng.integers(40, 52)
@@ -236,7 +221,8 @@ PROGRESSIONS = {  # of (semitones above the key, chord), four beats each
 ARRANGERS = {"disco": _disco, "jazz": _jazz, "metal": _metal}
 
 
-# Mix -----------------------------------------------------------------------------------------------------------------
+# --- mix --------------------------------------------------------------------------------------------------------------
+
 def _mix(tracks, artist, rng, n):
     """Sum of the tracks at the artist's levels; in each quarter of the song one instrument may rest."""
     mix = np.zeros(n)

@@ -1,11 +1,11 @@
 """Sounds that are not disco, jazz or metal: what a Pico on a shelf hears most of the time.
 
 Silence, noise, mains hum, synthetic speech, a piano and a pad, each made by a few lines of synthesis; and what the ADC
-reads when no microphone is connected. A model may be trained with some of them (`TRAINING`) and is then tested on others
-(`TESTING`: wider ranges, other seeds).
+reads when no microphone is connected. A model may be trained with some of them (`TRAINING_SOUNDS`) and is then tested
+on others (`TESTING_SOUNDS`: wider ranges, other seeds).
 **They are synthetic: a share measured on them is a hint about real speech and real rooms, no more.**
 
-Explained in notebooks/07_evaluate_model.ipynb.
+Notebooks: 07.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import scipy.signal
 
 from ..config import CONFIG, Config
+from . import adc
 
 LEVEL = 0.2  # root mean square of what is made, full scale 1
 # Formants of men's vowels, Hz: Peterson and Barney, Control methods used in a study of the vowels, JASA 1952, table II
@@ -31,7 +32,7 @@ class SoundRanges:
 
     Attributes
     ----------
-    noise_slope_db : coloured noise falls by so much an octave.
+    noise_slope_db : by how much coloured noise falls an octave.
     hum_hz : mains frequency, one of these.
     hum_tilt_db : each harmonic of the hum is this much below the one before.
     pitch_hz : of the voice: men speak at 85 to 180 Hz, women and children at 165 to 300 Hz.
@@ -41,8 +42,8 @@ class SoundRanges:
     root_midi : lowest note of piano and pad, in semitones (60 is middle C).
     notes : of the piano, a second.
     pin_level : where an open pin rests, as a share of the ADC's range.
-    pin_drift : random walk of that level, ADC steps a sample.
-    pin_hum : amplitude of the hum that an open pin picks up, ADC steps; from hardly any to the whole range.
+    pin_drift : random walk of that level, counts a sample.
+    pin_hum : amplitude of the hum that an open pin picks up, counts; from hardly any to the whole range.
     pin_tilt_db : each harmonic of that hum is this much below the one before.
     """
 
@@ -63,7 +64,7 @@ class SoundRanges:
 
 TRAINING_SOUNDS = SoundRanges()
 TESTING_SOUNDS = SoundRanges((0.0, 9.0), (50.0, 60.0), (1.0, 8.0), (75.0, 300.0), (0.85, 1.25), (3.0, 5.0), (0.1, 0.8),
-                 (36.0, 62.0), (1.5, 9.0), (0.1, 0.9), (0.03, 1.5), (2.0, 2000.0), (2.0, 60.0))
+                             (36.0, 62.0), (1.5, 9.0), (0.1, 0.9), (0.03, 1.5), (2.0, 2000.0), (2.0, 60.0))
 OPEN_PIN = "open pin"
 
 
@@ -73,22 +74,10 @@ def _between(rng: np.random.Generator, pair: tuple[float, float]) -> float:
 
 # --- silence, noise, hum ----------------------------------------------------------------------------------------------
 
-def _silence(n: int, rng: np.random.Generator, ranges: SoundRanges, rate: int) -> np.ndarray:
-    return np.zeros(n)
-
-
-def _white(n: int, rng: np.random.Generator, ranges: SoundRanges, rate: int) -> np.ndarray:
-    return rng.standard_normal(n)
-
-
 def _sloping(n: int, rng: np.random.Generator, slope_db: float, rate: int) -> np.ndarray:
     """Noise whose power falls by so many dB an octave, from 20 Hz up."""
     falls = np.maximum(np.fft.rfftfreq(n, 1 / rate), 20) ** (-slope_db / (20 * np.log10(2)))
     return np.fft.irfft(np.fft.rfft(rng.standard_normal(n)) * falls, n)
-
-
-def _pink(n: int, rng: np.random.Generator, ranges: SoundRanges, rate: int) -> np.ndarray:
-    return _sloping(n, rng, 10 * np.log10(2), rate)
 
 
 def _coloured(n: int, rng: np.random.Generator, ranges: SoundRanges, rate: int) -> np.ndarray:
@@ -98,18 +87,23 @@ def _coloured(n: int, rng: np.random.Generator, ranges: SoundRanges, rate: int) 
 
 def _hum(n: int, rng: np.random.Generator, ranges: SoundRanges, rate: int) -> np.ndarray:
     """Mains hum: twenty harmonics, the even ones stronger (rectifiers), a hiss 40 dB below."""
-    mains, tilt = rng.choice(ranges.hum_hz), rng.uniform(*ranges.hum_tilt_db)
     k = np.arange(1, 21)
-    levels = 10 ** (-tilt * (k - 1) / 20) * np.where(k % 2, 0.5, 1.0)
-    phases = 2 * np.pi * (mains * np.outer(k, np.arange(n) / rate) + rng.random((len(k), 1)))
-    wave = levels @ np.sin(phases)
+    wave = _harmonics(n, k, np.where(k % 2, 0.5, 1.0), rng, ranges.hum_hz, ranges.hum_tilt_db, rate)
     return wave + 0.01 * np.std(wave) * rng.standard_normal(n)
+
+
+def _harmonics(n: int, k: np.ndarray, levels, rng: np.random.Generator, mains_hz: tuple, tilt_db: tuple,
+               rate: int) -> np.ndarray:
+    """Harmonics number k of the mains, with random phases; each is a random `tilt_db` below the one before."""
+    mains, tilt = rng.choice(mains_hz), rng.uniform(*tilt_db)
+    phases = 2 * np.pi * (mains * np.outer(k, np.arange(n) / rate) + rng.random((len(k), 1)))
+    return (10 ** (-tilt * (k - 1) / 20) * levels) @ np.sin(phases)
 
 
 # --- speech -----------------------------------------------------------------------------------------------------------
 
 def _glottis(n: int, pitch: np.ndarray, rng: np.random.Generator, rate: int) -> np.ndarray:
-    """A pulse each period, with 1 % of jitter, through a low-pass of 12 dB an octave; a little breath."""
+    """A pulse each period, with 1 % of jitter, through a low-pass of 12 dB an octave; and a little breath noise."""
     source, at = 0.02 * rng.standard_normal(n), 0.0
     while at < n:
         source[int(at)] += rng.normal(1.0, 0.05)
@@ -118,7 +112,7 @@ def _glottis(n: int, pitch: np.ndarray, rng: np.random.Generator, rate: int) -> 
 
 
 def _vowel(source: np.ndarray, name: str, tract: float, rate: int) -> np.ndarray:
-    """Four resonances in a row, and the lips' 6 dB an octave."""
+    """Four resonances in a row, and the 6 dB an octave that the lips add."""
     sound = np.diff(source, prepend=0.0)
     for hertz, width in zip((*VOWELS[name], 3500), BANDWIDTHS):
         pole = np.exp(np.pi / rate * (-width + 2j * min(hertz * tract, 0.45 * rate)))
@@ -187,27 +181,24 @@ def _pad(n: int, rng: np.random.Generator, ranges: SoundRanges, rate: int) -> np
     return out
 
 
-_MAKERS = {"silence": _silence, "white noise": _white, "pink noise": _pink, "coloured noise": _coloured, "hum": _hum,
-           "speech": _speech, "piano": _piano, "pad": _pad}
+_MAKERS = {"silence": lambda n, rng, ranges, rate: np.zeros(n),
+           "white noise": lambda n, rng, ranges, rate: rng.standard_normal(n),
+           "pink noise": lambda n, rng, ranges, rate: _sloping(n, rng, 10 * np.log10(2), rate),
+           "coloured noise": _coloured, "hum": _hum, "speech": _speech, "piano": _piano, "pad": _pad}
 KINDS = (*_MAKERS, OPEN_PIN)
-# what a model is trained with, in turn: what is easily taken for music, or varies more, comes twice
+# a model is trained with these in turn; what is easily taken for music, or varies more, comes twice
 TRAINED = ("white noise", "pink noise", "coloured noise", "hum", "speech", "piano", "pad", OPEN_PIN, "pink noise",
            "coloured noise", "speech", "piano")
 
 
 def make(kind: str, seconds: float, rng: np.random.Generator, config: Config = CONFIG,
          ranges: SoundRanges = TRAINING_SOUNDS) -> np.ndarray:
-    """A sound that is none of the genres.
+    """A sound that is none of the genres, its parameters drawn from `ranges`.
 
     Parameters
     ----------
     kind : str
-        One of `KINDS`, but `OPEN_PIN`: that is no sound (see `open_pin`).
-    seconds : float
-    rng : numpy Generator
-        Draws the parameters.
-    ranges : Ranges
-        From where: `TRAINING`, or the wider `TESTING`.
+        One of `KINDS`, except `OPEN_PIN`: that is no sound (see `open_pin`).
 
     Returns
     -------
@@ -218,8 +209,6 @@ def make(kind: str, seconds: float, rng: np.random.Generator, config: Config = C
     ------
     ValueError
         For an unknown kind.
-
-    Explained in notebooks/07_evaluate_model.ipynb.
     """
     if kind not in _MAKERS:
         raise ValueError(f"unknown sound {kind!r}: choose one of {', '.join(_MAKERS)}")
@@ -228,28 +217,17 @@ def make(kind: str, seconds: float, rng: np.random.Generator, config: Config = C
     return np.clip(np.round(scaled), -32768, 32767).astype(np.int16)
 
 
-def open_pin(n: int, rng: np.random.Generator, config: Config = CONFIG, ranges: SoundRanges = TRAINING_SOUNDS) -> np.ndarray:
+def open_pin(n: int, rng: np.random.Generator, config: Config = CONFIG,
+             ranges: SoundRanges = TRAINING_SOUNDS) -> np.ndarray:
     """What the ADC reads when nothing is connected to its pin: a level that wanders, and the mains' hum.
-
-    Parameters
-    ----------
-    n : int
-        Samples.
-    rng, ranges
-        As in `make`.
 
     Returns
     -------
     uint16 array (n,)
         Counts.
-
-    Explained in notebooks/07_evaluate_model.ipynb.
     """
-    most = 2**config.adc_bits - 1
-    mains, tilt = rng.choice(ranges.hum_hz), rng.uniform(*ranges.pin_tilt_db)
-    k = np.arange(1, 8)
-    phases = 2 * np.pi * (mains * np.outer(k, np.arange(n) / config.sample_rate) + rng.random((len(k), 1)))
-    hum = _between(rng, ranges.pin_hum) * (10 ** (-tilt * (k - 1) / 20) @ np.sin(phases))
+    hum = _harmonics(n, np.arange(1, 8), 1.0, rng, ranges.hum_hz, ranges.pin_tilt_db, config.sample_rate)
+    hum *= _between(rng, ranges.pin_hum)
     walk = _between(rng, ranges.pin_drift) * np.cumsum(rng.standard_normal(n))
-    level = rng.uniform(*ranges.pin_level) * most + walk + hum + rng.normal(0, 1.5, n)
-    return np.clip(np.round(level), 0, most).astype(np.uint16)
+    level = rng.uniform(*ranges.pin_level) * (2**config.adc_bits - 1) + walk + hum + rng.normal(0, 1.5, n)
+    return adc.round_to_counts(level, config)

@@ -1,10 +1,11 @@
 """Which clips train, validate and test a model: by artist, by fold, and the random split that leaks.
 
-Used by notebooks/02_prepare_dataset.ipynb.
+Notebooks: 02, 05, 07.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -16,25 +17,22 @@ PARTS = ("train", "validation", "test")
 GTZAN_NAME = re.compile(r"([a-z]+)\.(\d{5})")  # disco.00001
 
 
-# Splits --------------------------------------------------------------------------------------------------------------
 def split_by_group(clips: dict, seed: int = 0, config: Config = CONFIG) -> np.ndarray:
     """Train, validation and test (about 60, 20 and 20 %) that share no group, each with every genre.
 
-    scikit-learn's StratifiedGroupKFold deals the groups into folds; of several deals and choices of the test and the
-    validation fold, the one whose parts are nearest to the wanted share of every genre is taken. (The choice sees only
-    genres and groups, never audio.)
+    scikit-learn's StratifiedGroupKFold deals the groups into folds several times. Each pair of folds may be test and
+    validation. Taken is the choice whose parts are nearest to the wanted share of every genre; it sees only genres and
+    groups, never audio.
 
     Returns
     -------
     str array, shape (n_clips,)
-        "train", "validation" or "test".
+        One of PARTS.
 
     Raises
     ------
     ValueError
         When a genre has fewer than three groups; the message names it.
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
     """
     _check_groups(clips, 3, config)
     for n_folds in (5, 4, 3):
@@ -45,26 +43,26 @@ def split_by_group(clips: dict, seed: int = 0, config: Config = CONFIG) -> np.nd
 
 
 def _deals(clips: dict, n_folds: int, seed: int, config: Config):
-    """Pairs (imbalance, part of each clip) of twenty deals, for every choice of test and validation fold."""
+    """Pairs (imbalance, part of each clip) for every deal and every choice of test and validation fold."""
+    share = np.array([1 - 2 / n_folds, 1 / n_folds, 1 / n_folds])
+    for fold in _fold_numbers(clips, n_folds, seed):
+        for test, validation in itertools.permutations(range(n_folds), 2):
+            part = np.where(fold == test, 2, np.where(fold == validation, 1, 0))
+            yield _imbalance(clips["genre"], part, share, config), np.array(PARTS)[part]
+
+
+def _fold_numbers(clips: dict, n_folds: int, seed: int):
+    """The fold of each clip, int (n_clips,), in each of twenty deals."""
     for trial in range(20):
-        fold = _deal(clips, n_folds, 1000 * seed + trial)
-        for test in range(n_folds):
-            for validation in set(range(n_folds)) - {test}:
-                part = np.where(fold == test, 2, np.where(fold == validation, 1, 0))
-                share = np.array([1 - 2 / n_folds, 1 / n_folds, 1 / n_folds])
-                yield _imbalance(clips["genre"], part, share, config), np.array(PARTS)[part]
-
-
-def _deal(clips: dict, n_folds: int, seed: int) -> np.ndarray:
-    fold = np.zeros(len(clips["genre"]), int)
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    for number, (_, test) in enumerate(folds.split(clips["genre"], clips["genre"], clips["group"])):
-        fold[test] = number
-    return fold
+        fold = np.zeros(len(clips["genre"]), int)
+        folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=1000 * seed + trial)
+        for number, (_, test) in enumerate(folds.split(clips["genre"], clips["genre"], clips["group"])):
+            fold[test] = number
+        yield fold
 
 
 def _imbalance(genre: np.ndarray, part: np.ndarray, share: np.ndarray, config: Config) -> float:
-    """Largest ratio, as a logarithm, of a genre's share in a part to the wanted one; infinite where one is absent."""
+    """How far a genre's share in a part is from the wanted one: largest |log ratio|, infinite where one is absent."""
     counts = np.zeros((len(config.genres), len(share)))
     np.add.at(counts, (genre, part), 1)
     with np.errstate(divide="ignore"):
@@ -85,29 +83,23 @@ def folds_by_group(clips: dict, n_folds: int = 5, seed: int = 0, config: Config 
     Returns
     -------
     int array, shape (n_clips,)
-        0 to n_folds - 1. Test on `folds == k`; validate, if need be, on `folds == (k + 1) % n_folds`.
+        0 to n_folds - 1.
 
     Raises
     ------
     ValueError
         When a genre has fewer groups than folds; the message names it.
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
     """
     _check_groups(clips, n_folds, config)
-    deals = [_deal(clips, n_folds, 1000 * seed + trial) for trial in range(20)]
     share = np.full(n_folds, 1 / n_folds)
-    best = min(deals, key=lambda fold: _imbalance(clips["genre"], fold, share, config))
+    best = min(_fold_numbers(clips, n_folds, seed), key=lambda fold: _imbalance(clips["genre"], fold, share, config))
     if not np.isfinite(_imbalance(clips["genre"], best, share, config)):
         raise ValueError(f"found no {n_folds} folds with every genre in each: use fewer folds, or add artists")
     return best
 
 
 def leaky_split(clips: dict, seed: int = 0) -> np.ndarray:
-    """The split NOT to use: clips dealt at random, so that seconds of one song are in training and in test.
-
-    Returns a str array (n_clips,) as `split_by_group` does. Explained in notebooks/02_prepare_dataset.ipynb.
-    """
+    """The split NOT to use, in the form of `split_by_group`: seconds of one song are in training and in test."""
     part = np.full(len(clips["genre"]), "train", dtype="<U10")
     rest, test = train_test_split(np.arange(len(part)), test_size=0.2, stratify=clips["genre"], random_state=seed)
     validation = train_test_split(rest, test_size=0.25, stratify=clips["genre"][rest], random_state=seed)[1]
@@ -121,15 +113,10 @@ def choose_split(clips: dict, seed: int = 0, config: Config = CONFIG) -> tuple[n
     Returns
     -------
     (str array (n_clips,), str)
-        "train", "validation" or "test"; with the fault-filtered split also "" for the songs that it leaves out
-        (repetitions, distortions). The second value says in words which split it is.
-
-    Explained in notebooks/02_prepare_dataset.ipynb.
+        One of PARTS for each clip, or "" for what the fault-filtered split leaves out (repetitions, distortions); and
+        in words which split it is.
     """
-    counts = np.zeros((len(config.genres), len(PARTS)))
-    for number, part in enumerate(PARTS):
-        counts[:, number] = np.bincount(clips["genre"][clips["split"] == part], minlength=len(config.genres))
-    names_are_gtzan = all(GTZAN_NAME.fullmatch(song.split("/")[-1]) for song in clips["song"])
-    if names_are_gtzan and counts.all():
+    there = set(zip(clips["genre"], clips["split"])) >= set(itertools.product(range(len(config.genres)), PARTS))
+    if there and all(GTZAN_NAME.fullmatch(song.split("/")[-1]) for song in clips["song"]):
         return clips["split"], "GTZAN's published fault-filtered split (Kereliuk, Sturm and Larsen 2015)"
     return split_by_group(clips, seed, config), "by artist where known, else by song"

@@ -1,6 +1,6 @@
 """Raw features of many windows at once, by the firmware's C where it gives the same bits.
 
-Used by notebooks/05_train_lstm.ipynb.
+Notebooks: 04, 05, 06, 07.
 """
 
 from __future__ import annotations
@@ -18,28 +18,26 @@ from . import mfcc_q15
 FEATURE_BATCH = 128  # windows: 5.5 MB of audio
 
 
-# Features of many windows ---------------------------------------------------------------------------------------------
 def features_of(windows: np.ndarray, n_jobs: int = -1, config: Config = CONFIG) -> np.ndarray:
-    """`mfcc_q15.mfcc_windows` of many windows, the same bits about ten times as fast: batches in parallel, by the C.
+    """`mfcc_q15.mfcc_windows` of many windows: the same bits, about ten times as fast. Batches run in parallel.
 
-    joblib deals the batches out; another of its backends is chosen around the call, for example with a Dask client
+    The firmware's C computes them where it compiles and `config` is its own, else cmsisdsp does. joblib deals the
+    batches out. Another of its backends is chosen around the call, for example with a Dask client
     ``with joblib.parallel_config(backend="dask"):``.
 
     Parameters
     ----------
     windows : int16 array or view (n, at least window_length)
-        Only a few batches of it are copied at a time, so it may be a memory map, or a sliding view of long audio.
+        Only a few batches are copied at a time, so it may be a memory map, or a sliding view of long audio.
     n_jobs : int
         Batches at the same time; -1 is one per core.
 
     Returns
     -------
     int32 Q9.22, shape (n, n_frames, n_mfcc)
-
-    Explained in notebooks/05_train_lstm.ipynb.
     """
     cut = windows[:, : config.window_length]
-    by_c = _same_bits(config)  # its threads run side by side, cmsisdsp's would wait for each other
+    by_c = _same_bits(config)  # threads suit the C; cmsisdsp holds Python's lock, so it needs processes
     starts = range(0, len(cut), FEATURE_BATCH)
     work = joblib.Parallel(n_jobs, prefer="threads" if by_c else "processes", return_as="generator", max_nbytes=None)(
         joblib.delayed(_batch_features)(np.ascontiguousarray(cut[start : start + FEATURE_BATCH]), by_c, config)
@@ -62,11 +60,11 @@ def _same_bits(config: Config) -> bool:
 
 
 def _batch_features(windows: np.ndarray, by_c: bool, config: Config) -> np.ndarray:
-    return mfcc_q15.remove_level(_library().raw(windows)) if by_c else mfcc_q15.mfcc_windows(windows, config)
+    return mfcc_q15.remove_level(_library().mfcc(windows)) if by_c else mfcc_q15.mfcc_windows(windows, config)
 
 
 @functools.cache
-def _library():
+def _library() -> host_c.HostLibrary:
     return host_c.host_library()
 
 

@@ -21,7 +21,7 @@ from .toolchain import EMULATOR
 # ---- the same C on this machine
 
 class HostLibrary:
-    """The firmware's portable C, compiled for this machine; of its methods only `raw` is for several threads at once.
+    """The firmware's portable C, compiled for this machine; of its methods only `mfcc` is for several threads at once.
 
     Explained in notebooks/08_deploy_to_pico.ipynb.
     """
@@ -30,9 +30,9 @@ class HostLibrary:
         self.library = library
         shape = (ctypes.c_int32 * 5).in_dll(library, "batch_shape")
         self.window_length, self.frame_step, self.n_frames, self.n_mfcc, self.n_genres = shape
-        for batch in (library.batch_features, library.batch_raw):
+        for batch in (library.batch_features, library.batch_mfcc):
             batch.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
-        self.raw(np.zeros((1, self.window_length), np.int16))  # sets up the FFT, before threads could do so together
+        self.mfcc(np.zeros((1, self.window_length), np.int16))  # sets up the FFT, before threads could do so together
         library.batch_scores.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
         library.batch_decisions.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32)
 
@@ -40,9 +40,9 @@ class HostLibrary:
         """int16 (n, >= window_length) to int8 features (n, n_frames, n_mfcc)."""
         return self._of_windows(self.library.batch_features, windows, np.int8)
 
-    def raw(self, windows: np.ndarray) -> np.ndarray:
-        """int16 (n, >= window_length) to raw MFCCs, their level not removed: int32 (n, n_frames, n_mfcc)."""
-        return self._of_windows(self.library.batch_raw, windows, np.int32)
+    def mfcc(self, windows: np.ndarray) -> np.ndarray:
+        """int16 (n, >= window_length) to MFCCs, their level not removed, Q9.22: int32 (n, n_frames, n_mfcc)."""
+        return self._of_windows(self.library.batch_mfcc, windows, np.int32)
 
     def _of_windows(self, batch, windows: np.ndarray, dtype) -> np.ndarray:
         windows = np.ascontiguousarray(windows, np.int16)

@@ -130,7 +130,7 @@ def random_windows(songs: list, n: int, seed: int, clean: float = CLEAN, room: f
     raw, picks, heard = np.zeros((n, config.n_frames, config.n_mfcc), np.int32), np.zeros(n, int), np.zeros(n, "U10")
     for start in tqdm(range(0, n, WINDOW_BATCH), desc="training windows", unit="batch", leave=False):
         part = slice(start, min(start + WINDOW_BATCH, n))
-        picks[part], heard[part], windows = zip(*microphone._in_threads(one, range(part.start, part.stop)))
+        picks[part], heard[part], windows = zip(*microphone.in_threads(one, range(part.start, part.stop)))
         raw[part] = features_of(np.stack(windows), config=config)
     return {"raw": raw, "genre": genre[picks], "song": np.array([songs[p].song for p in picks]),
             "group": np.array([songs[p].group for p in picks]), "heard": heard}

@@ -1,4 +1,4 @@
-"""Reading, skipping, cutting, splitting and caching, on files written here."""
+"""Reading, skipping, cutting and splitting, on files written here."""
 
 import json
 import os
@@ -409,43 +409,3 @@ def test_damaged_clips(folder):
         path.write_bytes(whole[:size])
         with pytest.raises(ValueError, match="damaged.*notebook 02"):
             dataset.load_clips()
-
-
-def test_features_are_computed_once(tmp_path):
-    calls = []
-
-    def compute(audio):
-        calls.append(len(audio))
-        return audio.astype(np.float32).mean(1)
-
-    audio = np.arange(12, dtype=np.int16).reshape(3, 4)
-    first = dataset.cached_features(audio, compute)
-    assert np.array_equal(first, dataset.cached_features(audio, compute)) and calls == [3]
-    dataset.cached_features(audio + 1, compute)
-    dataset.cached_features(audio, compute, Config(n_mfcc=13))
-    dataset.cached_features(audio, compute, name="other")
-    assert calls == [3, 3, 3, 3]
-
-
-def test_features_of_changed_code_are_computed_again():
-    audio = np.ones((2, 4), np.int16)
-
-    def compute(audio):
-        return audio + 1
-
-    before = compute
-    assert dataset.cached_features(audio, compute)[0, 0] == 2
-
-    def compute(audio):
-        return audio + 2
-
-    assert before is not compute and dataset.cached_features(audio, compute)[0, 0] == 3
-
-
-def test_failed_features_leave_nothing(tmp_path):
-    def fail(audio):
-        raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        dataset.cached_features(np.zeros((1, 4), np.int16), fail)
-    assert not list((tmp_path / "work").rglob("*features*"))

@@ -157,7 +157,7 @@ def on_this_machine(n: int = N_WINDOWS) -> dict:
 
     for start, windows in batches(n, "frames, this machine"):
         raw, features, scores = in_python(windows, model)
-        for what, found, expected in (("raw MFCCs", host.raw(windows), raw),
+        for what, found, expected in (("raw MFCCs", host.mfcc(windows), raw),
                                       ("features", host.features(windows), features),
                                       ("scores", host.scores(features), scores)):
             broke += unequal(start, what, found, expected)
@@ -287,7 +287,7 @@ def under_sanitizers(n: int = N_WINDOWS, n_streams: int = N_STREAMS) -> dict:
             return result(tried, 0, [], not_run="the C compiler of this machine has no sanitizers")
         for start, windows in batches(n, "frames, sanitizers"):
             data, said = _sanitized(program, "windows", windows.tobytes())
-            raw, features = host.raw(windows), host.features(windows)
+            raw, features = host.mfcc(windows), host.features(windows)
             rows = [*map(bytes, np.concatenate([raw.reshape(len(raw), -1).view(np.int8),
                                                 features.reshape(len(raw), -1), host.scores(features)], axis=1))]
             broke += [f"windows from {start} on: {said[:300]}"] if said else []

@@ -10,7 +10,7 @@
 #include "recognizer.h"
 #include "self_test.h"
 
-void batch_raw(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw);
+void batch_mfcc(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw);
 
 static void *block_of(size_t bytes)
 {
@@ -36,7 +36,7 @@ static void take_windows(void)
             lstm_step(features + i * N_MFCC);
         }
         lstm_scores(scores);
-        batch_raw(window, 1, WINDOW_LENGTH, raw);
+        batch_mfcc(window, 1, WINDOW_LENGTH, raw);
         fwrite(raw, sizeof(int32_t), N_FRAMES * N_MFCC, stdout);
         fwrite(features, 1, N_FRAMES * N_MFCC, stdout);
         fwrite(scores, 1, sizeof scores, stdout);
