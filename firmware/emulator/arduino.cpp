@@ -5,18 +5,20 @@
 #include <emulator.h>
 #include <hardware/adc.h>
 #include <hardware/sync.h>
+#include <registers.h>
 
 namespace {
 
-volatile uint32_t &reg(uint32_t address) { return *reinterpret_cast<volatile uint32_t *>(address); }
-
-constexpr uint32_t IO_BANK0 = 0x40014000, PADS = 0x4001c000, UART0 = 0x40034000, ADC = 0x4004c000, TIMER = 0x40054000;
-constexpr uint32_t DMA = 0x50000000, SIO = 0xd0000000, NVIC_ENABLE = 0xe000e100;
 constexpr unsigned TIMER_IRQ = 0, DMA_IRQ = 11, UART_IRQ = 20;
+constexpr uint32_t UART_RX_EMPTY = 1u << 4, UART_TX_FULL = 1u << 5;    // of fr
+constexpr uint32_t PIN_FUNCTION_SIO = 5, PIN_FUNCTION_NONE = 0x1f;     // of ctrl
+constexpr uint32_t ADC_ENABLE = 1u << 0, ADC_START_MANY = 1u << 3;     // of cs
+constexpr uint32_t ADC_FIFO_LEVEL = 0xfu << 16;                        // of fcs
+constexpr uint32_t BOTH_CHANNELS = 3;                                  // of the DMA
 
-void enableInterrupt(unsigned number) { reg(NVIC_ENABLE) = 1u << number; }
+void enableInterrupt(unsigned number) { nvic_hw->iser = 1u << number; }
 
-// Sleeps until `ready()`. With interrupts held back between the test and the WFI, none slips in between.
+// Sleeps until `ready()`. Interrupts are held back between the test and the WFI, so that none comes in between.
 template <class Condition> void sleepUntil(Condition ready)
 {
     while (true) {
@@ -34,7 +36,7 @@ template <class Condition> void sleepUntil(Condition ready)
 
 extern "C" uint8_t heap_start[], heap_end[];
 
-// Memory that is never given back, as the core's ADCInput takes its buffers from the heap.
+// Heap memory that is never freed: the core's ADCInput takes its buffers from the heap, too.
 void *allocate(size_t bytes)
 {
     static uint8_t *next = heap_start;
@@ -54,56 +56,56 @@ void *allocate(size_t bytes)
 void pinMode(pin_size_t pin, PinMode mode)
 {
     uint32_t pulls = mode == INPUT_PULLUP ? 1u << 3 : mode == INPUT_PULLDOWN ? 1u << 2 : 0;
-    reg(PADS + 4 + 4 * pin) = (1u << 6) | (1u << 4) | (1u << 1) | pulls;  // input on, 4 mA, Schmitt trigger
-    reg(IO_BANK0 + 4 + 8 * pin) = 5;                                       // function SIO
-    reg(SIO + (mode == OUTPUT ? 0x24 : 0x28)) = 1u << pin;
+    pads_bank0_hw->io[pin] = (1u << 6) | (1u << 4) | (1u << 1) | pulls;  // input on, 4 mA, Schmitt trigger
+    io_bank0_hw->io[pin].ctrl = PIN_FUNCTION_SIO;
+    (mode == OUTPUT ? sio_hw->gpio_oe_set : sio_hw->gpio_oe_clr) = 1u << pin;
 }
 
-void digitalWrite(pin_size_t pin, int value) { reg(SIO + (value ? 0x14 : 0x18)) = 1u << pin; }
+void digitalWrite(pin_size_t pin, int value) { (value ? sio_hw->gpio_set : sio_hw->gpio_clr) = 1u << pin; }
 
-int digitalRead(pin_size_t pin) { return (reg(SIO + 4) >> pin) & 1; }
+int digitalRead(pin_size_t pin) { return (sio_hw->gpio_in >> pin) & 1; }
 
 extern "C" void adc_gpio_init(unsigned pin)
 {
-    reg(IO_BANK0 + 4 + 8 * pin) = 0x1f;
-    reg(PADS + 4 + 4 * pin) = 1u << 7;
+    io_bank0_hw->io[pin].ctrl = PIN_FUNCTION_NONE;
+    pads_bank0_hw->io[pin] = 1u << 7;  // output off
 }
 
 // ---- time
 
-unsigned long micros() { return reg(TIMER + 0x28); }
+unsigned long micros() { return timer_hw->timerawl; }
 
 unsigned long millis()
 {
     uint32_t high, low;
     do {
-        high = reg(TIMER + 0x24);
-        low = reg(TIMER + 0x28);
-    } while (high != reg(TIMER + 0x24));
+        high = timer_hw->timerawh;
+        low = timer_hw->timerawl;
+    } while (high != timer_hw->timerawh);
     return (((uint64_t)high << 32) | low) / 1000;
 }
 
-extern "C" void timer_irq_0() { reg(TIMER + 0x34) = 1; }
+extern "C" void timer_irq_0() { timer_hw->intr = 1; }
 
 void delayMicroseconds(unsigned int microseconds)
 {
     uint32_t end = micros() + microseconds + 1;
     auto over = [end] { return (int32_t)(micros() - end) >= 0; };
-    if (microseconds < 10) {  // the alarm might be set when its time has passed
+    if (microseconds < 10) {  // too short for an alarm: its time might have passed before it is set
         while (!over()) {
         }
         return;
     }
-    reg(TIMER + 0x38) = 1;
+    timer_hw->inte = 1;
     enableInterrupt(TIMER_IRQ);
-    reg(TIMER + 0x10) = end + 1;
+    timer_hw->alarm[0] = end + 1;
     sleepUntil(over);
 }
 
 void delay(unsigned long milliseconds)
 {
     while (milliseconds) {
-        unsigned long part = min(milliseconds, 1000000ul);  // half of what the 32-bit timer can tell apart
+        unsigned long part = min(milliseconds, 1000000ul);  // differences must be below half of the 32-bit timer's range
         delayMicroseconds(1000 * part);
         milliseconds -= part;
     }
@@ -121,8 +123,8 @@ static volatile uint32_t receivedIn, receivedOut;
 
 extern "C" void uart0_irq()
 {
-    while (!(reg(UART0 + 0x18) & (1u << 4))) {
-        uint8_t value = reg(UART0);
+    while (!(uart0_hw->fr & UART_RX_EMPTY)) {
+        uint8_t value = uart0_hw->dr;
         if (receivedIn - receivedOut < sizeof received) {
             received[receivedIn++ % sizeof received] = value;
         }
@@ -132,11 +134,11 @@ extern "C" void uart0_irq()
 void SerialPort::begin(unsigned long baud)
 {
     uint32_t divisor = 8 * F_CPU / baud;
-    reg(UART0 + 0x24) = divisor >> 7;
-    reg(UART0 + 0x28) = ((divisor & 0x7f) + 1) / 2;
-    reg(UART0 + 0x2c) = (3u << 5) | (1u << 4);  // 8 bits, FIFOs
-    reg(UART0 + 0x30) = (1u << 9) | (1u << 8) | 1u;
-    reg(UART0 + 0x38) = 1u << 4;  // interrupt on receive
+    uart0_hw->ibrd = divisor >> 7;
+    uart0_hw->fbrd = ((divisor & 0x7f) + 1) / 2;
+    uart0_hw->lcr_h = (3u << 5) | (1u << 4);        // 8 bits, FIFOs
+    uart0_hw->cr = (1u << 9) | (1u << 8) | 1u;      // receive, send, enabled
+    uart0_hw->imsc = 1u << 4;                       // interrupt on receive
     enableInterrupt(UART_IRQ);
 }
 
@@ -152,19 +154,19 @@ int SerialPort::read()
     return value;
 }
 
-// Room in the buffer of USB serial, which the runner stands in for.
+// Room in the buffer of USB serial, which runner.js simulates.
 int SerialPort::availableForWrite() { return emulator_call(EMULATOR_ROOM, nullptr, 0); }
 
-// As the core's USB serial: where the host doesn't read, waits until a second after the last byte that was taken.
+// As the core's USB serial: when the host does not read, gives up a second after the last byte that it took.
 size_t SerialPort::write(uint8_t value)
 {
     static uint32_t lastTaken;
-    while (reg(UART0 + 0x18) & (1u << 5)) {
+    while (uart0_hw->fr & UART_TX_FULL) {
         if (micros() - lastTaken > 1000000) {
             return 0;
         }
     }
-    reg(UART0) = value;
+    uart0_hw->dr = value;
     lastTaken = micros();
     return 1;
 }
@@ -178,7 +180,7 @@ size_t SerialPort::write(const uint8_t *bytes, size_t count)
     return written;
 }
 
-// Digits of a number, right-aligned in 12 bytes; returns the first.
+// Writes the digits of a number to the end of `text`; returns the place of the first one.
 static char *digits(char text[12], unsigned long value, unsigned base)
 {
     char *first = text + 11;
@@ -246,7 +248,7 @@ size_t SerialPort::printf(const char *format, ...)
     return count;
 }
 
-// ---- ADC by DMA: channels 0 and 1 take turns, each starting the other when its block is full
+// ---- ADC by DMA: channels 0 and 1 take turns; each starts the other when its block is full
 
 static ADCInput *sampling;
 
@@ -264,7 +266,7 @@ bool ADCInput::setBuffers(size_t buffers, size_t words)
 bool ADCInput::setFrequency(int hertz)
 {
     hertz_ = hertz;
-    reg(ADC + 0x10) = (uint32_t)(48000000ull * 256 / hertz) - 256;
+    adc_hw->div = (uint32_t)(48000000ull * 256 / hertz) - 256;
     return true;
 }
 
@@ -284,36 +286,36 @@ bool ADCInput::begin()
         free_[freeCount_] = buffer;
         freeCount_ = freeCount_ + 1;
     }
-    reg(ADC) = 1u | ((uint32_t)(pin_ - 26) << 12);
-    reg(ADC + 0x08) = (1u << 24) | (1u << 11) | (1u << 10) | (1u << 3) | 1u;  // FIFO, and a DMA request for each entry
+    adc_hw->cs = ADC_ENABLE | ((uint32_t)(pin_ - 26) << 12);
+    adc_hw->fcs = (1u << 24) | (1u << 11) | (1u << 10) | (1u << 3) | 1u;  // FIFO, and a DMA request for each entry
     setFrequency(hertz_);
-    while (reg(ADC + 0x08) & (0xfu << 16)) {
-        (void)*&reg(ADC + 0x0c);
+    while (adc_hw->fcs & ADC_FIFO_LEVEL) {
+        (void)adc_hw->fifo;
     }
     for (unsigned channel = 0; channel < 2; channel++) {
         with_[channel] = channel;
         startChannel(channel);
     }
-    reg(DMA + 0x40c) = 3;
-    reg(DMA + 0x404) = 3;
+    dma_hw->ints0 = BOTH_CHANNELS;
+    dma_hw->inte0 = BOTH_CHANNELS;
     enableInterrupt(DMA_IRQ);
-    reg(DMA + 0x430) = 1;  // channel 0 first; it starts channel 1
-    reg(ADC) = reg(ADC) | (1u << 3);
+    dma_hw->multi_channel_trigger = 1;  // channel 0 first; it starts channel 1
+    adc_hw->cs = adc_hw->cs | ADC_START_MANY;
     return true;
 }
 
-// Readies a channel for a block; the other channel, or begin(), starts it.
+// Prepares a channel for a block; the other channel, or begin(), starts it.
 void ADCInput::startChannel(unsigned channel)
 {
-    uint32_t base = DMA + 0x40 * channel;
-    reg(base + 0x00) = ADC + 0x0c;
-    reg(base + 0x04) = (uint32_t)(uintptr_t)(memory_ + 2 * words_ * with_[channel]);
-    reg(base + 0x08) = 2 * words_;
-    // request by ADC, chained to the other channel, write address counts up, 16 bits, enabled
-    reg(base + 0x10) = (36u << 15) | ((channel ^ 1u) << 11) | (1u << 5) | (1u << 2) | 1u;
+    auto &dma = dma_hw->ch[channel];
+    dma.read_addr = (uint32_t)(uintptr_t)&adc_hw->fifo;
+    dma.write_addr = (uint32_t)(uintptr_t)(memory_ + 2 * words_ * with_[channel]);
+    dma.transfer_count = 2 * words_;
+    // requested by the ADC, chained to the other channel, write address counts up, 16 bits, enabled
+    dma.al1_ctrl = (36u << 15) | ((channel ^ 1u) << 11) | (1u << 5) | (1u << 2) | 1u;
 }
 
-// A block without a free buffer to follow it is lost: its channel takes the same buffer again.
+// Without a free buffer the block is lost: its channel overwrites it with the next one.
 void ADCInput::blockDone(unsigned channel)
 {
     if (freeCount_) {
@@ -331,8 +333,8 @@ void ADCInput::blockDone(unsigned channel)
 extern "C" void dma_irq_0()
 {
     for (unsigned channel = 0; channel < 2; channel++) {
-        if (reg(DMA + 0x40c) & (1u << channel)) {
-            reg(DMA + 0x40c) = 1u << channel;
+        if (dma_hw->ints0 & (1u << channel)) {
+            dma_hw->ints0 = 1u << channel;
             sampling->blockDone(channel);
         }
     }
@@ -341,13 +343,13 @@ extern "C" void dma_irq_0()
 void ADCInput::end()
 {
     running_ = false;
-    reg(ADC) = 0;
-    reg(DMA + 0x404) = 0;
-    reg(DMA + 0x444) = 3;
-    reg(DMA + 0x40c) = 3;
+    adc_hw->cs = 0;
+    dma_hw->inte0 = 0;
+    dma_hw->abort = BOTH_CHANNELS;
+    dma_hw->ints0 = BOTH_CHANNELS;
 }
 
-// A word counts as read with the first of its two samples.
+// A word counts as read as soon as the first of its two samples is read.
 int ADCInput::available() { return running_ ? filled_ * words_ - (taken_ + 1) / 2 : 0; }
 
 int ADCInput::read()

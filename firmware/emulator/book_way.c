@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
-   The features of the TinyML Cookbook's recipe, one frame after the other, with a mark around each stage: what the
-   benchmark compares the project's with (mgr_helpers/bench.py). Written anew from the recipe, as mfcc_q15_book.py is:
+   The features of the TinyML Cookbook's recipe, frame by frame, each stage between two marks: the benchmark compares our
+   stages with these (mgr_helpers/pico/costs.py). Written anew from the recipe, like mgr_helpers/features/mfcc_book.py:
    dense Mel, a log table of 64 KB, float output. book_tables.h is generated when the image is built. */
 #include "cmsis/arm_math.h"
 #include "book_tables.h"
 #include "emulator.h"
 
-static q15_t frame[FRAME_LENGTH];   /* stands for a part of the clip's buffer */
-static q15_t windowed[FFT_LENGTH];  /* then the magnitudes */
-static q15_t fft[2 * FFT_LENGTH];   /* then Mel, log Mel and MFCCs */
+static q15_t frame[FRAME_LENGTH];   /* in the book, a part of the clip's buffer */
+static q15_t windowed[FFT_LENGTH];  /* later the magnitudes */
+static q15_t fft[2 * FFT_LENGTH];   /* later Mel, log Mel and MFCCs */
 static float features[BOOK_N_MFCC];
 
 #define STAGE(n, call) do { emulator_mark(n); call; emulator_mark(0); } while (0)
 
-/* The two ends stay as they are, as in the recipe; no Mel band looks at either. */
+/* As in the recipe, the first and the last bin get no magnitude: no Mel band reads them. */
 static void magnitudes(q15_t *magnitude)
 {
     magnitude[0] = fft[0];

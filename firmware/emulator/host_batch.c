@@ -1,55 +1,61 @@
 /* SPDX-License-Identifier: MIT
-   The firmware's portable C for the host, many windows at a call (mgr_helpers/pico.py loads it with ctypes). */
+   The firmware's portable C for this computer, many windows in one call (mgr_helpers/host/host_c.py loads it by ctypes).
+   pico_batch.c does the same on the emulated Pico. Several threads may call these functions: all state is local. */
 #include <stdint.h>
 
 #include "lstm.h"
 #include "mfcc_q15.h"
+#include "mfcc_stages.h"
 #include "recognizer.h"
 #include "self_test.h"
 
-/* `stride` samples from one window to the next. */
+/* int8 features. A window starts `stride` samples after the one before it. */
 void batch_features(const int16_t *windows, int32_t n, int64_t stride, int8_t *features)
 {
+    mfcc_t mfcc;
+    mfcc_init(&mfcc);
     for (int32_t w = 0; w < n; w++) {
-        features_reset();
+        mfcc_reset(&mfcc);
         for (int i = 0; i < N_FRAMES; i++, features += N_MFCC) {
-            features_frame(windows + w * stride + i * FRAME_STEP, features);
+            mfcc_frame(&mfcc, windows + w * stride + i * FRAME_STEP, features);
         }
     }
 }
 
-/* MFCCs, c0 with its level: what a model is trained on comes from these. Several threads may call it, for the
-   stages keep nothing. */
+/* MFCCs, c0 with its level. The features of a model are made from these. Several threads may call it: the stages keep
+   no state. */
 void batch_mfcc(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw)
 {
-    int16_t bins[2 * N_BINS] __attribute__((aligned(4)));
+    int16_t bins[2 * N_BINS] PAIR_ALIGNED;
     for (int32_t w = 0; w < n; w++) {
         for (int i = 0; i < N_FRAMES; i++, raw += N_MFCC) {
-            raw_frame(block_scale_window(windows + w * stride + i * FRAME_STEP, bins), bins, raw);
+            mfcc_raw(mfcc_window(windows + w * stride + i * FRAME_STEP, bins), bins, raw);
         }
     }
 }
 
 void batch_scores(const int8_t *features, int32_t n, int8_t *scores)
 {
+    lstm_t lstm;
     for (; n > 0; n--, scores += N_GENRES) {
-        lstm_reset();
+        lstm_reset(&lstm);
         for (int i = 0; i < N_FRAMES; i++, features += N_MFCC) {
-            lstm_step(features);
+            lstm_step(&lstm, features);
         }
-        lstm_scores(scores);
+        lstm_scores(&lstm, scores);
     }
 }
 
-/* The whole sketch's logic over a stream of ADC counts. A row per decision: window, label, vote, confidence, silent,
-   unsure, scores. Returns the number of decisions; `rows` holds `most`. */
+/* All that the sketch does with a stream of ADC counts. `rows` has room for `most` decisions, a row for each: window,
+   label, vote, confidence, silent, unsure, scores. Returns how many there are. */
 int32_t batch_decisions(const uint16_t *adc, int64_t count, int32_t *rows, int32_t most)
 {
+    recognizer_t recognizer;
     int32_t n = 0;
-    recognizer_init();
+    recognizer_init(&recognizer);
     for (int64_t i = 0; i < count; i++) {
         decision_t d;
-        if (!recognizer_push(adc + i, 1, &d) || n == most) {
+        if (!recognizer_push(&recognizer, adc + i, 1, &d) || n == most) {
             continue;
         }
         int32_t *row = rows + n++ * (6 + N_GENRES);
@@ -62,7 +68,11 @@ int32_t batch_decisions(const uint16_t *adc, int64_t count, int32_t *rows, int32
     return n;
 }
 
-int32_t host_self_test(void) { return self_test(); }
+int32_t batch_self_test(void)
+{
+    recognizer_t recognizer;
+    return recognizer_self_test(&recognizer);
+}
 
 /* window length, frame step, frames, MFCCs, genres: the shapes of the arrays above */
 const int32_t batch_shape[5] = {WINDOW_LENGTH, FRAME_STEP, N_FRAMES, N_MFCC, N_GENRES};

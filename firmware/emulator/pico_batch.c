@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
-   Reads windows of audio from the runner, writes each one's int8 features and scores: they must equal Python's. */
-#include <string.h>
-
+   An image for the emulated Pico: reads windows of audio, writes the int8 features and scores of each. They must equal
+   Python's. host_batch.c does the same on this computer. */
 #include "emulator.h"
 #include "lstm.h"
 #include "mfcc_q15.h"
@@ -9,23 +8,20 @@
 static int16_t window[WINDOW_LENGTH];
 static int8_t features[N_FRAMES][N_MFCC];
 static int8_t scores[N_GENRES];
+static mfcc_t mfcc;
+static lstm_t lstm;
 
 int main(void)
 {
-    features_init();
+    mfcc_init(&mfcc);
     while (emulator_read(window, sizeof window) == sizeof window) {
-        features_reset();
-        lstm_reset();
+        mfcc_reset(&mfcc);
+        lstm_reset(&lstm);
         for (int i = 0; i < N_FRAMES; i++) {
-            emulator_mark(1);
-            features_frame(window + i * FRAME_STEP, features[i]);
-            emulator_mark(2);
-            lstm_step(features[i]);
-            emulator_mark(0);
+            mfcc_frame(&mfcc, window + i * FRAME_STEP, features[i]);
+            lstm_step(&lstm, features[i]);
         }
-        emulator_mark(3);
-        lstm_scores(scores);
-        emulator_mark(0);
+        lstm_scores(&lstm, scores);
         emulator_write(features, sizeof features);
         emulator_write(scores, sizeof scores);
     }

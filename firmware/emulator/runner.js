@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Runs an image on the emulated Pico. `node runner.js job.json`; mgr_helpers/pico.py writes the job and reads the
-// result. Job fields, all but `image` and `result` optional:
+// Runs an image on the emulated Pico: `node runner.js job.json`. mgr_helpers/pico/emulator.py writes the job and reads
+// the result. Fields of the job, all optional but `image` and `result`:
 //   image        flash contents from 0x10000000 (file)
 //   result       where the JSON result goes (file)
 //   seconds      emulated time after which to stop; without it, the image ends the run (emulator_exit)
-//   adc          12-bit counts that A0 delivers, one after another (file of uint16); the last one is held
-//   adc_rate     if given, the counts stand adc_rate times a second, and A0 is read between them by time
-//   adc_log      every count that was delivered (file of uint16)
+//   adc          12-bit counts that A0 delivers, one after another (file of uint16); after the last one, it is repeated
+//   adc_rate     the counts were taken at adc_rate Hz: A0 delivers the value at the current time, interpolated
+//   adc_log      where every delivered count goes (file of uint16)
 //   input/output what emulator_read() reads and emulator_write() appends (files)
 //   uart         what the image sent by UART 0 (file)
-//   interactive  UART 0 is this process's stdin and stdout; ends when stdin is closed
+//   interactive  UART 0 is this process's stdin and stdout; the run ends when stdin is closed
 //   stalls       [[from, to], ...]: seconds in which the host reads nothing; SERIAL_ROOM bytes can wait
-//   pace         seconds of emulated time per second, at most (0: as fast as it goes)
+//   pace         at most so many seconds of emulated time per second (0: no limit)
 //   events       [[seconds, pin, 0 or 1], ...]: levels of input pins (a button)
-//   progress     a line on stderr now and then: how many seconds have been emulated
+//   progress     prints how many seconds have been emulated, from time to time, on stderr
 //   xip          count the flash reads that would miss the RP2040's XIP cache (slower)
-//   plain        every instruction by rp2040js itself (slower)
+//   plain        rp2040js itself executes every instruction (slower)
 'use strict';
 const fs = require('fs');
 const { RP2040 } = require('rp2040js');
@@ -30,7 +30,7 @@ function loadImage(mcu, file) {
   const image = fs.readFileSync(file);
   mcu.flash.set(image, 0);
   mcu.logger = { debug() {}, info() {}, warn: complain, error: complain };
-  mcu.sram.fill(PAINT); // what is still painted at the end was never used as stack
+  mcu.sram.fill(PAINT); // a byte that still has this value at the end was never used as stack
   mcu.core.VTOR = VECTORS;
   mcu.core.reset();
   mcu.clkSys = 125e6;
@@ -40,8 +40,8 @@ function complain(component, message) {
   throw new Error(`${component}: ${message}`);
 }
 
-// Memory straight from typed arrays: as rp2040js does it, but faster, and unaligned accesses stop the run, as a
-// Cortex-M0+ would.
+// Reads and writes RAM and flash through typed arrays: faster than rp2040js, with the same result. An unaligned access
+// stops the run, as on a Cortex-M0+.
 function checkedMemory(mcu, cache) {
   const { core, sram, flash } = mcu;
   const unaligned = (address) => complain('memory', `unaligned access to 0x${(address >>> 0).toString(16)}`);
@@ -73,7 +73,7 @@ function checkedMemory(mcu, cache) {
   }
 }
 
-// The RP2040's XIP cache: 16 KB, two ways, lines of 8 bytes, the way used longer ago replaced. It costs no cycles here.
+// The RP2040's XIP cache: 16 KB, two ways, lines of 8 bytes, least recently used replaced. Misses cost no cycles here.
 class XipCache {
   constructor() {
     this.tags = new Int32Array(2048).fill(-1); // set s has ways 2s (newer) and 2s + 1
@@ -90,7 +90,7 @@ class XipCache {
   }
 }
 
-// Stages between marks: cycles awake and, with the cache model, misses.
+// Cycles awake between marks and, with the cache model, misses.
 class Stages {
   constructor(now) {
     this.now = now; // () => [cycles, misses]
@@ -112,7 +112,7 @@ class Stages {
   }
 }
 
-// Appends to a file in large pieces.
+// Appends to a file, buffered.
 class Log {
   constructor(file) {
     this.handle = file ? fs.openSync(file, 'w') : null;
@@ -135,7 +135,7 @@ class Log {
   }
 }
 
-// Bytes of a file in order, read piece by piece.
+// Reads a file piece by piece.
 class Reader {
   constructor(file) {
     this.handle = file ? fs.openSync(file, 'r') : null;
@@ -192,7 +192,7 @@ function connectCalls(mcu, state, input, output) {
 
 function connectUart(mcu, job, state, log) {
   const pending = [], { waiting } = state, uart = mcu.uart[0], read = uart.readUint32.bind(uart);
-  let start = null; // of the line: time, and time asleep until then
+  let start = null; // of the current line: [seconds, seconds asleep until then]
   uart.readUint32 = (offset) => read(offset) | (offset === UART_FLAGS && waiting.length >= SERIAL_ROOM ? TX_FULL : 0);
   const stalls = job.stalls ?? [], seconds = () => mcu.clock.nanos / 1e9;
   const stalled = () => stalls.some(([from, to]) => from <= seconds() && seconds() < to);
@@ -220,7 +220,7 @@ function connectUart(mcu, job, state, log) {
   };
 }
 
-// An input pin that no event has driven yet follows its pull.
+// An input pin follows its pull until an event drives it.
 function connectPins(mcu, job, state) {
   for (const pin of mcu.gpio) {
     let driven;
@@ -237,14 +237,15 @@ function connectPins(mcu, job, state) {
   }));
 }
 
-// One slice of emulated time, until `end` (nanoseconds), an exit, or the host's clock says to look at stdin.
+// Runs until `end` (emulated nanoseconds), until the image exits, or for SLICE_MS of the host's time. Returns why the run
+// has stopped, or null after SLICE_MS.
 function runSlice(mcu, state, end) {
   const { core, clock } = mcu, nanosPerCycle = 1e9 / mcu.clkSys, wallEnd = Date.now() + SLICE_MS;
   while (state.exit === null && clock.nanosCounter < end) {
     for (let i = 0; i < 2000 && state.exit === null && clock.nanosCounter < end; i++) {
       const alarm = clock.nextAlarm;
       if (core.waiting) {
-        if (core.pendingInterrupts & core.enabledInterrupts) { // WFI ends even where PRIMASK holds the handler back
+        if (core.pendingInterrupts & core.enabledInterrupts) { // WFI ends even if PRIMASK blocks the handler
           core.waiting = false;
           core.interruptsUpdated = true;
           continue;
@@ -283,7 +284,7 @@ async function run(mcu, job, state, feed) {
   for (;;) {
     feed();
     const ahead = job.pace ? (Date.now() - wallStart + SLICE_MS) * 1e6 * job.pace : Infinity;
-    const step = job.interactive ? mcu.clock.nanos + 5e6 : Infinity; // look at stdin at least every 5 ms
+    const step = job.interactive ? mcu.clock.nanos + 5e6 : Infinity; // check stdin at least every 5 ms
     const stop = runSlice(mcu, state, Math.min(end, ahead, step));
     if (job.progress) process.stderr.write(`progress ${mcu.clock.nanos / 1e9}\n`);
     if (job.interactive) await send(state);
@@ -335,7 +336,7 @@ async function main() {
   let stopped;
   try {
     stopped = await run(mcu, job, state, feed);
-  } catch (error) { // what the image sent before it failed is still worth having
+  } catch (error) { // keep what the image sent before it failed
     stopped = `fault: ${error.message} (PC 0x${mcu.core.PC.toString(16)}, LR 0x${mcu.core.LR.toString(16)})`;
   }
   for (const log of Object.values(logs)) log.flush();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
-   The few C library functions that the images need, so that no libc is needed to build them. */
+   The few functions of the C library that the images call, so that they build without a libc. */
 #ifndef __clang__
-#pragma GCC optimize("no-tree-loop-distribute-patterns")  // or memset() becomes a call of memset()
+#pragma GCC optimize("no-tree-loop-distribute-patterns")  // else gcc turns the loop in memset() into a call of memset()
 #endif
 
 #include <stddef.h>
@@ -93,7 +93,7 @@ int strncmp(const char *left, const char *right, size_t count)
     return count ? (uint8_t)*left - (uint8_t)*right : 0;
 }
 
-/* The compilers call these for memcpy, memset and memmove of the ARM ABI. */
+/* Names of memcpy, memset and memmove in the ARM ABI: compilers call these. */
 void __aeabi_memcpy(void *to, const void *from, size_t count) { memcpy(to, from, count); }
 void __aeabi_memcpy4(void *to, const void *from, size_t count) { memcpy(to, from, count); }
 void __aeabi_memcpy8(void *to, const void *from, size_t count) { memcpy(to, from, count); }

@@ -1,31 +1,33 @@
 /* SPDX-License-Identifier: MIT
-   One stage of the chain after the other over windows of audio, each with a mark around it: cycles per stage
-   (mgr_helpers/bench.py). Writes the int8 features, which must be those of the whole chain. */
+   The stages of the firmware one after the other over windows of audio, each between two marks: cycles per stage
+   (mgr_helpers/pico/costs.py). Writes the int8 features, which must be those of the whole firmware. */
 #include "emulator.h"
 #include "lstm.h"
-#include "mfcc_q15.h"
+#include "mfcc_stages.h"
 #include "recognizer.h"
 
-static int16_t window[WINDOW_LENGTH] __attribute__((aligned(4)));
+static int16_t window[WINDOW_LENGTH] PAIR_ALIGNED;
 static uint16_t counts[FRAME_STEP];
-static int16_t bins[2 * N_BINS] __attribute__((aligned(4)));
+static int16_t bins[2 * N_BINS] PAIR_ALIGNED;
 static int32_t logs[N_MELS];
+static recognizer_t recognizer;
+static lstm_t lstm;
 static volatile int32_t last_log;
 
 #define STAGE(n, call) do { emulator_mark(n); call; emulator_mark(0); } while (0)
 
-/* The first FRAME_STEP counts end no frame: their bias is removed, they are scaled, and that is all. */
+/* The first FRAME_STEP counts complete no frame: recognizer_push() only converts them. */
 static void remove_bias(const int16_t *samples)
 {
     decision_t decision;
     for (int i = 0; i < FRAME_STEP; i++) {
         counts[i] = (uint16_t)((samples[i] >> (16 - ADC_BITS)) + (1 << (ADC_BITS - 1)));
     }
-    recognizer_init();
-    STAGE(1, recognizer_push(counts, FRAME_STEP, &decision));
+    recognizer_init(&recognizer);
+    STAGE(1, recognizer_push(&recognizer, counts, FRAME_STEP, &decision));
 }
 
-/* The log is part of stage 5; here it is once more alone, for Mel sums of the same size. */
+/* Stage 5 includes the logs. Here they are measured alone, for Mel sums of the same size. */
 static void take_logs(int frame_shift, int spectrum_shift)
 {
     uint32_t sums[N_MELS];
@@ -34,7 +36,7 @@ static void take_logs(int frame_shift, int spectrum_shift)
     }
     emulator_mark(6);
     for (int band = 0; band < N_MELS; band++) {
-        last_log = log2_q9(sums[band]);
+        last_log = mfcc_log2_q9(sums[band]);
     }
     emulator_mark(0);
 }
@@ -45,16 +47,16 @@ static void frame_features(const int16_t *frame, int8_t *features)
     uint16_t *const magnitude = (uint16_t *)bins;
     int32_t raw[N_MFCC];
     int frame_shift, spectrum_shift;
-    STAGE(2, frame_shift = block_scale_window(frame, bins));
-    STAGE(3, spectrum(bins));
-    STAGE(4, spectrum_shift = magnitudes(bins, magnitude));
-    STAGE(5, log_mel(magnitude, frame_shift, spectrum_shift, logs));
+    STAGE(2, frame_shift = mfcc_window(frame, bins));
+    STAGE(3, mfcc_spectrum(bins));
+    STAGE(4, spectrum_shift = mfcc_magnitudes(bins, magnitude));
+    STAGE(5, mfcc_log_mel(magnitude, frame_shift, spectrum_shift, logs));
     take_logs(frame_shift, spectrum_shift);
-    STAGE(7, raw_mfcc(logs, raw));
+    STAGE(7, mfcc_dct(logs, raw));
     const int32_t c0 = raw[0];
     raw[0] = frame == window ? 0 : c0 - level;
     level = c0;
-    STAGE(8, quantize(raw, features));
+    STAGE(8, mfcc_quantize(raw, features));
 }
 
 int main(void)
@@ -64,13 +66,13 @@ int main(void)
         for (int i = 0; i < N_FRAMES; i++) {
             remove_bias(window + i * FRAME_STEP);
         }
-        lstm_reset();
+        lstm_reset(&lstm);
         for (int i = 0; i < N_FRAMES; i++) {
             frame_features(window + i * FRAME_STEP, features);
-            STAGE(9, lstm_step(features));
+            STAGE(9, lstm_step(&lstm, features));
             emulator_write(features, sizeof features);
         }
-        STAGE(10, lstm_scores(scores));
+        STAGE(10, lstm_scores(&lstm, scores));
     }
     emulator_exit(0);
     return 0;

@@ -32,7 +32,7 @@ __attribute__((section(".vectors"), used)) static const handler_t vectors[16 + 2
 
 static void unexpected_exception(void)
 {
-    __asm volatile("udf #1");  // the runner stops and says where
+    __asm volatile("udf #1");  // runner.js stops and tells the address
     for (;;) {
     }
 }

@@ -15,73 +15,97 @@
 #include "src/recognizer.h"
 #include "src/self_test.h"
 
-constexpr size_t BUFFERS = 8, WORDS = 128;  // ring of DMA blocks; a word holds two samples, so a block is 11.6 ms
-constexpr size_t BLOCK = 2 * WORDS;
-constexpr int LINE = 192;  // bytes: more than any line has, less than the 256 that wait in USB serial's buffer
+constexpr size_t BUFFERS = 8, WORDS = 128;  // ring of DMA blocks, in words of two samples: a block is 11.6 ms
+constexpr size_t BLOCK = 2 * WORDS;         // samples
+constexpr int LINE = 192;                   // bytes: longer than any line, shorter than USB serial's buffer of 256
 
-ADCInput mic(A0);
-static volatile uint32_t blocksDone;  // counted when the DMA has filled one, whether the ring took it or not
+static ADCInput mic(A0);
+static recognizer_t recognizer;
+static volatile uint32_t blocksDone;  // by the DMA, with those that the ring had no room for
 static uint32_t samplesRead, samplesLost;
 
 static void onBlock() { blocksDone = blocksDone + 1; }
 
-// Sleeps until a block is there. Interrupts are held back between the look and the sleep, so none is missed.
-static void waitForBlock() {
-  while (true) {
-    const uint32_t status = save_and_disable_interrupts();
-    const bool ready = mic.available() >= static_cast<int>(WORDS);
-    if (!ready) __wfi();
-    restore_interrupts(status);
-    if (ready) return;
-  }
+// Sleeps until a block is there. Interrupts are held back between the test and the sleep, so that none comes in
+// between: it would be missed, and the sleep would last until the next one.
+static void waitForBlock()
+{
+    while (true) {
+        const uint32_t status = save_and_disable_interrupts();
+        const bool ready = mic.available() >= static_cast<int>(WORDS);
+        if (!ready) {
+            __wfi();
+        }
+        restore_interrupts(status);
+        if (ready) {
+            return;
+        }
+    }
 }
 
-// A host that has stopped reading must not stop the listening: Serial.printf() would wait for it up to a second, and
-// the ring holds 70 ms. So a line goes out whole, or not at all: the next line's window says how many are missing.
+// A host that does not read must not stop the listening: Serial.printf() would wait for it up to a second, but the ring
+// holds only 70 ms. So a line is sent whole or not at all. The window numbers show which lines are missing.
 static bool roomForLine() { return Serial.availableForWrite() >= LINE; }
 
-// The ring drops a block without a word when the loop is too slow: whatever was sampled and is neither read nor waiting
-// has been lost.
-static void reportOverrun() {
-  const uint32_t status = save_and_disable_interrupts();
-  const uint32_t lost = blocksDone * BLOCK - samplesRead - 2 * mic.available();
-  restore_interrupts(status);
-  if (lost == samplesLost || !roomForLine()) return;
-  Serial.printf("OVERRUN lost=%u\n", static_cast<unsigned>(lost - samplesLost));
-  samplesLost = lost;
+// The ring silently drops blocks when the loop is too slow: lost = sampled - read - waiting.
+static void reportOverrun()
+{
+    const uint32_t status = save_and_disable_interrupts();
+    const uint32_t lost = blocksDone * BLOCK - samplesRead - 2 * mic.available();
+    restore_interrupts(status);
+    if (lost == samplesLost || !roomForLine()) {
+        return;
+    }
+    Serial.printf("OVERRUN lost=%u\n", static_cast<unsigned>(lost - samplesLost));
+    samplesLost = lost;
 }
 
-static void report(const decision_t &decision) {
-  const bool blink = decision.unsure && decision.window % 2;
-  digitalWrite(LED_BUILTIN, decision.silent || blink ? LOW : HIGH);
-  if (!roomForLine()) return;
-  const char *label = decision.silent ? "silence" : GENRE_NAMES[decision.label];
-  const unsigned window = decision.window, time = millis();
-  Serial.printf("DECISION window=%u time_ms=%u label=%s vote=%s confidence=%d says=%s scores=", window, time, label,
-                GENRE_NAMES[decision.vote], decision.confidence, recognizer_says(&decision));
-  for (int i = 0; i < N_GENRES; i++) Serial.printf(i ? ",%d" : "%d", decision.scores[i]);
-  Serial.println();
+static void report(const decision_t &decision)
+{
+    const bool blink = decision.unsure && decision.window % 2;
+    digitalWrite(LED_BUILTIN, decision.silent || blink ? LOW : HIGH);
+    if (!roomForLine()) {
+        return;
+    }
+    const char *label = decision.silent ? "silence" : recognizer_genre(decision.label);
+    const unsigned window = decision.window, time = millis();
+    Serial.printf("DECISION window=%u time_ms=%u label=%s vote=%s confidence=%d says=%s scores=", window, time, label,
+                  recognizer_genre(decision.vote), decision.confidence, recognizer_says(&decision));
+    for (int i = 0; i < N_GENRES; i++) {
+        Serial.printf(i ? ",%d" : "%d", decision.scores[i]);
+    }
+    Serial.println();
 }
 
-void setup() {
-  pinMode(LED_BUILTIN, OUTPUT);
-  Serial.begin(115200);
-  while (!Serial && millis() < 3000) delay(10);  // a USB port that nobody has opened yet
-  Serial.println(self_test() ? "TEST PASSED" : "TEST FAILED");
-  recognizer_init();
-  adc_gpio_init(A0);  // the core's ADCInput sets up another pin (5.3 and 6.0)
-  mic.setBuffers(BUFFERS, WORDS);
-  mic.setFrequency(SAMPLE_RATE);
-  mic.onReceive(onBlock);
-  if (!mic.begin()) Serial.println("ERROR no DMA channel for the microphone");
+void setup()
+{
+    pinMode(LED_BUILTIN, OUTPUT);
+    Serial.begin(115200);
+    while (!Serial && millis() < 3000) {
+        delay(10);  // until somebody opens the USB port
+    }
+    Serial.println(recognizer_self_test(&recognizer) ? "TEST PASSED" : "TEST FAILED");
+    recognizer_init(&recognizer);
+    adc_gpio_init(A0);  // ADCInput of arduino-pico 5.3 and 6.0 sets up the wrong pin
+    mic.setBuffers(BUFFERS, WORDS);
+    mic.setFrequency(SAMPLE_RATE);
+    mic.onReceive(onBlock);
+    if (!mic.begin()) {
+        Serial.println("ERROR no DMA channel for the microphone");
+    }
 }
 
-void loop() {
-  static uint16_t block[BLOCK];
-  waitForBlock();
-  for (size_t i = 0; i < BLOCK; i++) block[i] = mic.read();
-  samplesRead += BLOCK;
-  decision_t decision;
-  if (recognizer_push(block, BLOCK, &decision)) report(decision);
-  reportOverrun();
+void loop()
+{
+    static uint16_t block[BLOCK];
+    waitForBlock();
+    for (size_t i = 0; i < BLOCK; i++) {
+        block[i] = mic.read();
+    }
+    samplesRead += BLOCK;
+    decision_t decision;
+    if (recognizer_push(&recognizer, block, BLOCK, &decision)) {
+        report(decision);
+    }
+    reportOverrun();
 }

@@ -71,7 +71,7 @@ class HostLibrary:
 
     def self_test(self) -> bool:
         """The sketch's self-test, on this machine."""
-        return bool(self.library.host_self_test())
+        return bool(self.library.batch_self_test())
 
 
 def host_library(generated: Path | None = None) -> HostLibrary:

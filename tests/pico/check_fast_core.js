@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Random Thumb instructions by fast_core.js and by rp2040js itself: every register, flag, cycle and byte of RAM must
-// be equal. `node check_fast_core.js <firmware/emulator> <count>` prints how many of them the fast core took.
+// Executes random Thumb instructions by fast_core.js and by rp2040js itself. Every register, flag, cycle and byte of RAM
+// must be equal. `node check_fast_core.js <firmware/emulator> <count>` prints how many of them fast_core.js executed.
 'use strict';
 const { RP2040 } = require('rp2040js');
 const { fastCore } = require(`${process.argv[2]}/fast_core.js`);
@@ -56,7 +56,7 @@ const count = Number(process.argv[3]);
 for (let i = 0; i < count; i++) {
   const opcode = random() & 0xffff, second = 0xd000 | (random() & 0x2fff);
   prepare([opcode, second]);
-  if (opcode === 0x47f0) continue; // BLX LR: rp2040js overwrites LR before it jumps there
+  if (opcode === 0x47f0) continue; // BLX LR: rp2040js has a bug, it overwrites LR before the jump
   if (!run(1)) continue; // left to rp2040js
   taken++;
   plain.core.executeInstruction();

@@ -24,18 +24,20 @@ static void *block_of(size_t bytes)
 static void take_windows(void)
 {
     static int16_t samples[WINDOW_LENGTH];
+    static mfcc_t mfcc;
+    static lstm_t lstm;
     for (int odd = 0; fread(samples, sizeof samples, 1, stdin) == 1; odd ^= 1) {
         int16_t *const block = block_of(sizeof samples + (odd ? 2 : 0)), *const window = block + odd;
         int32_t *const raw = block_of(sizeof(int32_t) * N_FRAMES * N_MFCC);
         int8_t *const features = block_of(N_FRAMES * N_MFCC), scores[N_GENRES];
         memcpy(window, samples, sizeof samples);
-        features_reset();
-        lstm_reset();
+        mfcc_init(&mfcc);
+        lstm_reset(&lstm);
         for (int i = 0; i < N_FRAMES; i++) {
-            features_frame(window + i * FRAME_STEP, features + i * N_MFCC);
-            lstm_step(features + i * N_MFCC);
+            mfcc_frame(&mfcc, window + i * FRAME_STEP, features + i * N_MFCC);
+            lstm_step(&lstm, features + i * N_MFCC);
         }
-        lstm_scores(scores);
+        lstm_scores(&lstm, scores);
         batch_mfcc(window, 1, WINDOW_LENGTH, raw);
         fwrite(raw, sizeof(int32_t), N_FRAMES * N_MFCC, stdout);
         fwrite(features, 1, N_FRAMES * N_MFCC, stdout);
@@ -48,10 +50,11 @@ static void take_windows(void)
 static void take_adc(void)
 {
     static uint16_t piece[FRAME_STEP];
-    recognizer_init();
+    static recognizer_t recognizer;
+    recognizer_init(&recognizer);
     for (size_t wanted = 1, n; (n = fread(piece, 2, wanted, stdin)) > 0; wanted = wanted * 7 % FRAME_STEP + 1) {
         decision_t d;
-        if (recognizer_push(piece, n, &d)) {
+        if (recognizer_push(&recognizer, piece, n, &d)) {
             printf("%u %d %d %d %d %s\n", (unsigned)d.window, d.vote, d.confidence, d.silent, d.unsure,
                    recognizer_says(&d));
         }
@@ -60,7 +63,8 @@ static void take_adc(void)
 
 int main(int count, char **words)
 {
-    if (!self_test()) {
+    static recognizer_t recognizer;
+    if (!recognizer_self_test(&recognizer)) {
         return 1;
     }
     if (count > 1 && !strcmp(words[1], "adc")) {

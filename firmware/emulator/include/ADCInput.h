@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
-   Stand-in for the arduino-pico core's ADCInput: one pin sampled by the ADC's FIFO and two chained DMA channels into
-   a ring of buffers. As in the core: sizes and available() count 32-bit words of two samples, and a block that finds
-   no free buffer is lost without a word (onReceive() is called for it all the same). */
+   Stand-in for the arduino-pico core's ADCInput: the ADC's FIFO and two chained DMA channels fill a ring of buffers from
+   one pin. As in the core, sizes and available() count 32-bit words of two samples. A block that finds no free buffer is
+   lost silently, but onReceive() is called for it, too. */
 #pragma once
 #include <Arduino.h>
 
@@ -28,7 +28,7 @@ private:
     size_t buffers_ = 8, words_ = 16;
     uint16_t *memory_ = nullptr;
     size_t memoryWords_ = 0;
-    // Every buffer is in one of three places: with a DMA channel, in the queue of the filled ones, or free.
+    // Every buffer is in one of three places: with a DMA channel, in the queue of filled buffers, or free.
     uint8_t with_[2], queue_[MOST_BUFFERS], free_[MOST_BUFFERS];
     volatile size_t first_ = 0, filled_ = 0, freeCount_ = 0;
     size_t taken_ = 0;  // samples read from the queue's first buffer

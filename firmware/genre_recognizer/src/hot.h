@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where the constants of the inner loops live. On the RP2040 a read from flash that misses its cache (16 KB) costs some 50
-// cycles, so they are copied to RAM at start, by the linker script's section of the pico-sdk for this purpose. Define
+// Where the constants of the inner loops live. On the RP2040 a read from flash costs some 50 cycles when it misses the
+// 16 KB cache. So these constants lie in a section that the pico-sdk's linker script copies to RAM at start. Define
 // HOT_IN_FLASH to leave them in flash, for a sketch that needs the RAM.
 #ifndef HOT_H
 #define HOT_H

@@ -3,51 +3,32 @@
 
 #include <string.h>
 
-// A real factor in (0, 1) or above: multiplier / 2^31 * 2^shift, as TFLM rounds it.
-typedef struct {
-    int32_t multiplier;
-    int8_t shift;
-} scale_t;
-
-enum { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE, N_GATES };
-
-typedef struct {
-    uint8_t n_inputs, n_units;
-    const int8_t *weights;        // for each unit and value (inputs, then hidden state): one weight for each gate
-    const int32_t *input_bias;    // for each unit and gate; the input's zero point is folded in
-    const int32_t *hidden_bias;   // likewise of the hidden state
-    scale_t input_scale[N_GATES], hidden_scale[N_GATES];
-    scale_t output_scale;         // of tanh(c) * o to the hidden state
-    int8_t cell_power;            // the cell state's scale is 2^cell_power
-    int16_t cell_limit;
-    int8_t zero_point;            // of the hidden state
-} lstm_layer_t;
-
 #include "generated/model.h"
 
-static int8_t hidden[N_LSTM][MAX_UNITS];
-static int16_t cell[N_LSTM][MAX_UNITS];
-static int32_t pooled[MAX_UNITS];  // sum of the last layer's hidden states
-
-void lstm_reset(void) {
-    for (int i = 0; i < N_LSTM; i++) memset(hidden[i], LSTM[i].zero_point, sizeof hidden[i]);
-    memset(cell, 0, sizeof cell);
-    memset(pooled, 0, sizeof pooled);
+void lstm_reset(lstm_t *lstm)
+{
+    for (int i = 0; i < N_LSTM; i++) {
+        memset(lstm->hidden[i], LSTM[i].zero_point, sizeof lstm->hidden[i]);
+    }
+    memset(lstm->cell, 0, sizeof lstm->cell);
+    memset(lstm->pooled, 0, sizeof lstm->pooled);
 }
 
 // --- fixed-point arithmetic, rounding as TFLM rounds ---------------------------------------------------------------
 
-// a * b / 2^31, halves up.
+// a * b / 2^31, halves rounded up.
 static int32_t multiply_high(int32_t a, int32_t b) { return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31); }
 
-// x / 2^bits, halves away from zero.
-static int32_t divide_by_power(int32_t x, int bits) {
+// x / 2^bits, halves rounded away from zero.
+static int32_t divide_by_power(int32_t x, int bits)
+{
     const int32_t mask = (int32_t)((1u << bits) - 1);
     const int32_t rest = x & mask;
     return (x >> bits) + (rest > (mask >> 1) + (x < 0));
 }
 
-static int32_t rescale(int32_t x, scale_t scale) {
+static int32_t rescale(int32_t x, scale_t scale)
+{
     const int left = scale.shift > 0 ? scale.shift : 0;
     return divide_by_power(multiply_high((int32_t)((uint32_t)x << left), scale.multiplier), left - scale.shift);
 }
@@ -56,40 +37,52 @@ static int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < low ? lo
 
 static int32_t clamp16(int32_t x) { return clamp(x, -32768, 32767); }
 
-// A 2^-bits factor with TFLM's two roundings: half up by one bit, then half away from zero.
+// x / 2^bits with TFLM's two roundings: by one bit with halves up, then by the rest with halves away from zero.
 static int32_t scale_down(int32_t x, int bits) { return divide_by_power((x + 1) >> 1, bits - 1); }
 
-// --- activations: TFLM's table of the sigmoid, with chords between its entries ----------------------------------------
+// --- activations: TFLM's table of the sigmoid, linear between its entries ----------------------------------------
 
 // 1 / (1 + exp(-z)), z in Q3.12, result in Q0.15.
-static int32_t sigmoid(int32_t z) {
+static int32_t sigmoid(int32_t z)
+{
     const uint32_t a = (uint32_t)(z < 0 ? -3 * z : 3 * z);
     const uint32_t u = a >> 9;
     uint32_t r = 0x7FFFu << 10;
-    if (u < 255) r = ((uint32_t)SIGMOID[u] << 9) + (a & 511) * (uint32_t)(SIGMOID[u + 1] - SIGMOID[u]);
+    if (u < 255) {
+        r = ((uint32_t)SIGMOID[u] << 9) + (a & 511) * (uint32_t)(SIGMOID[u + 1] - SIGMOID[u]);
+    }
     return (int32_t)((z < 0 ? (1u << 25) - r + 511 : r + 512) >> 10);
 }
 
 // tanh(z * 2^power), result in Q0.15: 2 sigmoid(2 z) - 1.
-static int32_t hyperbolic_tangent(int32_t z, int power) {
+static int32_t hyperbolic_tangent(int32_t z, int power)
+{
     const int shift = 12 + power;
     const int32_t v = shift >= 0 ? 3 * z * (1 << shift) : (3 * z + (1 << (-shift - 1))) >> -shift;
     const uint32_t a = (uint32_t)(v < 0 ? -v : v);
     const uint32_t u = a >> 8;
     int32_t r = 0xFFFF << 8;
-    if (u < 255) r = (int32_t)(((uint32_t)SIGMOID[u] << 8) + (a & 255) * (uint32_t)(SIGMOID[u + 1] - SIGMOID[u]));
+    if (u < 255) {
+        r = (int32_t)(((uint32_t)SIGMOID[u] << 8) + (a & 255) * (uint32_t)(SIGMOID[u + 1] - SIGMOID[u]));
+    }
     return (v < 0 ? (1 << 23) - r + 127 : r - (1 << 23) + 128) >> 8;
 }
 
 // --- the layers ------------------------------------------------------------------------------------------------------
 
-// Words are what a Cortex-M0+ loads fastest.
-static void widen(const int8_t *values, int32_t *words, int n) {
-    while (n--) *words++ = *values++;
+// A Cortex-M0+ loads 32-bit words faster than signed bytes.
+static void widen(const int8_t *values, int32_t *words, int n)
+{
+    while (n--) {
+        *words++ = *values++;
+    }
 }
 
-// Sums of all four gates of a unit: the weights of one value stand together, so it is loaded once.
-static const int8_t *dot_gates(const int8_t *weights, const int32_t *values, int n, int32_t sums[N_GATES]) {
+// The products of all four gates of a unit. The four weights of a value are neighbours, so each value is loaded once.
+// Returns the place after the last weight. Not inlined: step_unit() needs the registers.
+static __attribute__((noinline)) const int8_t *dot_gates(const int8_t *weights, const int32_t *values, int n,
+                                                         int32_t sums[N_GATES])
+{
     int32_t i = 0, f = 0, c = 0, o = 0;
     for (; n > 0; n--, weights += N_GATES) {
         const int32_t value = *values++;
@@ -102,8 +95,9 @@ static const int8_t *dot_gates(const int8_t *weights, const int32_t *values, int
     return weights;
 }
 
-// One unit: its four gates, then its cell state and its next hidden state.
-static int8_t step_unit(const lstm_layer_t *layer, int unit, const int32_t *input, const int32_t *state, int16_t *c) {
+// One unit: its gates, its new cell state *c, and its next hidden state, which is returned.
+static int8_t step_unit(const lstm_layer_t *layer, int unit, const int32_t *input, const int32_t *state, int16_t *c)
+{
     const int8_t *weights = layer->weights + unit * N_GATES * (layer->n_inputs + layer->n_units);
     int32_t of_input[N_GATES], of_state[N_GATES], gate[N_GATES];
     weights = dot_gates(weights, input, layer->n_inputs, of_input);
@@ -121,41 +115,46 @@ static int8_t step_unit(const lstm_layer_t *layer, int unit, const int32_t *inpu
     return (int8_t)clamp(rescale(out, layer->output_scale) + layer->zero_point, -128, 127);
 }
 
-static void step_layer(int i, const int8_t *input) {
-    static int32_t words[MAX_INPUTS + MAX_UNITS];
+static void step_layer(lstm_t *lstm, int i, const int8_t *input)
+{
     const lstm_layer_t *layer = &LSTM[i];
-    int32_t *const state = words + layer->n_inputs;
-    widen(input, words, layer->n_inputs);
-    widen(hidden[i], state, layer->n_units);
+    int32_t *const state = lstm->values + layer->n_inputs;
+    widen(input, lstm->values, layer->n_inputs);
+    widen(lstm->hidden[i], state, layer->n_units);
     for (int unit = 0; unit < layer->n_units; unit++) {
-        hidden[i][unit] = step_unit(layer, unit, words, state, &cell[i][unit]);
+        lstm->hidden[i][unit] = step_unit(layer, unit, lstm->values, state, &lstm->cell[i][unit]);
     }
 }
 
-void lstm_step(const int8_t features[N_MFCC]) {
+void lstm_step(lstm_t *lstm, const int8_t features[N_MFCC])
+{
     const int8_t *input = features;
     for (int i = 0; i < N_LSTM; i++) {
-        step_layer(i, input);
-        input = hidden[i];
+        step_layer(lstm, i, input);
+        input = lstm->hidden[i];
     }
-    for (int unit = 0; unit < DENSE_INPUTS; unit++) pooled[unit] += input[unit];
+    for (int unit = 0; unit < DENSE_INPUTS; unit++) {
+        lstm->pooled[unit] += input[unit];
+    }
 }
 
 // --- the head: pooling over time, dense, softmax --------------------------------------------------------------------
 
-static void pool(int8_t values[DENSE_INPUTS]) {
+static void pool(const lstm_t *lstm, int8_t values[DENSE_INPUTS])
+{
     for (int unit = 0; unit < DENSE_INPUTS; unit++) {
 #ifdef POOL_MEAN
-        const int32_t sum = pooled[unit] - N_FRAMES * POOL_INPUT_ZERO_POINT;
+        const int32_t sum = lstm->pooled[unit] - N_FRAMES * POOL_INPUT_ZERO_POINT;
         values[unit] = (int8_t)clamp(rescale(sum, POOL_SCALE) + POOL_OUTPUT_ZERO_POINT, -128, 127);
 #else
-        values[unit] = hidden[N_LSTM - 1][unit];
+        values[unit] = lstm->hidden[N_LSTM - 1][unit];
 #endif
     }
 }
 
-// 1 / (1 + x) for x in [0, 1), Q0.31, by three Newton steps as in gemmlowp; 2.29 is the format in between.
-static int32_t reciprocal(int32_t x) {
+// 1 / (1 + x) for x in [0, 1), Q0.31, by gemmlowp's three Newton steps. y is Q2.29.
+static int32_t reciprocal(int32_t x)
+{
     const int32_t half_denominator = (int32_t)(((int64_t)x + INT32_MAX + 1) >> 1);
     int32_t y = RECIPROCAL_START + multiply_high(half_denominator, RECIPROCAL_SLOPE);
     for (int i = 0; i < 3; i++) {
@@ -165,11 +164,16 @@ static int32_t reciprocal(int32_t x) {
     return y > INT32_MAX / 2 ? INT32_MAX : y * 2;
 }
 
-static void softmax(const int8_t logits[N_GENRES], int8_t scores[N_GENRES]) {
+static void softmax(const int8_t logits[N_GENRES], int8_t scores[N_GENRES])
+{
     int8_t largest = logits[0];
-    for (int i = 1; i < N_GENRES; i++) largest = logits[i] > largest ? logits[i] : largest;
+    for (int i = 1; i < N_GENRES; i++) {
+        largest = logits[i] > largest ? logits[i] : largest;
+    }
     int32_t sum = 0;  // Q12.19
-    for (int i = 0; i < N_GENRES; i++) sum += divide_by_power(EXP[largest - logits[i]], 12);
+    for (int i = 0; i < N_GENRES; i++) {
+        sum += divide_by_power(EXP[largest - logits[i]], 12);
+    }
     const int zeros = __builtin_clz((uint32_t)sum);
     const int32_t scale = reciprocal((int32_t)(((uint32_t)sum << zeros) - (1u << 31)));
     for (int i = 0; i < N_GENRES; i++) {
@@ -178,13 +182,16 @@ static void softmax(const int8_t logits[N_GENRES], int8_t scores[N_GENRES]) {
     }
 }
 
-void lstm_scores(int8_t scores[N_GENRES]) {
+void lstm_scores(const lstm_t *lstm, int8_t scores[N_GENRES])
+{
     int8_t values[DENSE_INPUTS], logits[N_GENRES];
     const int8_t *weight = DENSE_WEIGHTS;
-    pool(values);
+    pool(lstm, values);
     for (int i = 0; i < N_GENRES; i++) {
         int32_t sum = DENSE_BIAS[i];
-        for (int unit = 0; unit < DENSE_INPUTS; unit++) sum += *weight++ * values[unit];
+        for (int unit = 0; unit < DENSE_INPUTS; unit++) {
+            sum += *weight++ * values[unit];
+        }
         logits[i] = (int8_t)clamp(rescale(sum, DENSE_SCALE[i]) + DENSE_ZERO_POINT, -128, 127);
     }
     softmax(logits, scores);

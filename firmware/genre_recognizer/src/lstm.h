@@ -12,14 +12,21 @@
 extern "C" {
 #endif
 
-// Forget everything: the start of a window.
-void lstm_reset(void);
+typedef struct {
+    int8_t hidden[N_LSTM][MAX_UNITS];
+    int16_t cell[N_LSTM][MAX_UNITS];
+    int32_t pooled[MAX_UNITS];                // sum of the last layer's hidden states
+    int32_t values[MAX_INPUTS + MAX_UNITS];   // working memory: a layer's inputs, then its hidden state
+} lstm_t;
 
-// One frame of features.
-void lstm_step(const int8_t features[N_MFCC]);
+// Start a window: forget everything.
+void lstm_reset(lstm_t *lstm);
+
+// Take the features of one frame.
+void lstm_step(lstm_t *lstm, const int8_t features[N_MFCC]);
 
 // Softmax over the genres after N_FRAMES steps: -128 is 0, 127 is almost 1.
-void lstm_scores(int8_t scores[N_GENRES]);
+void lstm_scores(const lstm_t *lstm, int8_t scores[N_GENRES]);
 
 #ifdef __cplusplus
 }

@@ -6,18 +6,16 @@
 #include "cmsis/arm_const_structs.h"
 #include "cmsis/arm_math.h"
 #include "generated/tables.h"
-
-#define ALIGNED __attribute__((aligned(4)))
-typedef uint32_t __attribute__((may_alias)) pair_t;  // two int16 in one load, the first in the lower half
+#include "mfcc_stages.h"
 
 static const arm_cfft_instance_q15 *cfft = &CFFT;
-static int32_t level;    // c0 of the frame before
-static int first_frame;  // no frame before
 
-void features_init(void) {
-#ifdef HOT_IN_RAM  // CMSIS-DSP's constants of the FFT, too: 1.5 n numbers, and n at most for the order of bits
-    static int16_t twiddles[3 * FFT_LENGTH / 4] ALIGNED;
-    static uint16_t order[FFT_LENGTH / 2] ALIGNED;
+// Copies CMSIS-DSP's constants of the FFT to RAM: 1.5 n numbers, and at most n for the order of bits.
+static void copy_fft_constants(void)
+{
+#ifdef HOT_IN_RAM
+    static int16_t twiddles[3 * FFT_LENGTH / 4] PAIR_ALIGNED;
+    static uint16_t order[FFT_LENGTH / 2] PAIR_ALIGNED;
     static arm_cfft_instance_q15 copy;
     copy = CFFT;
     memcpy(twiddles, CFFT.pTwiddle, sizeof twiddles);
@@ -28,37 +26,47 @@ void features_init(void) {
 #endif
 }
 
-void features_reset(void) { first_frame = 1; }
+void mfcc_init(mfcc_t *mfcc)
+{
+    copy_fft_constants();
+    mfcc_reset(mfcc);
+}
 
-int features_frame(const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]) {
-    static int16_t bins[2 * N_BINS] ALIGNED;
+void mfcc_reset(mfcc_t *mfcc) { mfcc->first_frame = true; }
+
+int mfcc_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC])
+{
     int32_t raw[N_MFCC];
-    const int frame_shift = block_scale_window(frame, bins);
-    raw_frame(frame_shift, bins, raw);
+    const int frame_shift = mfcc_window(frame, mfcc->bins);
+    mfcc_raw(frame_shift, mfcc->bins, raw);
 
     const int32_t c0 = raw[0];
-    raw[0] = first_frame ? 0 : c0 - level;
-    level = c0;
-    first_frame = 0;
-    quantize(raw, features);
+    raw[0] = mfcc->first_frame ? 0 : c0 - mfcc->level;
+    mfcc->level = c0;
+    mfcc->first_frame = false;
+    mfcc_quantize(raw, features);
     return frame_shift;
 }
 
-void raw_frame(int frame_shift, int16_t bins[2 * N_BINS], int32_t raw[N_MFCC]) {
-    uint16_t *const magnitude = (uint16_t *)bins;  // each one takes the place of a bin that is done
+void mfcc_raw(int frame_shift, int16_t bins[2 * N_BINS], int32_t raw[N_MFCC])
+{
+    uint16_t *const magnitude = (uint16_t *)bins;  // a magnitude overwrites only bins that are no longer needed
     int32_t logs[N_MELS];
-    spectrum(bins);
-    const int spectrum_shift = magnitudes(bins, magnitude);
-    log_mel(magnitude, frame_shift, spectrum_shift, logs);
-    raw_mfcc(logs, raw);
+    mfcc_spectrum(bins);
+    const int spectrum_shift = mfcc_magnitudes(bins, magnitude);
+    mfcc_log_mel(magnitude, frame_shift, spectrum_shift, logs);
+    mfcc_dct(logs, raw);
 }
 
-// Bits by which n values can be shifted left before the largest one leaves 16 bits: 0 to 15. Wherever a bit differs from
-// the bit below it, the number needs both; x ^ 2x shows these places, for two numbers in a word at once.
-static int headroom(const int16_t *values, int n) {
+// By how many bits, 0 to 15, n values can be shifted left before one overflows 16 bits. The highest set bit of x ^ 2x
+// shows how many bits x needs. A word holds two numbers, which are tested at once.
+static int headroom(const int16_t *values, int n)
+{
     const int16_t *const end = values + n;
     uint32_t seen = 0;
-    for (; ((uintptr_t)values & 2) && values < end; values++) seen |= (uint32_t)(*values ^ (*values * 2));
+    for (; ((uintptr_t)values & 2) && values < end; values++) {
+        seen |= (uint32_t)(*values ^ (*values * 2));
+    }
     for (; values + 8 <= end; values += 8) {
         const pair_t *const pair = (const pair_t *)values;
         seen |= pair[0] ^ (pair[0] << 1);
@@ -66,34 +74,46 @@ static int headroom(const int16_t *values, int n) {
         seen |= pair[2] ^ (pair[2] << 1);
         seen |= pair[3] ^ (pair[3] << 1);
     }
-    for (; values < end; values++) seen |= (uint32_t)(*values ^ (*values * 2));
+    for (; values < end; values++) {
+        seen |= (uint32_t)(*values ^ (*values * 2));
+    }
     int shift = 15;
-    for (seen = (seen | seen >> 16) & 0xFFFE; seen >>= 1;) shift--;
+    for (seen = (seen | seen >> 16) & 0xFFFE; seen >>= 1;) {
+        shift--;
+    }
     return shift;
 }
 
-// arm_shift_q15 and arm_mult_q15 in one pass: with this shift and a window below 1.0 neither can saturate.
-int block_scale_window(const int16_t frame[FRAME_LENGTH], int16_t out[2 * N_BINS]) {
+// arm_shift_q15 and arm_mult_q15 in one pass. The shift is at most the headroom and the window is below 1.0, so neither
+// can saturate.
+int mfcc_window(const int16_t frame[FRAME_LENGTH], int16_t out[2 * N_BINS])
+{
     const int shift = headroom(frame, FRAME_LENGTH);
     const int down = 15 - shift;
     const int half = FRAME_LENGTH / 2;
     const int16_t *up = frame + 1, *back = frame + FRAME_LENGTH - 1, *weight = HANN + 1;
     int16_t *low = out + 1, *high = out + FRAME_LENGTH - 1;
     out[0] = (int16_t)((frame[0] * HANN[0]) >> down);
-    while (low < out + half) {  // the periodic window is symmetric about its middle
+    while (low < out + half) {  // HANN has the first half only: the window is symmetric
         const int32_t w = *weight++;
         *low++ = (int16_t)((*up++ * w) >> down);
         *high-- = (int16_t)((*back-- * w) >> down);
     }
     out[half] = (int16_t)((frame[half] * HANN[half]) >> down);
-    for (int i = FRAME_LENGTH; i < FFT_LENGTH; i++) out[i] = 0;
+    for (int i = FRAME_LENGTH; i < FFT_LENGTH; i++) {
+        out[i] = 0;
+    }
     return shift;
 }
 
-// Bins k and n - k of a real FFT, n = FFT_LENGTH / 2, from numbers k and n - k of the complex FFT of n points: both at once
-// and in place, with the sums of CMSIS-DSP's arm_split_rfft_q15 modulo 2^32. SPLIT holds c = (1 - sin) / 2 in its lower
-// and s = -cos / 2 in its upper half, Q0.15; CMSIS-DSP's second table is 1 - c, but for 32768, which it clips to 32767.
-static inline void split_pair(pair_t *low, pair_t *high, uint32_t coefficients, uint32_t clipped) {
+// Bins k and n - k of the real FFT, X, from those of the complex FFT of n = FFT_LENGTH / 2 points, Z, in place:
+//     X[k]     = (conj Z[n - k] + w (Z[k] - conj Z[n - k])) / 2
+//     X[n - k] = conj(Z[k]      - w (Z[k] - conj Z[n - k])) / 2
+// w = c + i s. `coefficients` holds c = (1 - sin) / 2 in its lower half and s = -cos / 2 in its upper half, both Q0.15.
+// The bits are those of CMSIS-DSP's arm_split_rfft_q15, whose sums wrap at 2^32. It has 1 - c in a table, where 32768
+// is clipped to 32767: `clipped` is 1 for these bins and 0 for the others.
+static inline void split_pair(pair_t *low, pair_t *high, uint32_t coefficients, uint32_t clipped)
+{
     const uint32_t c = coefficients & 0xFFFF, s = (uint32_t)((int32_t)coefficients >> 16);
     const uint32_t a_re = (uint32_t)(int16_t)*low, a_im = (uint32_t)((int32_t)*low >> 16);
     const uint32_t b_re = (uint32_t)(int16_t)*high, b_im = (uint32_t)((int32_t)*high >> 16);
@@ -105,48 +125,64 @@ static inline void split_pair(pair_t *low, pair_t *high, uint32_t coefficients, 
     *high = (high_re >> 16) | (high_im & 0xFFFF0000u);
 }
 
-void spectrum(int16_t bins[2 * N_BINS]) {
+void mfcc_spectrum(int16_t bins[2 * N_BINS])
+{
     pair_t *low = (pair_t *)bins, *high = low + FFT_LENGTH / 2;
     arm_cfft_q15(cfft, bins, 0, 1);
     const int32_t re = bins[0], im = bins[1];
     *low++ = (uint32_t)((re + im) >> 1) & 0xFFFF;
     *high-- = (uint32_t)((re - im) >> 1) & 0xFFFF;
     const uint32_t *coefficients = SPLIT + 1;
-    while (coefficients < SPLIT + SPLIT_CLIPPED) split_pair(low++, high--, *coefficients++, 0);
-    while (low <= high) split_pair(low++, high--, *coefficients++, 1);
+    while (coefficients < SPLIT + SPLIT_CLIPPED) {
+        split_pair(low++, high--, *coefficients++, 0);
+    }
+    while (low <= high) {
+        split_pair(low++, high--, *coefficients++, 1);
+    }
 }
 
-static uint32_t slow_root(uint32_t x) {
+static uint32_t slow_root(uint32_t x)
+{
     q31_t result;
     arm_sqrt_q31((q31_t)x, &result);
     return (uint32_t)result >> 16;
 }
 
-// CMSIS-DSP's root is exact but for some numbers next to twice a square, where it is one off: below x = 2^27 only twice a
-// square itself, above it within 13 (a test tries every x). So: the root of x / 2 by table and chord, corrected to be
-// exact; a bit for each square where CMSIS-DSP is one too low; and CMSIS-DSP itself for the few numbers that are left.
-// The chord of the table over the segment that holds y, for y >> bits in 64..1023 (or y itself below 1024): at most one
-// below the root.
-static inline uint32_t chord(uint32_t y, int bits) {
+// The root of x / 2 with the bits of CMSIS-DSP. CMSIS-DSP's root is exact except near x = 2 r^2, where it can be one
+// off: for x < 2^27 only at 2 r^2 itself, above that within 13 of it (a test tries every x). So there are three steps:
+//   1. A table and a chord between its entries, corrected to the exact root.
+//   2. LOW_SQUARES: a bit for each r where CMSIS-DSP is one too low.
+//   3. CMSIS-DSP itself for the few x >= 2^27 where it may be off.
+
+// Step 1 for y = x / 2: y >> bits must be in 64..1023, or bits must be 0 and y below 1024. The result is the root or
+// one less.
+static inline uint32_t chord(uint32_t y, int bits)
+{
     const uint32_t index = y >> bits;
     const uint16_t *const left = ROOTS + index;
     const uint32_t rise = (uint32_t)(left[1] - left[0]) * (y - (index << bits));
     return (left[0] + (rise >> bits)) >> (ROOT_FRACTION_BITS - bits / 2);
 }
 
-// From 2^27 on, where CMSIS-DSP may be off by one up to 13 away from twice a square.
-static __attribute__((noinline)) uint32_t large_root(uint32_t x) {
+// All three steps for x >= 2^27.
+static __attribute__((noinline)) uint32_t large_root(uint32_t x)
+{
     uint32_t r = chord(x >> 1, 20);
-    while ((r + 1) * (r + 1) <= x >> 1) r++;
+    while ((r + 1) * (r + 1) <= x >> 1) {
+        r++;
+    }
     const uint32_t rest = x - 2 * r * r;  // 0 to 4 r + 1
     return rest <= 13 || rest + 13 > 4 * r + 1 ? slow_root(x) : r;
 }
 
-static inline uint32_t root_inline(uint32_t x) {
+static inline uint32_t root_inline(uint32_t x)
+{
     const uint32_t y = x >> 1;
     uint32_t r;
     if (y >> 18) {
-        if (y >> 26) return large_root(x);
+        if (y >> 26) {
+            return large_root(x);
+        }
         r = y >> 22 ? chord(y, 16) : chord(y, 12);
     } else if (y >> 10) {
         r = y >> 14 ? chord(y, 8) : chord(y, 4);
@@ -161,11 +197,14 @@ static inline uint32_t root_inline(uint32_t x) {
     return 2 * square == x ? r - ((LOW_SQUARES[r >> 5] >> (r & 31)) & 1) : r;
 }
 
-uint32_t root(uint32_t x) { return root_inline(x); }
+uint32_t mfcc_root(uint32_t x) { return root_inline(x); }
 
-int magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]) {
+int mfcc_magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS])
+{
     int shift = headroom(bins + 2 * FIRST_BIN, 2 * (END_BIN - FIRST_BIN));
-    if (shift > MAX_SPECTRUM_SHIFT) shift = MAX_SPECTRUM_SHIFT;
+    if (shift > MAX_SPECTRUM_SHIFT) {
+        shift = MAX_SPECTRUM_SHIFT;
+    }
     for (int bin = FIRST_BIN; bin < END_BIN; bin++) {
         const int32_t re = bins[2 * bin] * (1 << shift);
         const int32_t im = bins[2 * bin + 1] * (1 << shift);
@@ -174,7 +213,8 @@ int magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]) {
     return shift;
 }
 
-int32_t log2_q9(uint32_t value) {
+int32_t mfcc_log2_q9(uint32_t value)
+{
     const int exponent = 31 - __builtin_clz(value);
     const uint32_t mantissa = value << (31 - exponent);
     const uint32_t index = (mantissa >> 25) & (LOG_SEGMENTS - 1);
@@ -184,25 +224,29 @@ int32_t log2_q9(uint32_t value) {
     return (exponent << LOG_FRACTION_BITS) + (int32_t)((fine + 32) >> 6);
 }
 
-// The sums fit 32 bits: mfcc_q15.mel_sum_bound() proves it for a shift of at most MAX_SPECTRUM_SHIFT.
-void log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectrum_shift, int32_t logs[N_MELS]) {
+// The sums fit 32 bits for shifts up to MAX_SPECTRUM_SHIFT: mfcc_q15.mel_sum_bound() proves it.
+void mfcc_log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectrum_shift, int32_t logs[N_MELS])
+{
     const uint8_t *weight = MEL_WEIGHTS;
     for (int band = 0; band < N_MELS; band++) {
         const uint16_t *bin = magnitude + MEL_FIRST_BIN[band];
         const uint8_t *const end = weight + MEL_N_BINS[band];
-        uint32_t sum = LOG_FLOOR << spectrum_shift;  // so the floor stands still against the loudest sample
+        uint32_t sum = LOG_FLOOR << spectrum_shift;  // relative to the loudest sample, the floor is fixed
         for (; weight + 4 <= end; weight += 4, bin += 4) {
             sum += (uint32_t)bin[0] * weight[0] + (uint32_t)bin[1] * weight[1];
             sum += (uint32_t)bin[2] * weight[2] + (uint32_t)bin[3] * weight[3];
         }
-        while (weight < end) sum += (uint32_t)*bin++ * *weight++;
-        logs[band] = log2_q9(sum) - ((frame_shift + spectrum_shift) << LOG_FRACTION_BITS);
+        while (weight < end) {
+            sum += (uint32_t)*bin++ * *weight++;
+        }
+        logs[band] = mfcc_log2_q9(sum) - ((frame_shift + spectrum_shift) << LOG_FRACTION_BITS);
     }
 }
 
-// A cosine is even or odd about the middle of the bands: rows 0, 2, 4 ... weigh sums of a band and its mirror image, the
-// others differences. Half the table and half the products, for the same sums.
-void raw_mfcc(const int32_t logs[N_MELS], int32_t raw[N_MFCC]) {
+// The cosines of even rows are symmetric about the middle band, those of odd rows antisymmetric. So even rows weigh
+// sums of a band and its mirror image, odd rows differences: half the table and half the products for the same result.
+void mfcc_dct(const int32_t logs[N_MELS], int32_t raw[N_MFCC])
+{
     enum { HALF = (N_MELS + 1) / 2 };
     int32_t folded[2][HALF];
     const int16_t *weight = DCT;
@@ -221,18 +265,25 @@ void raw_mfcc(const int32_t logs[N_MELS], int32_t raw[N_MFCC]) {
             sum += value[0] * weight[0] + value[1] * weight[1];
             sum += value[2] * weight[2] + value[3] * weight[3];
         }
-        while (value < end) sum += *value++ * *weight++;
+        while (value < end) {
+            sum += *value++ * *weight++;
+        }
         raw[k] = sum;
     }
 }
 
-void quantize(const int32_t raw[N_MFCC], int8_t features[N_MFCC]) {
+void mfcc_quantize(const int32_t raw[N_MFCC], int8_t features[N_MFCC])
+{
     for (int k = 0; k < N_MFCC; k++) {
         const int64_t centred = (int64_t)raw[k] - FEATURE_OFFSET[k];
         const int64_t rounded = centred * FEATURE_MULTIPLIER[k] + ((int64_t)1 << (FEATURE_SHIFT - 1));
         int64_t value = (rounded >> FEATURE_SHIFT) + INPUT_ZERO_POINT;
-        if (value < -128) value = -128;
-        if (value > 127) value = 127;
+        if (value < -128) {
+            value = -128;
+        }
+        if (value > 127) {
+            value = 127;
+        }
         features[k] = (int8_t)value;
     }
 }

@@ -3,25 +3,25 @@
 
 #include <string.h>
 
-#include "mfcc_q15.h"
 #include "generated/test_vector.h"
-#include "lstm.h"
-#include "recognizer.h"
 
-bool self_test(void) {
-    int16_t *const frame = recognizer_buffer();
+bool recognizer_self_test(recognizer_t *recognizer)
+{
+    int16_t *const frame = recognizer->frame;
+    int8_t features[N_MFCC], scores[N_GENRES];
     bool equal = true;
-    features_init();
-    features_reset();
-    lstm_reset();
+    mfcc_init(&recognizer->mfcc);
+    lstm_reset(&recognizer->lstm);
     for (int i = 0; i < N_FRAMES; i++) {
-        int8_t features[N_MFCC];
-        for (int j = 0; j < FRAME_LENGTH; j++) frame[j] = (int16_t)(TEST_AUDIO[i * FRAME_STEP + j] * 256);
-        features_frame(frame, features);
-        if (memcmp(features, TEST_FEATURES + i * N_MFCC, sizeof features) != 0) equal = false;
-        lstm_step(features);
+        for (int j = 0; j < FRAME_LENGTH; j++) {
+            frame[j] = (int16_t)(TEST_AUDIO[i * FRAME_STEP + j] * 256);
+        }
+        mfcc_frame(&recognizer->mfcc, frame, features);
+        if (memcmp(features, TEST_FEATURES + i * N_MFCC, sizeof features) != 0) {
+            equal = false;
+        }
+        lstm_step(&recognizer->lstm, features);
     }
-    int8_t scores[N_GENRES];
-    lstm_scores(scores);
+    lstm_scores(&recognizer->lstm, scores);
     return memcmp(scores, TEST_SCORES, sizeof scores) == 0 && equal;
 }

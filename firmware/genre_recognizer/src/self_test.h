@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The test vector: a second of the synthetic mini set, and what Python computed from it.
+// The self-test: a second of the synthetic mini set, and what Python computed from it.
 #ifndef SELF_TEST_H
 #define SELF_TEST_H
 
 #include <stdbool.h>
 
+#include "recognizer.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-// True when features and scores equal Python's, bit for bit. Call it before recognizer_init().
-bool self_test(void);
+// True when features and scores have the bits that Python computed. It uses the memory of `recognizer`: call
+// recognizer_init() after it.
+bool recognizer_self_test(recognizer_t *recognizer);
 
 #ifdef __cplusplus
 }
