@@ -62,7 +62,7 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def firmware_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``firmware``."""
-    parser.add_argument("--generated", type=Path, help="folder with C headers of your own model (default: those that ship)")
+    parser.add_argument("--generated", type=Path, help="folder with C headers of your own model")
 
 
 # name: (module whose run(arguments) returns the exit status, its arguments, what it does)
