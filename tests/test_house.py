@@ -1,4 +1,4 @@
-"""The layout of the package: who imports whom, how long files are, which notebooks use a module, what starts fast."""
+"""The layout of the project: imports, lengths of files, names of files and notebooks in texts, and fast starts."""
 
 import ast
 import json
@@ -19,6 +19,9 @@ NOTEBOOKS = {path.name[:2]: path for path in run.find_notebooks()}
 MODULES = [path for path in FILES if path.name != "__init__.py" and (path.parent != PACKAGE or path.stem == "plots")]
 LONGEST_FILE, ALL_LINES = 450, 7800
 FIELD = re.compile(r"^Notebooks: (none|\d\d(?:, \d\d)*)\.$")
+A_FILE_OF_OURS = re.compile(r"\b(?:mgr_helpers|notebooks|tools|tests|firmware)/[\w./-]*\w\.(?:py|c|h|ino|js|ipynb)\b")
+TEXTS = {".py", ".md", ".c", ".h", ".cpp", ".ino", ".js", ".ipynb"}
+FOLDERS = ("mgr_helpers", "notebooks", "tools", "tests", "firmware", "docs", "data/gtzan_splits", "data/pretrained")
 HEAVY = {"numpy", "scipy", "tensorflow", "tf_keras", "librosa", "matplotlib"}
 
 
@@ -89,6 +92,15 @@ def test_docstring_names_the_notebooks_that_import_the_module(path):
     named = notebooks_named(path)
     assert named <= set(NOTEBOOKS), "a notebook of this number does not exist"
     assert {number for number, names in IMPORTED.items() if name_of(path) in names} <= named
+
+
+def test_files_that_comments_and_pages_name_exist():
+    texts = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml")]
+    for folder in FOLDERS:
+        texts += [path for path in sorted((ROOT / folder).rglob("*")) if path.suffix in TEXTS]
+    missing = {f"{path.relative_to(ROOT)} names {name}" for path in texts
+               for name in A_FILE_OF_OURS.findall(path.read_text(encoding="utf-8")) if not (ROOT / name).exists()}
+    assert not missing, "\n".join(sorted(missing))
 
 
 def test_configuration_is_imported_without_large_libraries():
