@@ -1,6 +1,6 @@
 """Every constant of the pipeline, and where files live.
 
-Python reads these numbers here; the C headers of the firmware are generated from them (`c_headers`).
+Python reads these numbers here. The C headers of the firmware are generated from them (`pico.headers`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ from pathlib import Path
 class Config:
     """Numbers of the pipeline, from audio to genre.
 
-    Frequencies are in Hz, lengths in samples. The defaults are those of the TinyML Cookbook 2e, chapters 5 and 6,
-    where the book has one; see each notebook for what they do.
+    Frequencies are in Hz, lengths in samples. A default is that of the TinyML Cookbook 2e, chapters 5 and 6, unless its
+    comment says otherwise or the book has none. The notebook named beside a group explains its numbers.
+
+    Raises
+    ------
+    ValueError
+        When the numbers contradict each other: the message names the fields.
     """
 
     genres: tuple[str, ...] = ("disco", "jazz", "metal")
@@ -32,17 +37,17 @@ class Config:
     lower_hz: float = 20.0
     upper_hz: float = 11025.0
     n_mels: int = 40
-    n_mfcc: int = 40  # as many as bands; the book keeps 18
+    n_mfcc: int = 40  # one for each Mel band; the book keeps 18
     n_frames: int = 20
     # the q15 front end (notebook 04)
-    log_floor_bits: int = 14  # log2 of what is added to each Mel sum, far below the largest (mel_sum_bound)
-    log_fraction_bits: int = 9  # log2 of a Mel sum is Q6.9
-    dct_fraction_bits: int = 13  # DCT matrix is Q2.13, so a raw MFCC is Q.22 in 32 bits
+    log_floor_bits: int = 14  # 2**14 is added to each Mel sum before its logarithm; the largest sums are far above it
+    log_fraction_bits: int = 9  # the logarithm of a Mel sum is in the format Q6.9
+    dct_fraction_bits: int = 13  # the DCT matrix is in Q2.13, so a raw MFCC is in Q9.22 (32 bits)
     # the Pico (notebook 08)
     adc_bits: int = 12
-    bias_shift: int = 4  # the tracked bias moves by 1/16 of its error at each frame step
+    bias_shift: int = 4  # at each frame step the tracked bias moves by 1/2**4 of its error
     vote_windows: int = 10
-    silence_bits: int = 8  # a window whose q15 samples all fit 8 bits and a sign (16 ADC steps) is silence
+    silence_bits: int = 8  # silence: every q15 sample of the window is below 2**8, which is 16 ADC steps
 
     def __post_init__(self) -> None:
         needed = self.frame_length + (self.n_frames - 1) * self.frame_step
@@ -64,7 +69,7 @@ class Config:
 
     @property
     def window_step(self) -> int:
-        """Samples from one window of `n_frames` frames to the next, when the Pico listens without a gap."""
+        """Samples between the starts of two windows that follow each other, as the Pico hears them."""
         return self.n_frames * self.frame_step
 
     @property
@@ -74,30 +79,31 @@ class Config:
 
     @property
     def silence_peak(self) -> int:
-        """Audio whose largest |sample| stays below this is silence."""
+        """Audio is silence when every |sample| is below this number (int16)."""
         return 1 << self.silence_bits
 
     def to_dict(self) -> dict:
-        """Plain dictionary, for JSON."""
+        """The fields as a dictionary that JSON can hold."""
         return {**dataclasses.asdict(self), "genres": list(self.genres)}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":
-        """The configuration that `to_dict` gave; a field it doesn't know is an error."""
+        """The configuration from what `to_dict` returned; raises ValueError for an unknown field."""
         unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             raise ValueError(f"unknown configuration fields {sorted(unknown)}: made by a newer version?")
         return cls(**{**values, "genres": tuple(values["genres"])})
 
     def fingerprint(self) -> str:
-        """Twelve hex digits that change with any field: part of a cache's key."""
+        """Twelve hex digits that change when any field changes."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 CONFIG = Config()
 
-REPO_URL = "https://github.com/music-genre-pico/music-genre-pico"  # the notebooks repeat it; a test compares them
+# the notebooks repeat this address, and a test compares them
+REPO_URL = "https://github.com/music-genre-pico/music-genre-pico"
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
@@ -106,39 +112,39 @@ PRETRAINED = DATA / "pretrained"
 
 
 def work_dir() -> Path:
-    """Folder where one notebook leaves what the next one reads.
+    """Folder where a notebook writes what the next one reads. It is made when missing.
 
-    `data/work/`, or what the environment variable MGR_WORK names (relative to the project). Made when missing.
+    It is `data/work/`, or the folder in the environment variable MGR_WORK (relative to the project).
     """
     return _made(ROOT / os.environ.get("MGR_WORK", "data/work"), "MGR_WORK")
 
 
 def build_dir() -> Path:
-    """Folder for what is built or fetched (`build/`, or MGR_BUILD). Made when missing."""
+    """Folder for what is built or fetched: `build/`, or the environment variable MGR_BUILD. It is made when missing."""
     return _made(ROOT / os.environ.get("MGR_BUILD", "build"), "MGR_BUILD")
 
 
 def _made(folder: Path, variable: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:  # read-only, no permission, or a file of that name
+    except OSError as error:  # a read-only disk, no permission, or a file of that name
         raise OSError(f"the folder {folder.name}/ can't be made ({error.strerror}): set the environment variable "
                       f"{variable} to a folder that you may write to") from error
     return folder
 
 
 def artifact(name: str) -> Path:
-    """Newest of what an earlier notebook wrote, else what ships pretrained.
+    """Path of a file that an earlier notebook wrote, or else of the one that ships.
 
     Parameters
     ----------
     name : str
-        File name, the same in the work folder and in `data/pretrained/`.
+        Its name in the work folder and in `data/pretrained/`.
 
     Raises
     ------
     FileNotFoundError
-        When neither has it; the message says which notebook writes it.
+        When neither folder has it; the message says how to make it.
     """
     for folder in (work_dir(), PRETRAINED):
         if (folder / name).exists():

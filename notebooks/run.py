@@ -1,7 +1,7 @@
-"""Run the notebook series from the command line, clean what is committed, and print the summary of `make`.
+"""Run the notebook series from the command line, clean its outputs, and print the summary of `make`.
 
-``python -m notebooks.run --data mini --output build/notebooks`` runs notebooks 02 to 08 in order into another
-folder; without ``--output`` they are run in place, so that their outputs are kept.
+``python -m notebooks.run --data mini --output build/notebooks`` runs the notebooks in order and writes them to another
+folder. Without ``--output`` they are run in place, so that their outputs are kept.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from mgr_helpers.config import ROOT, artifact, build_dir, work_dir
-from mgr_helpers.host.command_line import main
 from mgr_helpers.host import files
+from mgr_helpers.host.command_line import main
 
 NOTEBOOKS = ROOT / "notebooks"
 AUDIO_NOTE = "(audio player: run the notebook to listen)"
@@ -26,12 +26,12 @@ PLOTTING = re.compile(r"\b(?:plt|ax|axes|fig|figure)\.\w+\(")
 
 
 def find_notebooks(only: list[str] | None = None) -> list[Path]:
-    """The numbered notebooks in order, or those whose name starts with one of `only` ("03").
+    """The notebooks in order, or those whose number is in `only` (for example "03").
 
     Raises
     ------
     FileNotFoundError
-        When one that was asked for isn't there.
+        When no notebook has one of these numbers.
     """
     paths = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
     for prefix in only or []:
@@ -40,16 +40,16 @@ def find_notebooks(only: list[str] | None = None) -> list[Path]:
     return [path for path in paths if not only or path.name.startswith(tuple(only))]
 
 
-# --- how long the cells are --------------------------------------------------------------------------------------------
+# --- how long the cells are -----------------------------------------------------------------------------------------
 
 def count_lines(path: Path) -> dict[str, int]:
-    """Cells of a notebook and lines of its code cells.
+    """Count the cells of a notebook and the lines of its code cells.
 
     Returns
     -------
     dict
-        cells, code (code cells), and lines of the median, the longest, and the longest plotting code cell: one that
-        calls matplotlib itself (``plt.…(`` or ``ax.…(``).
+        cells; code: number of code cells; median, longest: lines of code cells; longest_plot: lines of the longest
+        code cell that calls matplotlib (``plt.…(`` or ``ax.…(``).
     """
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
@@ -60,44 +60,44 @@ def count_lines(path: Path) -> dict[str, int]:
 
 
 def line_table(paths: list[Path]) -> str:
-    """Table of `count_lines`, a line for each notebook."""
+    """A table of `count_lines` as text, with one line for each notebook."""
     counted = {path.stem: count_lines(path) for path in paths}
     head = " ".join(f"{name:>12}" for name in next(iter(counted.values())))
     rows = [f"{stem:30}" + " ".join(f"{value:12}" for value in values.values()) for stem, values in counted.items()]
     return "\n".join([" " * 30 + head, *rows])
 
 
-# --- cleaning -----------------------------------------------------------------------------------------------------------
+# --- cleaning -------------------------------------------------------------------------------------------------------
 
 def _note(text: str) -> dict:
     return {"output_type": "stream", "name": "stdout", "text": text + "\n"}
 
 
 def clean_output(output: dict) -> dict | None:
-    """One output as it may be committed: no audio (a player embeds its clip), no widget, no stderr."""
+    """An output as it may be committed, or None: no audio player (it contains the audio), no widget, no stderr."""
     if output.get("name") == "stderr":
         return None
     data = output.get("data", {})
     if "<audio" in "".join(data.get("text/html", "")) or any(kind.startswith("audio/") for kind in data):
         return _note(AUDIO_NOTE)
     if "application/vnd.jupyter.widget-view+json" in data:
-        interactive = "".join(data.get("text/plain", "")).startswith("interactive(")  # else it's a progress bar
+        interactive = "".join(data.get("text/plain", "")).startswith("interactive(")  # other widgets are progress bars
         return _note(WIDGET_NOTE) if interactive else None
     return output
 
 
 def clean(notebook: dict) -> dict:
-    """Take audio players, widgets and stderr out of all outputs, in place, and the widgets' state with them.
+    """Remove audio players, widgets, their state, and stderr from a notebook, in place; returns the notebook.
 
     Raises
     ------
     ValueError
-        When an output still names a folder of this machine.
+        When an output names a folder of this computer.
     """
     notebook["metadata"] = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
                             "language_info": {"name": "python"}}
     for cell in notebook["cells"]:
-        cell["metadata"].pop("execution", None)  # times of this run
+        cell["metadata"].pop("execution", None)  # when it ran
         if cell["cell_type"] == "code":
             cell["outputs"] = [kept for kept in map(clean_output, cell["outputs"]) if kept is not None]
     check_no_paths(notebook)
@@ -105,7 +105,7 @@ def clean(notebook: dict) -> dict:
 
 
 def check_no_paths(notebook: dict) -> None:
-    """Raise ValueError when an output names the project's folder or the home folder of this machine."""
+    """Raise ValueError when an output names the project's folder or the home folder of this computer."""
     text = json.dumps([cell.get("outputs") for cell in notebook["cells"]])
     for folder in {str(ROOT), str(ROOT.parent), str(Path.home())} - {"/"}:
         found = re.search(re.escape(folder) + r"/.{0,60}", text)
@@ -113,15 +113,25 @@ def check_no_paths(notebook: dict) -> None:
             raise ValueError(f"an output holds a path of this machine: {found[0]!r}: print it relative to the project")
 
 
-# --- running ------------------------------------------------------------------------------------------------------------
+# --- running --------------------------------------------------------------------------------------------------------
 
 def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
-    """Execute one notebook and write it to `output`, whole or not at all; on an error also what it had until there.
+    """Execute a notebook and write it to `output`.
+
+    Parameters
+    ----------
+    keep_players : bool
+        Keep audio players and widgets; else the notebook is cleaned (`clean`).
 
     Returns
     -------
     float
         Seconds it took.
+
+    Raises
+    ------
+    RuntimeError
+        When a cell fails. The outputs until then are written to `build/failed/`, and nothing to `output`.
     """
     import nbformat
     from nbclient import NotebookClient
@@ -130,8 +140,8 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, kernel_name="python3", timeout=CELL_SECONDS, store_widget_state=keep_players,
                             extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(NOTEBOOKS)}})
-    # nbclient's stand-in for the Output widget sends while it polls the same socket, and now and then waits for the
-    # whole timeout; without it, what an interactive cell shows first becomes an ordinary output
+    # nbclient's own Output widget sends on a socket that it also polls; sometimes it then waits for the whole timeout.
+    # Without that widget, the first picture of an interactive cell becomes an ordinary output.
     client.widget_registry = {}
     start = time.monotonic()
     try:
@@ -148,7 +158,7 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
 
 
 def run_series(data: str, output: Path | None, only: list[str] | None = None) -> dict[str, float]:
-    """Run the notebooks in order on a data set.
+    """Run the notebooks in order on a data set; arguments as on the command line.
 
     Parameters
     ----------
@@ -174,10 +184,10 @@ def run_series(data: str, output: Path | None, only: list[str] | None = None) ->
     return seconds
 
 
-# --- the summary of `make` ----------------------------------------------------------------------------------------------
+# --- the summary of `make` ------------------------------------------------------------------------------------------
 
 def summary_lines(evaluation: dict, pico: dict) -> list[str]:
-    """Short table: accuracies, bytes, and what the emulated Pico said."""
+    """The lines of a short table: accuracies, bytes, and what the emulated Pico said."""
     lines = ["", "engine        windows  songs"]
     for engine, figures in evaluation["engines"].items():
         lines.append(f"{engine:12s} {figures['windows']['accuracy']:8.1%} {figures['songs']['accuracy']:6.1%}")
@@ -192,24 +202,24 @@ def summary_lines(evaluation: dict, pico: dict) -> list[str]:
 
 
 def print_summary() -> None:
-    """Print what notebooks 07 and 08 left in the work folder."""
+    """Print the summary of what notebooks 07 and 08 wrote to the work folder."""
     evaluation, pico = (json.loads(artifact(name).read_text()) for name in ("evaluation.json", "pico.json"))
     print("\n".join(summary_lines(evaluation, pico)))
 
 
-# --- command line -------------------------------------------------------------------------------------------------------
+# --- command line ---------------------------------------------------------------------------------------------------
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``python -m notebooks.run``."""
     parser.add_argument("--data", default="mini", help="mini, gtzan, or a folder with one sub-folder per genre")
     parser.add_argument("--output", type=Path, help="folder for the executed notebooks (default: in place)")
     parser.add_argument("--only", nargs="+", metavar="NN", help="run only these notebooks, for example 03 04")
-    parser.add_argument("--table", action="store_true", help="print cells and lines of the notebooks, run none")
+    parser.add_argument("--table", action="store_true", help="print the number of cells and lines; run nothing")
     parser.add_argument("--summary", action="store_true", help="end with the table of accuracies and decisions")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the series, or print its table; 1 when a notebook stopped."""
+    """Run the series, or print its table of lines; returns 1 when a notebook stopped."""
     if args.table:
         print(line_table(find_notebooks(args.only)))
         return 0

@@ -1,7 +1,7 @@
 """The series as web pages for those who only want to read: ``make html`` writes ``build/site/index.html``.
 
-Titles, descriptions and pictures are taken from the notebooks themselves. A page needs nothing from elsewhere: pictures
-are inside, formulas are MathML, and there is no script.
+Titles, descriptions and pictures come from the notebooks. A page needs no other file and no network: pictures are
+inside the page, formulas are MathML, and there is no script.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mgr_helpers.config import REPO_URL, build_dir
-from mgr_helpers.host.command_line import main
 from mgr_helpers.host import files
+from mgr_helpers.host.command_line import main
 from notebooks.run import find_notebooks
 
 SERIES = "Music genre recognition on the Raspberry Pi Pico"
-# code and formulas, of which only the latter are to be translated
+# code and formulas: code is matched so that a $ in it is not taken for a formula
 MATH = re.compile(r"(?P<code>```.*?```|`[^`\n]+`)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+(?:\n[^$\n]+)?)\$",
                   re.DOTALL)
 
@@ -68,7 +68,7 @@ nav.ends { display: flex; justify-content: space-between; gap: 1rem; border-top:
 
 @dataclass(frozen=True)
 class Chapter:
-    """What the pages need to know of a notebook."""
+    """A notebook, and what its first cell says about it."""
 
     path: Path
     notebook: dict
@@ -78,17 +78,17 @@ class Chapter:
 
     @property
     def page(self) -> str:
-        """File name of its page."""
+        """File name of the web page."""
         return f"{self.path.stem}.html"
 
 
 def read_chapter(path: Path) -> Chapter:
-    """Title and description of a notebook, from its first cell.
+    """Read a notebook; its title and description come from the first cell.
 
     Raises
     ------
     ValueError
-        When the first cell doesn't say what one learns and how long it takes.
+        When the first cell has no title, does not say what one learns, or how long the notebook takes.
     """
     import nbformat
     notebook = nbformat.read(path, as_version=4)
@@ -103,7 +103,7 @@ def read_chapter(path: Path) -> Chapter:
 
 
 def with_mathml(markdown: str) -> str:
-    """Markdown with its formulas as MathML, which browsers draw without a script."""
+    """Markdown with formulas as MathML: browsers draw it without a script."""
     from latex2mathml.converter import convert
 
     def translated(match: re.Match) -> str:
@@ -115,19 +115,22 @@ def with_mathml(markdown: str) -> str:
 
 
 def with_links(markdown: str) -> str:
-    """Markdown whose links to notebooks lead to their pages, and to other files into the repository; no badge."""
+    """Markdown with links that work on the site.
+
+    Links to notebooks lead to their pages, links to other files into the repository. Colab's badge becomes a link.
+    """
     markdown = re.sub(r"\[!\[Open In Colab\]\([^)]*\)\]\(([^)]*)\)", r"[Open in Colab](\1)", markdown)
     markdown = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", markdown)
     return re.sub(r"\]\(\.\./([^)]+)\)", rf"]({REPO_URL}/blob/main/\1)", markdown)
 
 
 def body_of(chapter: Chapter) -> str:
-    """A notebook's cells as HTML, without prompts."""
+    """The cells of a notebook as HTML, without prompts."""
     from nbconvert import HTMLExporter
     for cell in chapter.notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = with_mathml(with_links(cell.source))
-    chapter.notebook.metadata.language_info["pygments_lexer"] = "ipython3"  # knows !command and %magic
+    chapter.notebook.metadata.language_info["pygments_lexer"] = "ipython3"  # it knows !command and %magic
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(chapter.notebook)
     body = body.replace("No description has been provided for this image", "picture made by the cell above")
@@ -144,49 +147,50 @@ def page(title: str, content: str) -> str:
 
 
 def chapter_page(chapters: list[Chapter], number: int) -> str:
-    """A chapter with the series' navigation above, its own headings beside, the previous and the next one below."""
+    """The page of a chapter: links to all chapters above, its headings beside, previous and next chapter below."""
     chapter = chapters[number]
     top = "".join(f'<a href="{other.page}" {"class=here " * (other is chapter)}title="{html.escape(other.title)}">'
                   f"{other.path.stem[:2]}</a>" for other in chapters)
     body = body_of(chapter)
     headings = re.findall(r'<h2 id="([^"]+)">(.+?)<a class="anchor-link"', body)
     beside = "".join(f'<a href="#{name}">{text}</a>' for name, text in headings)
-    before, after = (chapters + [None])[number - 1], (chapters + [None])[number + 1]  # [-1] is None, too
-    ends = (f'<a href="{before.page}">← {before.title}</a>' if before else "<span></span>") + (
-        f'<a href="{after.page}">{after.title} →</a>' if after else '<a href="index.html">All chapters</a>')
+    before, after = chapters[:number][-1:], chapters[number + 1 :][:1]  # lists of one chapter, or of none
+    ends = "".join(f'<a href="{other.page}">← {other.title}</a>' for other in before) or "<span></span>"
+    ends += ("".join(f'<a href="{other.page}">{other.title} →</a>' for other in after)
+             or '<a href="index.html">All chapters</a>')
     return page(chapter.title, f'<nav class="top"><b><a href="index.html">{SERIES}</a></b>{top}</nav>\n'
                 f'<div class="columns"><main>{body}<nav class="ends">{ends}</nav></main>'
                 f'<nav class="contents">{beside}</nav></div>')
 
 
 def thumbnail(chapter: Chapter) -> str:
-    """The PNG with the most in it (by bytes) of a chapter's outputs, in base 64; "" without one."""
+    """The largest PNG (in bytes) among the outputs of a chapter, in base 64; "" if there is none."""
     pictures = [output["data"]["image/png"] for cell in chapter.notebook.cells for output in cell.get("outputs", [])
                 if "image/png" in output.get("data", {})]
     return max(pictures, key=len, default="").replace("\n", "")
 
 
 def index_page(chapters: list[Chapter]) -> str:
-    """The front page: a card for each chapter."""
+    """The front page, with a card for each chapter."""
     cards = "".join(f'<a class="card" href="{chapter.page}">'
                     f'<img alt="" src="data:image/png;base64,{thumbnail(chapter)}">'
                     f"<div><h2>{html.escape(chapter.title)}</h2><p>{plain(chapter.learn)}</p>"
                     f"<p><small>{plain(chapter.takes)}</small></p></div></a>\n" for chapter in chapters)
     return page(SERIES, f'<div class="front"><h1>{SERIES}</h1><p>From a microphone to a genre, in {len(chapters)} '
-                f'chapters. Here they are to be read; to run them, open them in Colab or <a href="{REPO_URL}">get the '
+                f'chapters. Read them here. To run them, open them in Colab, or <a href="{REPO_URL}">get the '
                 'repository</a>.</p>'
                 f'<div class="cards">{cards}</div></div>')
 
 
 def plain(markdown: str) -> str:
-    """The first sentence of some Markdown as escaped text, without its marks, first letter capital."""
+    """The first sentence of Markdown as escaped text without its marks. The first letter becomes a capital."""
     text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", re.sub(r"[*`]", "", markdown))
     text = re.split(r"(?<=[.!?]) (?=[A-Z])", text)[0]
     return html.escape(text[:1].upper() + text[1:])
 
 
 def write_site(folder: Path) -> Path:
-    """Write all pages; returns the path of the index."""
+    """Write all pages into a folder; returns the path of index.html."""
     chapters = [read_chapter(path) for path in find_notebooks()]
     pages = {"index.html": index_page(chapters)}
     pages |= {chapter.page: chapter_page(chapters, number) for number, chapter in enumerate(chapters)}
@@ -200,10 +204,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the pages below the build folder."""
+    """Write the pages to `build/site/`."""
     print(files.shown(write_site(build_dir() / "site")))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main("Write the series as web pages below build/site/.", add_arguments, run))
+    sys.exit(main("Write the series as web pages to build/site/.", add_arguments, run))

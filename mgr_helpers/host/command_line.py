@@ -1,4 +1,7 @@
-"""What every command of the project shares: a foreseen error is one line, without a traceback."""
+"""What every command of the project shares: an expected error is printed as one line, without a traceback.
+
+Notebooks: none.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Callable
 
 
 def run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Run a command; returns its exit status, or 1 after the one line of a foreseen error."""
+    """Run a command and return its exit status; an expected error is printed as one line, and the status is 1."""
     try:
         return run(arguments)
     except (OSError, RuntimeError, ValueError) as error:
@@ -18,7 +21,7 @@ def run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.Na
 
 def main(description: str, add_arguments: Callable[[argparse.ArgumentParser], None],
          run: Callable[[argparse.Namespace], int], words: list[str] | None = None) -> int:
-    """Command line of a module that is a command of its own (``python -m tools.site``)."""
+    """Parse the arguments of a module that is a command (``python -m tools.site``), and run it."""
     parser = argparse.ArgumentParser(description=description)
     add_arguments(parser)
     return run_command(run, parser.parse_args(words))

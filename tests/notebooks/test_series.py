@@ -109,7 +109,7 @@ def prose(path):
 
 
 def test_relative_links_exist():
-    for path in [ROOT / "README.md", *NOTEBOOKS]:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *NOTEBOOKS]:
         for target in re.findall(r"\]\((?!http|attachment)([^)#]+)\)", prose(path)):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
 

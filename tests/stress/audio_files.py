@@ -340,7 +340,7 @@ def gaps() -> dict:
 HOURS = """
 import sys, time
 import numpy as np
-from mgr_helpers.audio import dataset
+from mgr_helpers.audio import reading
 from tests.stress import peak_memory
 before = peak_memory()
 start = time.monotonic()
