@@ -95,6 +95,11 @@ def sound(name: str, rng: np.random.Generator) -> np.ndarray:
                                    microphone.TESTING)
 
 
+def quoted(names: tuple[str, ...]) -> str:
+    """Names in quotation marks, with commas between them."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
 def no_music(n: int = 3) -> dict:
     """A missing microphone, silence, noise, speech and clipped music: how often they get a genre.
 
@@ -113,9 +118,8 @@ def no_music(n: int = 3) -> dict:
                           if said["genre"] > most else [])
         shares[name] = f"{said['genre']:.0%} a genre, {said['unsure']:.0%} unsure, {said['silence']:.0%} silence"
     return result(f"{SOUND_SECONDS:.0f} s each of sounds that are not music of the genres, {LEVEL_DB:.0f} dB at the "
-                  f"microphone: {', '.join(NO_GENRE)} never get a genre; {', '.join(HARDLY)} get one in at most half "
-                  "of the decisions",
-                  max(len(streams), len(broke)), broke, **shares)
+                  f"microphone: {quoted(NO_GENRE)} never get a genre; {quoted(HARDLY)} get one in at most half of the "
+                  "decisions", max(len(streams), len(broke)), broke, **shares)
 
 
 def stalls(rng: np.random.Generator, seconds: float) -> list[list[float]]:
