@@ -1,11 +1,11 @@
-# make                      run the series on the built-in mini set into build/notebooks/, ends with a table
-# make test                 pass the tests
-# make notebooks DATA=…     run the series in place on a folder, gtzan or mini, so that outputs are kept
-# make html                 the series as web pages, to be read: build/site/index.html
+# make                      run the series on the built-in mini set into build/notebooks/, and end with a table
+# make test                 run the tests
+# make notebooks DATA=…     run the series in place on a folder, gtzan or mini, and so keep the outputs
+# make html                 the series as web pages, for reading: build/site/index.html
 # make pretrained DATA=…    train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
 # make firmware             complete Arduino sketch folders and zips under build/
 # make stress               long campaigns of faults and bad input: docs/reliability.md
-# make audit                known security holes in what is installed; fails, too, when a package can't be looked up
+# make audit                known security holes in the installed packages; fails also when one can't be looked up
 # make bench DATA=…         cycles and bytes on the emulated Pico, speed of this machine: build/bench.json
 .DEFAULT_GOAL := all
 .PHONY: all test notebooks html pretrained firmware bench stress audit clean
@@ -32,7 +32,7 @@ $(VENV)/.dev: $(VENV)/.run
 all: $(VENV)/.run
 	MGR_WORK=build/work $(RUN) -m notebooks.run --data mini --output build/notebooks --summary
 
-# agg only here: in a notebook's kernel it would switch every picture off
+# agg only here: in the kernel of a notebook it would hide every picture
 test: $(VENV)/.dev
 	MPLBACKEND=agg MGR_WORK=build/test-work $(RUN) -m pytest
 

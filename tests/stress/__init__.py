@@ -1,7 +1,7 @@
-"""Long campaigns of faults, bad input and limits: `make stress`. What they find stands in docs/reliability.md.
+"""Long campaigns of faults, bad input and limits: `make stress`. Their results are in docs/reliability.md.
 
-Each module has `campaigns()`, a list of (name, callable); a callable returns what was tried, how often, what held, what
-broke, and figures (see `result`).
+Each module has a function `campaigns()`. It returns a list of (name, callable). A callable runs one campaign and
+returns what was tried, how often, how often it held, what broke, and figures (see `result`).
 """
 
 from __future__ import annotations
@@ -17,42 +17,44 @@ from mgr_helpers.config import ROOT
 
 
 def times(n: int) -> int:
-    """How often to try, `n` in a full run; `--scale` makes it less while one works on a campaign."""
+    """How many tries a campaign makes: `n` in a full run, fewer with `--scale`."""
     return max(1, round(n * float(os.environ.get("MGR_STRESS_SCALE", "1"))))
 
 
 def result(tried: str, times: int, broke: list[str], **figures) -> dict:
-    """What a campaign returns.
+    """The result of a campaign.
 
     Parameters
     ----------
     tried : str
         One line: what was done, and what had to hold.
     times : int
+        Number of tries.
     broke : list of str
         One line for each try that did not hold.
-    figures : numbers or short strings worth stating.
+    figures : numbers or short strings
+        What else the page should say.
     """
     return {"tried": tried, "times": times, "held": times - len(broke), "broke": broke, "figures": figures}
 
 
 def python(code: str, *arguments: object, seconds: float, obey_permissions: bool = False,
            **environment: object) -> subprocess.CompletedProcess:
-    """Run Python code in a process of its own, from the project's folder, with a time limit.
+    """Run Python code in another process, in the project's folder, with a time limit.
 
     Parameters
     ----------
     code : str
-        It ends in a call of `report`, where it has something to tell.
+        What it prints is in the result's `stdout`.
     obey_permissions : bool
-        Take root's right to read and write everything from it.
+        Run without root's right to read and write everything.
     environment
-        Added to the environment's variables.
+        Environment variables to add.
 
     Raises
     ------
     subprocess.TimeoutExpired
-        When it hangs.
+        When it takes longer than `seconds`.
     """
     command = [*(without_rights() if obey_permissions else []), sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd=ROOT, errors="replace",
@@ -60,7 +62,7 @@ def python(code: str, *arguments: object, seconds: float, obey_permissions: bool
 
 
 def without_rights() -> list[str]:
-    """Words before a command, so that permissions count for it: [] for everyone but root.
+    """What to write before a command so that file permissions hold for it, too: [] for everyone but root.
 
     Raises
     ------
@@ -76,18 +78,18 @@ def without_rights() -> list[str]:
 
 
 def peak_memory() -> int:
-    """Largest resident memory of this process so far, in bytes."""
+    """Largest resident memory of this process until now, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def last_line(text: str) -> str:
-    """The last line that says something, for a message."""
+    """The last line that is not empty, for a message."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return (lines[-1] if lines else "nothing was printed")[:300]
 
 
 def relative(text: str, *folders: Path) -> str:
-    """A message without folders of this machine."""
+    """A message without the folders of this computer."""
     for folder in (*folders, ROOT):
         text = text.replace(f"{folder}/", "").replace(str(folder), ".")
     return text.replace(str(Path.home()), "~")

@@ -1,4 +1,4 @@
-"""`python -m tests.stress`: run the campaigns, write build/stress.json and docs/reliability.md.
+"""Run the campaigns (`python -m tests.stress`), and write build/stress.json and docs/reliability.md.
 
 The exit status is 1 when something broke.
 """
@@ -26,11 +26,11 @@ MODULES = ("audio_files", "downloads", "numbers", "models", "pico", "notebooks",
 
 
 def run_campaign(name: str, campaign) -> dict:
-    """A campaign's result with its seconds; one that crashes itself is broken."""
+    """The result of a campaign with its seconds. If the campaign itself crashes, that counts as broken."""
     start = time.monotonic()
     try:
         found = campaign()
-    except Exception as error:  # noqa: BLE001 - goes into the report, and the exit status is 1
+    except Exception as error:  # noqa: BLE001 - it goes into the report, and the exit status is 1
         traceback.print_exc()
         found = {"tried": name, "times": 1, "held": 0, "figures": {},
                  "broke": [relative(f"the campaign itself stopped: {type(error).__name__}: {error}")]}
@@ -38,7 +38,7 @@ def run_campaign(name: str, campaign) -> dict:
 
 
 def run_module(module: str) -> dict[str, dict]:
-    """All campaigns of a module, by name; broken ones are printed as they come."""
+    """Results of all campaigns of a module, by name. What broke is printed at once."""
     results = {}
     campaigns = importlib.import_module(f"{__package__}.{module}").campaigns()
     for name, campaign in tqdm(campaigns, desc=module, unit="campaign"):
@@ -49,16 +49,17 @@ def run_module(module: str) -> dict[str, dict]:
 
 
 def read_results(path: Path) -> dict:
-    """What earlier runs left in build/stress.json."""
+    """The results of earlier runs, from build/stress.json."""
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run what is asked for and write the report."""
+    """Run the parts that were asked for, and write the report."""
     parser = argparse.ArgumentParser(prog="python -m tests.stress", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=MODULES, default=MODULES, metavar="PART",
                         help=f"of {', '.join(MODULES)}; the others keep the results of their last run")
-    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the tries; below 1 nothing is written")
+    parser.add_argument("--scale", type=float, default=1.0,
+                        help="fraction of the tries; below 1 the report is printed, and no file is written")
     arguments = parser.parse_args(words)
     os.environ["MGR_STRESS_SCALE"] = str(arguments.scale)
     path = build_dir() / "stress.json"

@@ -1,4 +1,4 @@
-"""Sound files as they come: damaged, odd, huge, or none at all. `dataset` uses each, or names it with its reason."""
+"""Sound files that are damaged, odd, huge, or no sound at all. `dataset` uses each one, or names it with a reason."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ print("\\n" + json.dumps({"used": [song.path for song in found.songs], "skipped"
 # --- making files -------------------------------------------------------------------------------------------------
 
 def sound(rng: np.random.Generator, rate: int, channels: int, seconds: float = 1.6) -> np.ndarray:
-    """Tones and noise, float (n, channels)."""
+    """A tone for each channel, and noise: float (n, channels)."""
     t = np.arange(round(rate * seconds))[:, None] / rate
     hz = rng.uniform(80, 2000, channels)
     return 0.4 * np.sin(2 * np.pi * hz * t) + 0.05 * rng.standard_normal((len(t), channels))
 
 
 def encoded(audio: np.ndarray, rate: int, kind: str, subtype: str) -> bytes:
-    """A sound file."""
+    """The bytes of a sound file."""
     buffer = io.BytesIO()
     soundfile.write(buffer, audio, rate, format=kind, subtype=subtype)
     return buffer.getvalue()
 
 
 def whole_file(rng: np.random.Generator, number: int) -> tuple[str, bytes]:
-    """Suffix and content of a good file; formats take turns, rate and channels are drawn."""
+    """Suffix and content of a good file. `number` chooses the format; rate and channels are random."""
     suffix, kind, subtype = FORMATS[number % len(FORMATS)]
     rate = int(rng.choice(RATES.get(subtype, ANY_RATE)))
     most = 2 if subtype in ("MPEG_LAYER_III", "OPUS", "VORBIS", "IMA_ADPCM") else 8 if kind == "FLAC" else 11
@@ -67,17 +67,17 @@ def whole_file(rng: np.random.Generator, number: int) -> tuple[str, bytes]:
 
 
 def truncated(rng: np.random.Generator, content: bytes) -> bytes:
-    """Cut off anywhere."""
+    """Cut off at a random byte."""
     return content[: rng.integers(0, len(content))]
 
 
 def header_cut(rng: np.random.Generator, content: bytes) -> bytes:
-    """Its beginning is missing."""
+    """Without up to 200 bytes of its beginning."""
     return content[rng.integers(1, 200):]
 
 
 def flipped(rng: np.random.Generator, content: bytes) -> bytes:
-    """One to a hundred bits changed, half of the time in the header."""
+    """With 1 to 99 bits flipped; half of the time only in the header."""
     changed = bytearray(content)
     end = len(content) if rng.random() < 0.5 else 200
     for place in rng.integers(0, end, rng.integers(1, 100)):
@@ -86,7 +86,7 @@ def flipped(rng: np.random.Generator, content: bytes) -> bytes:
 
 
 def number_replaced(rng: np.random.Generator, content: bytes) -> bytes:
-    """A 32-bit number of the header (a size, a rate, a count) made extreme."""
+    """With an extreme value for a 32-bit number of the header: a size, a rate, a count."""
     changed, place = bytearray(content), int(rng.integers(0, 26)) * 2
     value = int(rng.choice([0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFF000, 11, 1000]))
     changed[place : place + 4] = struct.pack(rng.choice(["<I", ">I"]), value)
@@ -94,20 +94,20 @@ def number_replaced(rng: np.random.Generator, content: bytes) -> bytes:
 
 
 def piece_moved(rng: np.random.Generator, content: bytes) -> bytes:
-    """A piece is missing, doubled, or zero."""
+    """With a piece removed, doubled, or set to zero."""
     start, length = int(rng.integers(0, len(content))), int(rng.integers(1, 3000))
     middle = [b"", content[start : start + length] * 2, bytes(length)][rng.integers(3)]
     return content[:start] + middle + content[start + length:]
 
 
 def padded(rng: np.random.Generator, content: bytes) -> bytes:
-    """Something else follows, or comes first."""
+    """With other bytes before or after it."""
     other = [bytes(1000), b"ID3\x03" + bytes(120), os.urandom(500), b"<html>not found</html>"][rng.integers(4)]
     return content + other if rng.random() < 0.5 else other + content
 
 
 def no_sound(rng: np.random.Generator, content: bytes) -> bytes:
-    """Text, zeros or noise under the name of a sound file."""
+    """Text, zeros or random bytes in a file with the name of a sound file."""
     kinds = [b"", bytes(50_000), os.urandom(50_000), b"I am a text\n" * 300, content[:4] + os.urandom(9000)]
     return kinds[rng.integers(len(kinds))]
 
@@ -120,7 +120,7 @@ def odd_numbers(rng: np.random.Generator, content: bytes) -> bytes:
 
 
 def untouched(rng: np.random.Generator, content: bytes) -> bytes:
-    """As it was."""
+    """Without a change."""
     return content
 
 
@@ -129,7 +129,7 @@ MUTATIONS: list[Callable] = [truncated, header_cut, flipped, number_replaced, pi
 
 
 def data_set(folder: Path, make: Callable[[Path], None]) -> Path:
-    """A folder with a good song in each genre, and in `jazz` what `make` puts there."""
+    """A data set with a good song in each genre; `make(jazz)` adds more files to the folder `jazz`."""
     good = encoded(sound(np.random.default_rng(0), RATE, 1), RATE, "WAV", "PCM_16")
     for genre in CONFIG.genres:
         (folder / genre).mkdir(parents=True)
@@ -141,7 +141,7 @@ def data_set(folder: Path, make: Callable[[Path], None]) -> Path:
 # --- reading them -------------------------------------------------------------------------------------------------
 
 def read_all(folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Read a data set in another process; returns what went wrong, and each file's fate ("used", or the reason)."""
+    """Read a data set in another process; returns what broke, and the fate of each file ("used", or why not)."""
     try:
         done = python(READ, folder, seconds=BATCH_SECONDS, obey_permissions=True)
     except subprocess.TimeoutExpired:
@@ -157,7 +157,7 @@ def read_all(folder: Path) -> tuple[list[str], dict[str, str]]:
 
 
 def one_by_one(contents: dict[str, bytes]) -> list[str]:
-    """What broke, when the files are read alone: called where a batch stopped or hung."""
+    """What broke when each file is read alone. This finds the bad file of a batch that stopped or hung."""
     broke = []
     for name, content in contents.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -167,7 +167,7 @@ def one_by_one(contents: dict[str, bytes]) -> list[str]:
 
 
 def mutated_files() -> dict:
-    """Every format, every mutation."""
+    """Files of every format with every mutation."""
     rng, fates, broke = np.random.default_rng(7), collections.Counter(), []
     n = times(600)
     for first in tqdm(range(0, n, BATCH), desc="batches of files", leave=False):
@@ -187,9 +187,9 @@ def mutated_files() -> dict:
                   if files.get(f"jazz/{name}") == "used"]
         broke += [f"{name}: refused: {fate}" for name, fate in files.items() if "untouched" in name and fate != "used"]
         fates.update("used" if fate == "used" else "named" for name, fate in files.items() if "good.wav" not in name)
-    return result("WAV, FLAC, AU, MP3 and OGG files cut, flipped, spliced, with extreme sizes, NaN, text for sound: "
-                  "used or named with a reason; no crash, no hang; a cut file never passes for a whole one", n, broke,
-                  used=fates["used"], skipped_with_a_reason=fates["named"])
+    return result("WAV, FLAC, AU, MP3 and OGG files that are cut, spliced, or hold flipped bits, extreme sizes, NaN, "
+                  "or text instead of sound: each is used, or skipped with a reason; no crash, no hang; a cut file is "
+                  "never taken for a whole one", n, broke, used=fates["used"], skipped_with_a_reason=fates["named"])
 
 
 # --- names and places ---------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ NAMES = ["with space.wav", "new\nline.wav", "😀 émoji.wav", "-dash.wav", "quo
 
 
 def odd_names(jazz: Path) -> None:
-    """Good sounds under odd names."""
+    """Good sounds with odd names."""
     good = (jazz / "good.wav").read_bytes()
     for name in NAMES:
         with open(os.path.join(os.fsencode(jazz), os.fsencode(name)), "wb") as file:
@@ -208,7 +208,7 @@ def odd_names(jazz: Path) -> None:
 
 
 def odd_places(jazz: Path) -> None:
-    """No plain files, or not to be read."""
+    """Folders, pipes, links, empty files, and files without permission."""
     good = (jazz / "good.wav").read_bytes()
     (jazz / "folder.wav").mkdir()
     (jazz / "folder").mkdir()
@@ -224,19 +224,20 @@ def odd_places(jazz: Path) -> None:
 
 
 def odd_entries() -> dict:
-    """Names, links, pipes, folders, permissions."""
+    """Odd names, and entries that are no plain files."""
     broke, n = [], 0
     for make, all_used in ((odd_names, True), (odd_places, False)):
         with tempfile.TemporaryDirectory() as folder:
             found, fates = read_all(data_set(Path(folder) / "set", make))
         used = sum(fate == "used" for name, fate in fates.items() if name.startswith("jazz/"))
-        wanted = len(NAMES) - 1 + 1 if all_used else 2  # of the names one isn't Unicode; good.wav is there too
+        wanted = len(NAMES) - 1 + 1 if all_used else 2  # one of the names isn't Unicode; good.wav is there, too
         broke += found
         if fates and used != wanted:
             broke.append(f"{make.__name__}: {used} files used, {wanted} expected")
         n += len(fates) or 1
-    return result("names with spaces, new lines, emoji, bytes that aren't Unicode, 254 characters; folders, pipes, "
-                  "devices, links to nowhere or to themselves, no permission: used or named", n, broke)
+    return result("file names with spaces, new lines, emoji, bytes that are not Unicode, 254 characters; folders, "
+                  "pipes, devices, links to nowhere or to themselves, files without permission: each is used or named",
+                  n, broke)
 
 
 # --- manifests ----------------------------------------------------------------------------------------------------
@@ -259,7 +260,7 @@ print("\\n" + json.dumps(fates))
 
 
 def bad_manifests(rng: np.random.Generator) -> list[bytes]:
-    """Manifests with one thing wrong each, and mutated ones."""
+    """Manifests with one fault each, and manifests with random bytes changed."""
     edits = [("jazz/good", "jazz/../disco/good"), ("jazz/good.wav", "good.wav"), ("train", "trian"), ("file", "name"),
              ("Monk", "Mo\0nk"), ("Monk", '"Monk'), (",Monk,train", ""), ("Monk", "Monk,more,still more"),
              ("Monk", "\x1a"), ("jazz/good.wav,Monk", "jazz/good.wav,Davis,train\njazz/good.wav,Monk"),
@@ -271,7 +272,7 @@ def bad_manifests(rng: np.random.Generator) -> list[bytes]:
 
 
 def flipped_text(rng: np.random.Generator) -> bytes:
-    """The manifest with a few bytes changed."""
+    """The manifest with one to five random bytes changed."""
     text = bytearray(MANIFEST.encode())
     for place in rng.integers(0, len(text), rng.integers(1, 6)):
         text[place] = rng.integers(256)
@@ -279,7 +280,7 @@ def flipped_text(rng: np.random.Generator) -> bytes:
 
 
 def manifests() -> dict:
-    """A manifest says who plays: one that is misread would leak artists from training into test."""
+    """Faulty manifests. A manifest names the artists: misread, it would leak them from training into test."""
     contents = bad_manifests(np.random.default_rng(3))
     with tempfile.TemporaryDirectory() as folder:
         for number, content in enumerate(contents):
@@ -290,8 +291,8 @@ def manifests() -> dict:
     broke = [f"manifest {number}: {fate}" for number, fate in fates.items()
              if fate != "used" and not (fate.startswith("refused") and "manifest.csv" in fate)]
     refused = sum(fate.startswith("refused") for fate in fates.values())
-    return result("manifest.csv with wrong columns, rows, encodings, doubled files, paths out of the genre, flipped "
-                  "bytes: read, or refused by name", len(contents), broke, refused=refused)
+    return result("manifest.csv with wrong columns, rows, encodings, files listed twice, paths outside of the genre, "
+                  "flipped bytes: it is read, or refused with its name", len(contents), broke, refused=refused)
 
 
 # --- takes with gaps ----------------------------------------------------------------------------------------------
@@ -310,7 +311,7 @@ print("\\n" + json.dumps(counts))
 
 
 def take_with_gaps(rng: np.random.Generator, jazz: Path) -> int:
-    """A take whose level jumps at each gap, with the recorder's sidecar; returns how many clips lie between gaps."""
+    """Write a take whose level jumps at each gap, and its sidecar; returns how many clips lie between the gaps."""
     cuts = np.sort(rng.integers(0, 12 * RATE, rng.integers(1, 6)))
     lengths = np.diff([0, *cuts, 12 * RATE])
     wave = 300 * np.sin(np.arange(12 * RATE) / 20)
@@ -322,7 +323,7 @@ def take_with_gaps(rng: np.random.Generator, jazz: Path) -> int:
 
 
 def gaps() -> dict:
-    """No clip may join what was not heard together."""
+    """Takes with gaps: a clip must not join what was recorded before a gap and after it."""
     rng, n = np.random.default_rng(5), times(40)
     with tempfile.TemporaryDirectory() as folder:
         roots = [data_set(Path(folder) / str(number), lambda jazz: None) for number in range(n)]
@@ -331,8 +332,8 @@ def gaps() -> dict:
     counts = json.loads(done.stdout.splitlines()[-1])
     broke = [f"take {k}: {spanning} clips span a gap, {found} of {wanted[k]} clips are there"
              for k, (found, spanning) in counts.items() if spanning or found != wanted[k]]
-    return result("takes of the recorder with 1 to 5 gaps at random places: cut there, no clip spans a gap, none is "
-                  "lost", n, broke)
+    return result("takes of the recorder with 1 to 5 gaps at random places: they are cut there, no clip spans a gap, "
+                  "no clip is lost", n, broke)
 
 
 # --- three hours --------------------------------------------------------------------------------------------------
@@ -350,14 +351,14 @@ print("\\n", before, peak_memory(), samples.nbytes, round(time.monotonic() - sta
 
 
 def long_files(folder: Path, seconds: int):
-    """Two long files: a sparse stereo WAV of 44.1 kHz, and a FLAC of 22.05 kHz."""
+    """Yield the paths of two long files, one after the other: a stereo WAV of 44.1 kHz, and a FLAC of 22.05 kHz."""
     path, rate = folder / "long.wav", 44100
     beginning = encoded(sound(np.random.default_rng(0), rate, 2, 5), rate, "WAV", "PCM_16")
     size = min(4 * rate * seconds, 2**32 - 2**17)
     with open(path, "wb") as file:
         sizes = struct.pack("<I", size + 36), struct.pack("<I", size)
         file.write(beginning[:4] + sizes[0] + beginning[8:40] + sizes[1] + beginning[44:])
-        file.truncate(44 + size)  # a hole, which takes no room and reads as zeros
+        file.truncate(44 + size)  # a hole in the file: it reads as zeros and takes no room on the disk
     yield path
     minute, path = sound(np.random.default_rng(0), RATE, 1, 60), folder / "long.flac"
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
@@ -367,7 +368,7 @@ def long_files(folder: Path, seconds: int):
 
 
 def three_hours() -> dict:
-    """Memory while a long file is read."""
+    """How much memory it takes to read a long file."""
     broke, seconds = [], max(600, times(3 * 3600) // 60 * 60)
     figures: dict = {"hours": seconds / 3600}
     with tempfile.TemporaryDirectory() as folder:
@@ -382,8 +383,8 @@ def three_hours() -> dict:
             if size < 2 * RATE * seconds * 0.99 or peak - before > 1.3 * size + 40e6:
                 broke.append(f"{path.name}: {size / 1e6:.0f} MB of samples took {(peak - before) / 1e6:.0f} MB")
             path.unlink()
-    return result("a stereo WAV of 44.1 kHz and a FLAC of 22.05 kHz, three hours each: all of it is read, and memory "
-                  "stays near that of its int16 samples", 2, broke, **figures)
+    return result("a stereo WAV of 44.1 kHz and a FLAC of 22.05 kHz, three hours each: all of it is read, and it "
+                  "needs little more memory than its int16 samples", 2, broke, **figures)
 
 
 def campaigns() -> list[tuple[str, Callable[[], dict]]]:

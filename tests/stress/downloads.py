@@ -1,4 +1,4 @@
-"""Downloads and caches under fire: bad archives, bad connections, full disks, kill -9. Whole or absent, never half."""
+"""Bad archives, bad connections, full disks and kill -9: what is fetched or cached is whole or absent, never half."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from mgr_helpers.config import CONFIG, ROOT
 from mgr_helpers.host import files
 from tests.audio.test_gtzan import FETCH, Server, link, make_archive
 
-from . import last_line, python, relative, result, times
+from . import last_line, relative, result, times
 
 FETCH_SECONDS = 60
 WHOLE = 4 * 200_000  # bytes of the songs that `make_archive` packs
 
 
 def sha256(content: bytes) -> str:
-    """Its checksum."""
+    """The SHA-256 of some bytes, in hex."""
     return hashlib.sha256(content).hexdigest()
 
 
 @contextlib.contextmanager
 def served(content: bytes, cuts: tuple = (), delay: float = 0.0) -> Iterator[Server]:
-    """A server of one archive on this machine."""
+    """A server on this computer that serves one archive."""
     server = Server(content, cuts)
     server.delay = delay
     try:
@@ -49,7 +49,7 @@ def served(content: bytes, cuts: tuple = (), delay: float = 0.0) -> Iterator[Ser
 
 @contextlib.contextmanager
 def patient() -> Iterator[None]:
-    """Without the pauses between attempts."""
+    """Download without pauses between attempts."""
     sleep, gtzan.time.sleep = gtzan.time.sleep, lambda seconds: None
     try:
         yield
@@ -58,10 +58,10 @@ def patient() -> Iterator[None]:
 
 
 def fetch(server: Server, folder: Path, checksum: str | None = None) -> str:
-    """Fetch in this process; returns "whole", or what the error said."""
+    """Fetch in this process; returns "whole", or the error."""
     content = server.content
     try:
-        with patient(), contextlib.redirect_stderr(io.StringIO()):  # its progress bars
+        with patient(), contextlib.redirect_stderr(io.StringIO()):  # hides its progress bars
             gtzan.fetch(CONFIG, folder, server.url, len(content), checksum or sha256(content), kaggle=None)
     except (ValueError, OSError) as error:
         return f"{type(error).__name__}: {error}"
@@ -69,7 +69,7 @@ def fetch(server: Server, folder: Path, checksum: str | None = None) -> str:
 
 
 def state(folder: Path) -> str:
-    """What the cache holds: "absent", "whole", or what is wrong with it."""
+    """The state of the cache: "absent", "whole", or "half: ..."."""
     found = gtzan.find_genres(folder) if folder.is_dir() else None
     if found is None:
         return "absent"
@@ -80,7 +80,7 @@ def state(folder: Path) -> str:
 # --- damaged archives ---------------------------------------------------------------------------------------------
 
 def truncated_archives() -> dict:
-    """An archive that is short from the beginning, so that its checksum is right."""
+    """An archive that was too short before its checksum was made, so that the checksum is right."""
     whole, broke, n = make_archive(), [], times(60)
     for seed in tqdm(range(n), desc="truncated archives", leave=False):
         content = whole[: random.Random(seed).randrange(1, len(whole) - 1)]
@@ -89,11 +89,12 @@ def truncated_archives() -> dict:
             said, left = fetch(server, folder), state(folder)
             if left != "absent" or "Delete it" not in said and "damaged" not in said:
                 broke.append(f"cut at {len(content)} of {len(whole)} bytes: {left}; {relative(said, folder)}")
-    return result("archive cut off at a random byte: refused by name, nothing left in the cache", n, broke)
+    return result("an archive cut off at a random byte: it is refused by name, and nothing stays in the cache", n,
+                  broke)
 
 
 def damaged_archives() -> dict:
-    """Changed bytes under the right checksum, and a wrong checksum."""
+    """Damaged archives: half of them with the checksum of the whole archive, half with their own."""
     whole, broke, n = make_archive(), [], times(60)
     for seed in tqdm(range(n), desc="damaged archives", leave=False):
         rng, content = random.Random(seed), bytearray(whole)
@@ -105,19 +106,20 @@ def damaged_archives() -> dict:
             said, left = fetch(server, folder, sha256(whole) if wrong else None), state(folder)
             if left != "absent" or ("checksum" if wrong else "damaged") not in said:
                 broke.append(f"damage {seed}: {left}; {relative(said, folder)}")
-    return result("archive with 1 to 20 flipped bits, half of them noticed by SHA-256, half (with the checksum of the "
-                  "damaged file) by unpacking alone: refused, nothing left", n, broke)
+    return result("an archive with 1 to 20 flipped bits; for half of the tries the expected SHA-256 is that of the "
+                  "damaged file, so that only unpacking can notice: it is refused, and nothing stays in the cache", n,
+                  broke)
 
 
 def pax(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
-    """A member whose path stands in a pax header."""
+    """A member whose path is in a pax header."""
     member = tarfile.TarInfo("genres/x")
     member.pax_headers = {"path": name}
     return member, target.encode()
 
 
 def hostile_members() -> dict[str, list]:
-    """Members that lead out of the folder or are no plain files, by name."""
+    """Members of an archive that lead out of the folder or are no plain files, by what is wrong with them."""
     file = tarfile.TarInfo
     return {
         "parent": [(file("../outside.txt"), b"x")], "deep parent": [(file("genres/../../outside.txt"), b"x")],
@@ -135,7 +137,7 @@ def hostile_members() -> dict[str, list]:
 
 
 def hostile_archives() -> dict:
-    """Path traversal, links, devices, names that can't be."""
+    """Archives with paths out of the folder, links, devices and impossible names."""
     broke, cases = [], hostile_members()
     for name, members in cases.items():
         with tempfile.TemporaryDirectory() as temporary, served(make_archive(members)) as server:
@@ -149,13 +151,13 @@ def hostile_archives() -> dict:
             if outside or "crashed" in said or not agrees:
                 broke.append(f"{name}: {left}; {relative(said, folder)}; outside: {len(outside)}")
     return result("tar archives with paths out of the folder, symbolic and hard links, devices, pipes, impossible "
-                  "names: refused, nothing written outside", len(cases), broke)
+                  "names: they are refused, and nothing is written outside", len(cases), broke)
 
 
 # --- bad connections ----------------------------------------------------------------------------------------------
 
 def bad_connections() -> dict:
-    """Connections that drop at random places, so often that the run gives up; the next runs go on."""
+    """Connections that drop at random places. If they drop so often that a run gives up, the next run goes on."""
     content, broke, n, asked = make_archive(), [], times(40), 0
     for seed in tqdm(range(n), desc="bad connections", leave=False):
         rng = random.Random(seed)
@@ -170,8 +172,8 @@ def bad_connections() -> dict:
             left = sorted(path.name for path in folder.iterdir())
             if state(folder) != "whole" or left != [".genres.lock", "genres"]:
                 broke.append(f"cuts {cuts}: {state(folder)}, {left}; {relative(said, folder)}")
-    return result("connection dropped 1 to 12 times at random places: this run or the next goes on and ends whole", n,
-                  broke, requests=asked)
+    return result("the connection drops 1 to 12 times at random places: this run or a later one completes the "
+                  "download", n, broke, requests=asked)
 
 
 # --- a full disk --------------------------------------------------------------------------------------------------
@@ -189,12 +191,12 @@ find "$2" -name "*.wav" -size 200000c | wc -l
 
 
 def full_disk() -> dict:
-    """A disk of a few hundred KB in memory, full in mid-download or in mid-extraction; then room is made."""
+    """A small disk in memory is full during the download or the extraction; then it gets more room."""
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
         raise RuntimeError("a small disk needs the right to mount one: root, or user namespaces (unshare -rm)")
     whole, broke, n = make_archive(), [], times(12)
     for number in tqdm(range(n), desc="full disks", leave=False):
-        room = 100 + 1600 * number // n  # KB: first the download doesn't fit, then the extraction
+        room = 100 + 1600 * number // n  # KB: at first the download does not fit, later the extraction
         with tempfile.TemporaryDirectory() as temporary, served(whole) as server:
             disk = Path(temporary) / "disk"
             disk.mkdir()
@@ -208,20 +210,20 @@ def full_disk() -> dict:
         if half or "make room" not in said or done.returncode or last_line(done.stdout) != "4":
             broke.append(f"{room} KB: {len(half)} files left; said {relative(last_line(said), disk)}; then "
                          f"{last_line(done.stderr) if done.returncode else last_line(done.stdout) + ' songs'}")
-    return result("disk of 100 to 1,600 KB (tmpfs), full in mid-download or mid-extraction: says to make room, leaves "
-                  "nothing half; with room the next run goes on", n, broke)
+    return result("a disk of 100 to 1,600 KB (tmpfs) is full during the download or the extraction: the message says "
+                  "to make room, and nothing half stays; with room the next run goes on", n, broke)
 
 
 # --- several processes, and kill -9 -------------------------------------------------------------------------------
 
 def start(server: Server, folder: Path) -> subprocess.Popen:
-    """Fetch in another process."""
+    """Start to fetch in another process."""
     words = [FETCH, folder, server.url, len(server.content), sha256(server.content)]
     return subprocess.Popen([sys.executable, "-c", *map(str, words)], cwd=ROOT, stderr=subprocess.DEVNULL)
 
 
 def at_once() -> dict:
-    """Two to four processes that want the same cache."""
+    """Two to four processes fetch into the same cache at once."""
     content, broke, n = make_archive(), [], times(10)
     for number in tqdm(range(n), desc="several at once", leave=False):
         with tempfile.TemporaryDirectory() as temporary, served(content, delay=0.01) as server:
@@ -230,11 +232,11 @@ def at_once() -> dict:
             statuses = [process.wait(FETCH_SECONDS) for process in processes]
             if any(statuses) or state(folder) != "whole" or len(server.requests) != 1:
                 broke.append(f"{statuses} of as many processes, {state(folder)}, {len(server.requests)} downloads")
-    return result("two to four processes fetch into one cache: one downloads, all end well", n, broke)
+    return result("two to four processes fetch into one cache: one of them downloads, all succeed", n, broke)
 
 
 def killed_downloads() -> dict:
-    """kill -9 at random points of download and extraction, again and again on the same cache, until it is whole."""
+    """kill -9 at random points of download and extraction, on one cache until it is whole, then on the next."""
     content, broke, n, whole = make_archive(), [], times(50), 0
     temporary = Path(tempfile.mkdtemp())
     with served(content, delay=0.02) as server:
@@ -254,7 +256,7 @@ def killed_downloads() -> dict:
         last = start(server, temporary / str(whole))
         if last.wait(FETCH_SECONDS) or state(temporary / str(whole)) != "whole":
             broke.append("the last run, which nobody killed, did not end whole")
-        for number in range(whole + 1):  # one more run of each tidies up
+        for number in range(whole + 1):  # one more run in each cache tidies up
             start(server, temporary / str(number)).wait(FETCH_SECONDS)
             left = sorted(path.name for path in (temporary / str(number)).iterdir())
             if left != [".genres.lock", "genres"]:
@@ -262,7 +264,7 @@ def killed_downloads() -> dict:
         requests = len(server.requests)
     shutil.rmtree(temporary)
     return result("kill -9 at random points of download and extraction: the cache is whole or absent, the next run "
-                  "goes on, nothing is left behind", n, broke, whole_caches=whole + 1, downloads=requests)
+                  "goes on, and no temporary file stays", n, broke, whole_caches=whole + 1, downloads=requests)
 
 
 WRITE = """
@@ -284,7 +286,7 @@ for number in range(10_000):
 
 
 def killed_writes() -> dict:
-    """kill -9 while a file or a folder is replaced over and over."""
+    """kill -9 while a file or a folder is replaced again and again."""
     broke, n = [], times(50)
     for seed in tqdm(range(n), desc="kill -9 while writing", leave=False):
         with tempfile.TemporaryDirectory() as temporary:
@@ -297,19 +299,19 @@ def killed_writes() -> dict:
             process.send_signal(signal.SIGKILL)
             process.wait()
             broke += [f"kill {seed}: {problem}" for problem in half_written(target)]
-    return result("kill -9 while a file or a folder of the caches is replaced: whole or absent, the next writer tidies "
-                  "up", n, broke)
+    return result("kill -9 while a file or a folder of the caches is replaced: it is whole or absent, and the next "
+                  "writer deletes what is left over", n, broke)
 
 
 def half_written(target: Path) -> list[str]:
-    """What is wrong with the file or folder of a killed writer, and with what the next writer leaves."""
+    """What is wrong with the file or folder of a killed writer, and with the folder after the next writer."""
     problems = []
     if target.is_file() and (target.stat().st_size != 50_000 or len(set(target.read_bytes())) != 1):
         problems.append("half a file")
     if target.is_dir() and [path.stat().st_size for path in target.glob("*.txt")] != [1000] * 20:
         problems.append("half a folder")
     for path in target.parent.glob(".target.*.tmp"):
-        os.utime(path, (0, 0))  # as if hours had passed
+        os.utime(path, (0, 0))  # as if hours had passed: a newer one may belong to a running writer
     if target.is_dir() or not target.exists():
         files.build_whole(target, lambda folder: (folder / "a.txt").write_text("a"), "new")
     else:

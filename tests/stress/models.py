@@ -1,4 +1,4 @@
-"""Model files that are not ours, or no longer: refused by name, or right to the last bit."""
+"""Damaged and foreign model files: each is refused with a clear message, or its C gives the same bits as TFLM."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ REMEDIES = ("notebook 06", "quantize.convert", "architectures lstm2", "can't run
 
 
 def shipped() -> bytes:
-    """The shipped model, sealed (embedding its own front end again seals an older file)."""
+    """The shipped model with its seal. Embedding the front end again seals an older file, too."""
     model = load_model()
     return embed_front_end(model.content, model.metadata)
 
 
 def verdict(content: bytes) -> str:
-    """What the model file's reader and the header generator say: "accepted", the refusal, or "crashed: ..."; a refusal may write nothing."""
+    """What reading a model and writing its headers says: "accepted", the refusal, or "crashed: ...".
+
+    A refused model must not leave headers.
+    """
     said = []
     with tempfile.TemporaryDirectory() as temporary:
         path, generated = Path(temporary) / "mine.tflite", Path(temporary) / "generated"
@@ -51,16 +54,16 @@ def verdict(content: bytes) -> str:
 
 
 def problem(said: str) -> str | None:
-    """What is wrong with a refusal, if anything: it must be foreseen, and say what to do."""
+    """What is wrong with a refusal, or None: it must be a ValueError that says what to do."""
     if said.startswith("crashed") or not any(remedy in said for remedy in REMEDIES):
-        return f"not in clear words: {relative(said)[:300]}"
+        return f"no clear message: {relative(said)[:300]}"
     return None
 
 
 # --- damage -------------------------------------------------------------------------------------------------------
 
 def flips() -> dict:
-    """One changed bit anywhere in the shipped model."""
+    """The shipped model with one flipped bit."""
     whole, broke, n = shipped(), [], times(1000)
     for seed in tqdm(range(n), desc="flipped bits", leave=False):
         rng, damaged = random.Random(seed), bytearray(whole)
@@ -69,12 +72,12 @@ def flips() -> dict:
         said = verdict(bytes(damaged))
         if said == "accepted" or problem(said):
             broke.append(f"byte {place}: {said[:200]}")
-    return result("shipped model with one bit flipped at a random place: refused, no header written", n, broke,
-                  bytes=len(whole))
+    return result("the shipped model with one bit flipped at a random place: it is refused, and no header is written",
+                  n, broke, bytes=len(whole))
 
 
 def truncations() -> dict:
-    """The shipped model cut off, or with something behind it."""
+    """The shipped model cut off, or with bytes added at its end."""
     whole, broke, n = shipped(), [], times(200)
     for seed in tqdm(range(n), desc="truncated models", leave=False):
         rng = random.Random(seed)
@@ -82,7 +85,8 @@ def truncations() -> dict:
         said = verdict(content)
         if said == "accepted" or problem(said):
             broke.append(f"{len(content)} of {len(whole)} bytes: {said[:200]}")
-    return result("shipped model cut off at a random byte, or lengthened: refused, no header written", n, broke)
+    return result("the shipped model cut off at a random byte, or lengthened: it is refused, and no header is written",
+                  n, broke)
 
 
 FUZZ = """
@@ -107,7 +111,7 @@ print("done")
 
 
 def foreign_damage() -> dict:
-    """A file of another maker, which has no seal, with damaged bytes: reading it may only end in ValueError."""
+    """A damaged file of another maker, which has no seal: reading it may only end in ValueError."""
     whole, broke, n = shipped(), [], times(1000)
     parsed = _parse(whole)
     parsed.buffers[_find_metadata(parsed)].data, parsed.metadata = None, []
@@ -122,14 +126,14 @@ def foreign_damage() -> dict:
                     broke.append(f"seeds {first} to {first + 99}: {done.returncode} {relative(last_line(done.stderr))}")
             except subprocess.TimeoutExpired:
                 broke.append(f"seeds {first} to {first + 99}: hangs")
-    return result("file without our metadata, 1 to 10 bytes replaced: reading it ends in ValueError, no "
-                  "crash, no hang", n, broke)
+    return result("a file without our metadata, with 1 to 10 bytes replaced: reading it works or ends in ValueError, "
+                  "no crash, no hang", n, broke)
 
 
-# --- well-made files of other makers --------------------------------------------------------------------------------
+# --- intact files of other makers -----------------------------------------------------------------------------------
 
 def converted(architecture: str, config: Config = CONFIG, calibrated: bool = True, units: int | None = None) -> bytes:
-    """A network with its first weights, converted."""
+    """An untrained network as a .tflite file."""
     rng = np.random.default_rng(1)
     windows = rng.normal(size=(30, config.n_frames, config.n_mfcc)).astype(np.float32)
     front_end = front_end_dict(np.zeros(config.n_mfcc), np.ones(config.n_mfcc), config)
@@ -138,7 +142,7 @@ def converted(architecture: str, config: Config = CONFIG, calibrated: bool = Tru
 
 
 def other_files() -> dict[str, bytes]:
-    """Files that the firmware can't run, by name."""
+    """Files that the firmware can't run, by what they are."""
     other = Config(n_mfcc=13, n_frames=10)
     front_end = load_model().metadata
     return {"a float model": converted("lstm2", calibrated=False), "pooling": converted("pooling"),
@@ -149,19 +153,20 @@ def other_files() -> dict[str, bytes]:
 
 
 def other_models() -> dict:
-    """Real .tflite files with other types, operators and shapes, and no .tflite files at all."""
+    """.tflite files with other types, operators and shapes, and files that are no .tflite files."""
     broke = []
     cases = other_files()
     for name, tflite in tqdm(cases.items(), desc="other models", leave=False):
         said = verdict(tflite)
         if said == "accepted" or problem(said):
             broke.append(f"{name}: {said[:200]}")
-    return result("float, pooling, many-to-many, too many units, shapes that contradict the configuration, one "
-                  "operator, text, an image: refused in clear words, no header written", len(cases), broke)
+    return result("models that are float, pooling, many-to-many, too large, of other shapes than their configuration, "
+                  "or of one operator; text, an image: each is refused with a clear message, and no header is written",
+                  len(cases), broke)
 
 
 def changed(rng: random.Random, tflite: bytes) -> tuple[str, bytes]:
-    """A well-formed, sealed file whose numbers were changed at one place: an option, a scale, a zero point, a shape."""
+    """Change a sealed file at one random place, and seal it again; returns the kind of place, and the file."""
     front_end, parsed = open_model(tflite).metadata, _parse(tflite)
     parsed.buffers[_find_metadata(parsed)].data, parsed.metadata = None, []
     graph = parsed.subgraphs[0]
@@ -211,7 +216,7 @@ print("\\nwrong", wrong)
 
 
 def compare_with_tflm(tflite: bytes) -> str | None:
-    """Build the C of an accepted model and compare its scores with TFLM's; what differs, or None."""
+    """Build the C of an accepted model, and compare its scores with TFLM's. Returns what differs, or None."""
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "mine.tflite"
         path.write_bytes(tflite)
@@ -226,7 +231,7 @@ def compare_with_tflm(tflite: bytes) -> str | None:
 
 
 def other_makers() -> dict:
-    """Well-formed files with one thing changed: refused, or the C is TFLM bit for bit."""
+    """Intact files with one thing changed: each is refused, or its C equals TFLM bit for bit."""
     broke, n, fates, kinds = [], times(60), collections.Counter(), [shipped(), converted("lstm2")]
     for seed in tqdm(range(n), desc="changed models", leave=False):
         place, tflite = changed(random.Random(seed), kinds[seed % 2])
@@ -235,15 +240,15 @@ def other_makers() -> dict:
         wrong = compare_with_tflm(tflite) if said == "accepted" else problem(said)
         if wrong:
             broke.append(f"{seed} {place}: {wrong}")
-    return result("well-formed, sealed model with one option, scale, zero point, shape, connection, type or block of "
-                  "weights changed: refused, or its C equals TFLM on every window", n, broke, **fates,
+    return result("an intact, sealed model with one option, scale, zero point, shape, connection, type or block of "
+                  "weights changed: it is refused, or its C equals TFLM on every window", n, broke, **fates,
                   windows_compared=N_WINDOWS * fates["accepted"])
 
 
 # --- front ends -----------------------------------------------------------------------------------------------------
 
 def front_ends() -> dict:
-    """Metadata that doesn't fit the model, or would break the C headers."""
+    """Metadata that does not fit the model, or that would break the C headers."""
     whole = shipped()
     good = open_model(whole).metadata
     n = len(good["mean"])
@@ -261,8 +266,8 @@ def front_ends() -> dict:
         said = verdict(embed_front_end(whole, {**good, **edit}))
         if said == "accepted" or problem(said):
             broke.append(f"{json.dumps(edit)[:100]}: {said[:200]}")
-    return result("front end with wrong lengths, NaN, zero deviations, labels that would break C, impossible "
-                  "configurations: refused in clear words", len(edits), broke)
+    return result("a front end with wrong lengths, NaN, zero deviations, labels that would break C, or impossible "
+                  "configurations: it is refused with a clear message", len(edits), broke)
 
 
 def campaigns() -> list[tuple[str, Callable[[], dict]]]:

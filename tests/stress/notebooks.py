@@ -1,6 +1,6 @@
-"""Notebooks as readers treat them: cells twice, out of order, without network, rights, or the folder of before.
+"""What readers do to notebooks: cells twice or out of order, no network, no permission to write, no work folder.
 
-Everything runs in a copy of the project, in a process of its own. A cell may stop only with words that say what to do.
+Everything runs in a copy of the project, in another process. A cell may stop only with a message that says what to do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mgr_helpers.config import ROOT, build_dir
 
 from . import last_line, python, relative, result, times
 
-SECONDS = 1500  # for one notebook
+SECONDS = 1500  # for one cell; a notebook may take twice as long
 ADVICE = re.compile(r"run (it|notebook|the notebook|again)|check the network|make room|MGR_WORK|MGR_BUILD|"
                     r"can't be reached|convert it|[Aa]dd (it|sound|songs)|install|Config\.", re.IGNORECASE)
 RUN = """
@@ -32,7 +32,7 @@ from pathlib import Path
 from tests.stress import notebooks
 print("\\n" + json.dumps(notebooks.run_cells(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))))
 """
-BLOCK = '''"""No network but this machine's own."""
+BLOCK = '''"""No network: only this computer can be reached."""
 import socket
 
 connect, look_up = socket.socket.connect, socket.getaddrinfo
@@ -60,7 +60,7 @@ OTHER_CONFIG = {"genres": '("disco", "jazz", "metal", "polka")', "sample_rate": 
                 "upper_hz": "8000.0", "n_mfcc": "13", "n_frames": "14"}
 
 
-# --- running cells (in a process of its own) --------------------------------------------------------------------------
+# --- running cells (in another process) -----------------------------------------------------------------------------
 
 def run_cells(project: Path, number: str, plan: list) -> dict:
     """Run a notebook's code cells in the order of `plan`.
@@ -68,16 +68,16 @@ def run_cells(project: Path, number: str, plan: list) -> dict:
     Parameters
     ----------
     project : Path
-        Copy of the project.
+        Folder with a copy of the project.
     number : str
-        Of the notebook, "02".
+        Number of the notebook, for example "02".
     plan : list
-        Numbers of code cells; "kill" kills the kernel and starts another; "delete" deletes the work folder.
+        Indices of code cells. "kill" kills the kernel and starts another one; "delete" deletes the work folder.
 
     Returns
     -------
     dict
-        `ran` (cells), `error`: None, or "cell 3: ValueError: ..." where it stopped.
+        ran: number of cells that ran; error: None, or where it stopped: "cell 3: ValueError: ...".
     """
     import nbformat
     from nbclient import NotebookClient
@@ -106,10 +106,10 @@ def run_cells(project: Path, number: str, plan: list) -> dict:
     return {"ran": ran, "error": None}
 
 
-# --- trying one -----------------------------------------------------------------------------------------------------
+# --- one try --------------------------------------------------------------------------------------------------------
 
 def copy_of_project(folder: Path) -> Path:
-    """What a clone holds, and the mini set."""
+    """A copy of what a clone holds, and of the mini set, in a new folder `project`."""
     mini_set.folder()
     project = folder / "project"
     for name in ("mgr_helpers", "notebooks", "firmware"):
@@ -122,13 +122,13 @@ def copy_of_project(folder: Path) -> Path:
 
 
 def n_cells(number: str) -> int:
-    """Code cells of a notebook."""
+    """Number of code cells of a notebook."""
     cells = json.loads(next((ROOT / "notebooks").glob(f"{number}_*.ipynb")).read_text())["cells"]
     return sum(cell["cell_type"] == "code" for cell in cells)
 
 
 def attempt(project: Path, number: str, plan: list | None = None, dataset: str = "mini", **environment: object) -> dict:
-    """`run_cells` in another process: {"ran", "error"}. The whole notebook in order without a plan."""
+    """`run_cells` in another process: {"ran", "error"}. Without a plan, all cells run once in order."""
     plan = list(range(n_cells(number))) if plan is None else plan
     paths = [str(project), environment.pop("PYTHONPATH", ""), str(ROOT)]
     rights = {"obey_permissions": environment.pop("obey_permissions", False)}
@@ -145,7 +145,7 @@ def attempt(project: Path, number: str, plan: list | None = None, dataset: str =
 
 
 def finding(number: str, what: str, found: dict, project: Path, may_refuse: bool = False) -> list[str]:
-    """One line when a try broke, else none."""
+    """A list of one line when a try broke, else an empty list."""
     error = found["error"]
     if error is None or may_refuse and ADVICE.search(error) and "NameError" not in error:
         return []
@@ -155,7 +155,7 @@ def finding(number: str, what: str, found: dict, project: Path, may_refuse: bool
 # --- campaigns ------------------------------------------------------------------------------------------------------
 
 def twice_and_out_of_order() -> dict:
-    """Each cell twice; then cells anywhere again."""
+    """Each cell twice, then ten random cells again."""
     broke, cells, numbers = [], 0, tuple(f"{n:02d}" for n in range(1, 9))[: max(1, times(8))]
     for number in tqdm(numbers, desc="cells twice", leave=False):
         with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +165,7 @@ def twice_and_out_of_order() -> dict:
             found = attempt(project, number, plan)
             cells += found["ran"]
             broke += finding(number, f"{found['ran']} cells done", found, project)
-    return result("each cell twice in order, then ten cells anywhere once more: works", len(numbers), broke,
+    return result("each cell twice in order, then ten random cells once more: it works", len(numbers), broke,
                   cells_run=cells)
 
 
@@ -178,11 +178,12 @@ def killed_kernels() -> dict:
             half = random.Random(int(number)).randrange(n // 2, n)
             found = attempt(project, number, [*range(half), "kill", *range(n)])
             broke += finding(number, f"killed after {half} cells", found, project)
-    return result("kernel killed (kill -9) in the second half, then all cells again: works", len(numbers), broke)
+    return result("the kernel is killed (kill -9) in the second half, then all cells run again: it works", len(numbers),
+                  broke)
 
 
 def no_network() -> dict:
-    """Only this machine answers."""
+    """Without network: only this computer answers."""
     broke, refused = [], 0
     cases = [("04", "mini", False, False), ("06", "mini", False, False), ("02", "gtzan", False, True),
              ("08", "mini", True, True)][: max(1, times(4))]
@@ -199,12 +200,12 @@ def no_network() -> dict:
             found = attempt(project, number, None, dataset, **nowhere)
             refused += found["error"] is not None
             broke += finding(number, f"no network, {dataset}", found, project, may_refuse)
-    return result("no network: what is there works; a data set or tools that must be fetched are named, with what to "
-                  "do", len(cases), broke, refused_with_advice=refused - len(broke))
+    return result("no network: what is there works; a data set or tool that must be fetched is named, with what to do",
+                  len(cases), broke, refused_with_advice=refused - len(broke))
 
 
 def read_only() -> dict:
-    """The data folder may not be written."""
+    """The data folder is read-only."""
     broke, refused, numbers = [], 0, ("02", "04", "06")[: max(1, times(3))]
     for number in tqdm(numbers, desc="read-only", leave=False):
         with tempfile.TemporaryDirectory() as folder:
@@ -218,12 +219,12 @@ def read_only() -> dict:
             broke += finding(number, "read-only data folder", found, project, may_refuse=not elsewhere)
             for place in places:
                 place.chmod(0o755)
-    return result("read-only data folder: says to set MGR_WORK; works with it", len(numbers), broke,
-                  refused_with_advice=refused - len(broke))
+    return result("a read-only data folder: the message says to set MGR_WORK, and with it the notebook works",
+                  len(numbers), broke, refused_with_advice=refused - len(broke))
 
 
 def work_deleted() -> dict:
-    """The work folder vanishes between notebooks, and in the middle of one."""
+    """The work folder is deleted between notebooks, and in the middle of each."""
     broke, numbers = [], ("02", "03", "04", "06")[: max(1, times(4))]
     with tempfile.TemporaryDirectory() as folder:
         project = copy_of_project(Path(folder))
@@ -231,12 +232,12 @@ def work_deleted() -> dict:
             n = n_cells(number)
             found = attempt(project, number, ["delete", *range(n // 2), "delete", *range(n // 2, n)])
             broke += finding(number, "work folder deleted", found, project, may_refuse=True)
-    return result("work folder deleted before each notebook and in its middle: works, or says what to do", len(numbers),
-                  broke)
+    return result("the work folder is deleted before each notebook and in its middle: it works, or says what to do",
+                  len(numbers), broke)
 
 
 def other_configuration() -> dict:
-    """16 kHz, 13 MFCCs, 14 frames, four genres, from clips to the emulated Pico."""
+    """Another configuration, from clips to the emulated Pico: 16 kHz, 13 MFCCs, 14 frames, four genres."""
     broke, numbers = [], tuple(f"{n:02d}" for n in range(2, 9))[: max(1, times(7))]
     with tempfile.TemporaryDirectory() as folder:
         project = copy_of_project(Path(folder))
@@ -252,8 +253,8 @@ def other_configuration() -> dict:
         for number in tqdm(numbers, desc="another configuration", leave=False):
             found = attempt(project, number, None, str(songs))
             broke += finding(number, "another configuration", found, project, may_refuse=True)
-    return result("16 kHz, 13 MFCCs, 14 frames and four genres, from clips to the emulated Pico: works, or says what "
-                  "to do", len(numbers), broke)
+    return result("16 kHz, 13 MFCCs, 14 frames and four genres, from clips to the emulated Pico: it works, or says "
+                  "what to do", len(numbers), broke)
 
 
 def campaigns() -> list[tuple[str, Callable[[], dict]]]:

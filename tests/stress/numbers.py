@@ -1,7 +1,7 @@
-"""The numbers at their limits: Python, the C on this machine, the C under sanitizers and the C on the emulated Pico.
+"""Extreme numbers: Python, the C on this computer, the C under sanitizers and the C on the emulated Pico must agree.
 
-Frames that no music holds (squares at full scale, zeros, one step, rails, alternating extremes) beside random ones at
-every level: features, scores and decisions must be the same, bit for bit.
+The frames are extreme ones that music does not contain (square waves at full scale, zeros, single steps, alternating
+extremes) and random ones at every level. Features, scores and decisions must be the same, bit for bit.
 """
 
 from __future__ import annotations
@@ -35,12 +35,10 @@ STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion",
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1")
 
 
-# --- frames -----------------------------------------------------------------------------------------------------------
-
-
+# --- frames ---------------------------------------------------------------------------------------------------------
 
 def noise(rng: np.random.Generator) -> np.ndarray:
-    """Gaussian, its level anywhere from less than a step to far beyond full scale."""
+    """Gaussian noise, its level anywhere from less than a step to far above full scale."""
     return rng.standard_normal(N) * 2 ** rng.uniform(-2, 18)
 
 
@@ -49,34 +47,34 @@ def uniform(rng: np.random.Generator) -> np.ndarray:
 
 
 def square(rng: np.random.Generator) -> np.ndarray:
-    """At full scale, of any period from two samples on."""
+    """A square wave at full scale with a period of two samples or more."""
     period = 2 ** rng.uniform(1, 12)
     return np.where((np.arange(N) + rng.integers(N)) % period < period / 2, HIGH, LOW)
 
 
 def alternating(rng: np.random.Generator) -> np.ndarray:
-    """Both extremes in turn: all energy at half the sampling rate, with -32768 or -32767."""
+    """Both extremes in turn, the lower one -32768 or -32767: all energy is at half the sampling rate."""
     return np.where((np.arange(N) + rng.integers(2)) % 2, HIGH, rng.choice([LOW, -HIGH]))
 
 
 def telegraph(rng: np.random.Generator) -> np.ndarray:
-    """Jumps between the extremes at random."""
+    """Random jumps between the extremes."""
     return np.where(np.cumsum(rng.random(N) < 2 ** -rng.uniform(1, 11)) % 2, HIGH, LOW)
 
 
 def constant(rng: np.random.Generator) -> np.ndarray:
-    """Zeros, either rail, or any level."""
+    """One value: zero, an extreme, or any other."""
     return np.full(N, rng.choice([0, 0, 1, -1, HIGH, LOW, -HIGH, rng.integers(LOW, HIGH)]))
 
 
 def one_step(rng: np.random.Generator) -> np.ndarray:
-    """One least significant bit: a single one, or a noise of them."""
+    """Zeros and a few, or many, samples of 1 or -1."""
     share = rng.choice([1 / N, 0.01, 0.5])
     return (rng.random(N) < share) * rng.choice([-1, 1], N)
 
 
 def every_shift(rng: np.random.Generator) -> np.ndarray:
-    """The largest sample just at, below or above a power of two: all amounts of the block scaling, at their edges."""
+    """The largest sample is a power of two, or one less or more: each shift of the block scaling, at its limits."""
     peak = 2 ** rng.integers(0, 16) + rng.integers(-1, 2)
     samples = np.round(rng.uniform(-1, 1, N) * peak)
     samples[rng.integers(0, N, 20)] = rng.choice([-peak, peak])
@@ -84,14 +82,14 @@ def every_shift(rng: np.random.Generator) -> np.ndarray:
 
 
 def impulses(rng: np.random.Generator) -> np.ndarray:
-    """A few samples of any size in silence."""
+    """Zeros with a few extreme or small samples."""
     samples = np.zeros(N)
     samples[rng.integers(0, N, rng.integers(1, 40))] = rng.choice([LOW, HIGH, 1, -1, 2**14])
     return samples
 
 
 def tone(rng: np.random.Generator) -> np.ndarray:
-    """A sine, often exactly on a bin, where one number of the spectrum is as large as it can be; up to clipping."""
+    """A sine, often exactly on a bin, where the spectrum has its largest numbers; some are so loud that they clip."""
     hertz = rng.choice([rng.integers(1, 1024), rng.uniform(1, 1024)]) * CONFIG.sample_rate / CONFIG.fft_length
     return rng.choice([1.0, 1.2, 50.0, 0.01]) * HIGH * np.sin(2 * np.pi * hertz * np.arange(N) / CONFIG.sample_rate
                                                              + rng.choice([0, np.pi / 2, rng.uniform(0, 6)]))
@@ -106,7 +104,7 @@ SIMPLE = (noise, uniform, square, alternating, telegraph, constant, one_step, ev
 
 
 def jump(rng: np.random.Generator) -> np.ndarray:
-    """From one kind to another in the middle: the largest changes of level from frame to frame."""
+    """From one kind to another at a random sample: the largest changes of level from frame to frame."""
     first, second = (SIMPLE[rng.integers(len(SIMPLE))](rng) for _ in range(2))
     return np.where(np.arange(N) < rng.integers(N), first, second)
 
@@ -115,7 +113,7 @@ KINDS = (*SIMPLE, jump)
 
 
 def frames(n: int, seed: int = 0) -> np.ndarray:
-    """`n` windows, the kinds in turn: int16 (n, window_length)."""
+    """`n` windows of all kinds in turn, int16 (n, window_length)."""
     rng = np.random.default_rng(seed)
     windows = np.empty((n, N), np.int16)
     for i in range(n):
@@ -124,7 +122,7 @@ def frames(n: int, seed: int = 0) -> np.ndarray:
 
 
 def batches(n: int, what: str):
-    """(index, windows) in batches, with a progress bar: no more than a batch lies in memory."""
+    """Yield (index of the first window, windows) in batches, so that only one batch is in memory."""
     with tqdm(total=n * CONFIG.n_frames, desc=what, unit="frame", leave=False) as bar:
         for start in range(0, n, BATCH):
             windows = frames(min(BATCH, n - start), start)
@@ -133,7 +131,7 @@ def batches(n: int, what: str):
 
 
 def in_python(windows: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Raw MFCCs with their level, int8 features and scores, by cmsisdsp and TensorFlow Lite Micro."""
+    """Raw MFCCs (their level not removed), int8 features and scores, by cmsisdsp and TensorFlow Lite Micro."""
     raw = np.stack([mfcc_q15.q15_mfcc(window) for window in windows])
     features = mfcc_q15.quantize_features(mfcc_q15.remove_level(raw), model.front_end)
     return raw, features, runtimes.run_tflm(model, features)
@@ -145,10 +143,10 @@ def unequal(start: int, what: str, found: np.ndarray, expected: np.ndarray) -> l
     return [f"{what} of window {start + row} ({KINDS[row % len(KINDS)].__name__}) differ" for row in rows]
 
 
-# --- campaigns --------------------------------------------------------------------------------------------------------
+# --- campaigns ------------------------------------------------------------------------------------------------------
 
 def on_this_machine(n: int = N_WINDOWS) -> dict:
-    """Python against the C, compiled for this machine; counts how often each stage was at its limit."""
+    """Python against the C on this computer. Also counts how often numbers reached their limits."""
     model, host, broke, at_limit = load_model(), host_c.host_library(), [], {}
     n = times(n)
 
@@ -170,12 +168,12 @@ def on_this_machine(n: int = N_WINDOWS) -> dict:
             count(f"{name}_at_127", values == 127)
     at_limit["shift_amounts_met"] = sum(at_limit.pop(f"frames_shifted_by_{shift}") > 0 for shift in range(16))
     return result(f"{n * CONFIG.n_frames:,d} random and adversarial frames in windows of {CONFIG.n_frames}: raw MFCCs, "
-                  "features and scores of the C equal cmsisdsp and TensorFlow Lite Micro", n, broke,
+                  "features and scores of the C equal those of cmsisdsp and TensorFlow Lite Micro", n, broke,
                   frames=n * CONFIG.n_frames, **at_limit)
 
 
 def adversarial_features(n: int, seed: int) -> np.ndarray:
-    """int8 features that no sound gives: all at one end, the two ends in turn, random ones, few values."""
+    """int8 features that no sound gives: extremes at random, the same at every step, one value, small, or any."""
     rng = np.random.default_rng(seed)
     shape = (n, CONFIG.n_frames, CONFIG.n_mfcc)
     features = rng.integers(-128, 128, shape)
@@ -187,19 +185,19 @@ def adversarial_features(n: int, seed: int) -> np.ndarray:
 
 
 def of_the_model(n: int = N_WINDOWS) -> dict:
-    """The LSTM alone, driven into saturation."""
+    """The LSTM alone, with features that saturate it."""
     model, host, broke = load_model(), host_c.host_library(), []
     n = times(n)
     for start in tqdm(range(0, n, BATCH), desc="features, this machine", unit="batch", leave=False):
         features = adversarial_features(min(BATCH, n - start), start)
         rows = np.flatnonzero((host.scores(features) != runtimes.run_tflm(model, features)).any(axis=1))
         broke += [f"scores of features {start + row} differ" for row in rows]
-    return result("int8 features at their ends, in turn and random: scores of the C equal TensorFlow Lite Micro", n,
-                  broke)
+    return result("int8 features at their limits and random ones: scores of the C equal those of TensorFlow Lite "
+                  "Micro", n, broke)
 
 
 def stream(kind: int, rng: np.random.Generator, n_windows: int = 3) -> np.ndarray:
-    """ADC counts (uint16) at their limits: rails, jumps between them, drifts, one step, noise, clipped tones."""
+    """Extreme ADC counts (uint16): lowest, highest, jumps between them, drifts, single steps, noise, clipped tones."""
     n, most = n_windows * CONFIG.window_step + N, 2**CONFIG.adc_bits - 1
     time = np.arange(n)
     counts = (
@@ -218,7 +216,7 @@ def stream(kind: int, rng: np.random.Generator, n_windows: int = 3) -> np.ndarra
 
 
 def of_streams(n: int = N_STREAMS) -> dict:
-    """From ADC counts to what is said: the tracked bias, its saturation, the vote, unsure and silence."""
+    """From ADC counts to decisions: tracked bias, saturation, vote, unsure and silence."""
     model, host, broke = load_model(), host_c.host_library(), []
     n, clipped, said = times(n), 0, []
     for i in tqdm(range(n), desc="ADC streams", unit="stream", leave=False):
@@ -230,8 +228,9 @@ def of_streams(n: int = N_STREAMS) -> dict:
             [row[key] for row in ours] == theirs[key].tolist() for key in ("scores", "confidence", "silent", "unsure")
         ) and [CONFIG.genres.index(row["vote"]) for row in ours] == theirs["vote"].tolist()
         broke += [] if same else [f"decisions of stream {i} (kind {i % 10}) differ"]
-    return result("streams of ADC counts at rails, with jumps, drifts and one step: decisions of the C equal Python's",
-                  n, broke, decisions=len(said), silence=said.count("silence"), saturated_samples=clipped)
+    return result("streams of ADC counts at both limits, with jumps, drifts and single steps: decisions of the C "
+                  "equal Python's", n, broke, decisions=len(said), silence=said.count("silence"),
+                  saturated_samples=clipped)
 
 
 def on_the_pico(n: int = N_WINDOWS) -> dict:
@@ -247,12 +246,13 @@ def on_the_pico(n: int = N_WINDOWS) -> dict:
                   frames=n * CONFIG.n_frames)
 
 
-# --- sanitizers and analysis ------------------------------------------------------------------------------------------
+# --- sanitizers and analysis ----------------------------------------------------------------------------------------
 
 def sanitized_program(folder: Path) -> Path | None:
-    """The portable C and `windows.c` with AddressSanitizer and UndefinedBehaviorSanitizer; None where they are missing.
+    """Compile the portable C and `windows.c` with AddressSanitizer and UndefinedBehaviorSanitizer.
 
-    CMSIS-DSP, which isn't ours, gets AddressSanitizer only."""
+    CMSIS-DSP, which is not ours, gets AddressSanitizer only. Returns None when the compiler has no sanitizers.
+    """
     compiler = toolchain.find_host_compiler()
     probe, program = folder / "probe.c", folder / "windows"
     probe.write_text("int main(void) { return 0; }\n")
@@ -270,7 +270,7 @@ def sanitized_program(folder: Path) -> Path | None:
 
 
 def _sanitized(program: Path, what: str, data: bytes) -> tuple[bytes, str]:
-    """Output of the program, and what a sanitizer said ("" when nothing)."""
+    """The output of the program, and what a sanitizer reported ("" for nothing)."""
     done = subprocess.run([program, what], input=data, capture_output=True)
     said = relative(done.stderr.decode(errors="replace").strip(), toolchain.deploy_sketch("genre_recognizer"))
     return done.stdout, said or (f"exit status {done.returncode}" if done.returncode else "")
@@ -278,8 +278,8 @@ def _sanitized(program: Path, what: str, data: bytes) -> tuple[bytes, str]:
 
 def under_sanitizers(n: int = N_WINDOWS, n_streams: int = N_STREAMS) -> dict:
     """The same frames and streams through the C under AddressSanitizer and UndefinedBehaviorSanitizer."""
-    tried = ("the same frames and streams through the C under AddressSanitizer and UndefinedBehaviorSanitizer: no word "
-             "from them, and the same bits as without")
+    tried = ("the same frames and streams through the C under AddressSanitizer and UndefinedBehaviorSanitizer: they "
+             "report nothing, and the bits are the same as without them")
     host, broke, n = host_c.host_library(), [], times(n)
     with tempfile.TemporaryDirectory() as temporary:
         program = sanitized_program(Path(temporary))
@@ -300,13 +300,13 @@ def under_sanitizers(n: int = N_WINDOWS, n_streams: int = N_STREAMS) -> dict:
 
 
 def sources() -> list[Path]:
-    """The C files of both sketches and of the emulator's board that are ours."""
+    """Our C files: those of both sketches, and those that run them on this computer."""
     return [*sorted(FIRMWARE.glob("*/src/*.c")), Path(__file__).with_name("windows.c"),
             toolchain.EMULATOR / "host_batch.c"]
 
 
 def static_analysis() -> dict:
-    """Strict warnings and gcc's own analyser over every C file of ours; cppcheck where it is installed."""
+    """Strict warnings and gcc's analyser over every C file of ours, and cppcheck if it is installed."""
     source = toolchain.deploy_sketch("genre_recognizer") / "src"
     analysers = {"host": [*toolchain.find_host_compiler()]}
     analysers |= {"Cortex-M0+": [shutil.which("arm-none-eabi-gcc"), "-mcpu=cortex-m0plus", "-mthumb"]

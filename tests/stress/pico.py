@@ -1,7 +1,7 @@
-"""The emulated Pico for as long, and with such sounds, as nobody sits beside it: nothing lost, nothing silently wrong.
+"""Long runs and unusual sounds on the emulated Pico: nothing may be lost, and every decision must be right.
 
-Every decision of every run is compared with Python's on the same ADC counts. Music comes from MGR_DATA (a folder with
-one sub-folder per genre), else from the synthetic mini set.
+Every decision is compared with Python's decision on the same ADC counts. Music comes from the folder in the environment
+variable MGR_DATA (one sub-folder per genre), or else from the synthetic mini set.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from . import result, times
 
 MINUTES, SOUND_SECONDS, STALLED_SECONDS, LEVEL_DB = 10.0, 10.0, 30.0, -12.0
 STACK_BYTES = 8192
-NO_GENRE = ("unplugged, at ground", "unplugged, at the supply", "silence")  # never
-# at most every second time; "unplugged, floating" is made here, otherwise than the "open pin" of the training
+NO_GENRE = ("unplugged, at ground", "unplugged, at the supply", "silence")  # these never get a genre
+# these get a genre in at most half of the decisions; "unplugged, floating" differs from the "open pin" of the training
 HARDLY = ("unplugged, floating", "open pin", "white noise", "pink noise", "coloured noise", "hum", "speech")
 
 
 def music(seconds: float, seed: int = 0) -> np.ndarray:
-    """Songs in random order, int16, cut or repeated to a length."""
+    """Songs in random order, cut or repeated to a length: int16."""
     songs = dataset.load_songs(os.environ.get("MGR_DATA", "mini")).songs
     order = np.random.default_rng(seed).permutation(len(songs))
     parts, n = [], 0
@@ -43,7 +43,7 @@ def music(seconds: float, seed: int = 0) -> np.ndarray:
 
 
 def hear_all(streams: list[np.ndarray], what: str) -> list[dict]:
-    """`clips.hear_clip` of each stream of ADC counts, as many at once as there are cores."""
+    """`clips.hear_clip` of each stream of ADC counts, on all cores."""
     image, model = build_image("genre_recognizer"), load_model()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         heard = pool.map(lambda adc: clips.hear_clip(adc, model, image), streams)
@@ -51,7 +51,7 @@ def hear_all(streams: list[np.ndarray], what: str) -> list[dict]:
 
 
 def faults(heard: dict, name: str) -> list[str]:
-    """What is wrong with a run, as one line or none."""
+    """What is wrong with a run: a list of one line, or of none."""
     n = len(heard["decisions"])
     said = ([f"{heard['missed']} decisions missing"] if heard["missed"] else [])
     said += [f"{n - heard['equal']} of {n} decisions are not Python's"] if heard["equal"] != n else []
@@ -61,23 +61,23 @@ def faults(heard: dict, name: str) -> list[str]:
     return [f"{name}: {', '.join(said)}"] if said else []
 
 
-# --- campaigns --------------------------------------------------------------------------------------------------------
+# --- campaigns ------------------------------------------------------------------------------------------------------
 
 def ten_minutes() -> dict:
-    """Music without a break."""
+    """Ten minutes of music without a break."""
     seconds = 60 * MINUTES * times(100) / 100
     adc = ideal_counts(music(seconds))
     heard = clips.hear_clip(adc, load_model(), build_image("genre_recognizer"), bar=True)
     processed = CONFIG.window_length + (len(heard["decisions"]) - 1) * CONFIG.window_step
-    return result(f"{seconds / 60:.1f} minutes of music on the emulated Pico without a break: no sample lost, no "
-                  "decision missed, each of them Python's", 1, faults(heard, "music"),
+    return result(f"{seconds / 60:.1f} minutes of music on the emulated Pico without a break: no sample is lost, no "
+                  "decision is missing, and each decision equals Python's", 1, faults(heard, "music"),
                   decisions=len(heard["decisions"]), samples=processed, overruns=heard["overruns"],
                   stack_high_water_bytes=heard["stack_bytes"], stack_bytes=STACK_BYTES,
                   awake=f"{heard['awake_share']:.1%}")
 
 
 def sound(name: str, rng: np.random.Generator) -> np.ndarray:
-    """ADC counts (uint16) of a sound that is no music of the genres, or of a microphone that isn't there."""
+    """ADC counts (uint16) of a sound that is not music of the genres, or of a missing microphone."""
     n, most = int(SOUND_SECONDS * CONFIG.sample_rate), 2**CONFIG.adc_bits - 1
     if name.startswith("unplugged"):
         t = np.arange(n) / CONFIG.sample_rate
@@ -87,13 +87,22 @@ def sound(name: str, rng: np.random.Generator) -> np.ndarray:
         return np.clip(np.round(level + rng.normal(0, 1.5, n)), 0, most).astype(np.uint16)
     if name == "clipping":
         return ideal_counts(music(SOUND_SECONDS, int(rng.integers(1000))), gain_db=30)
-    return microphone.other_counts(name, SOUND_SECONDS, rng, LEVEL_DB, False, other_sounds.TESTING_SOUNDS, microphone.TESTING)
+    return microphone.other_counts(name, SOUND_SECONDS, rng, LEVEL_DB, False, other_sounds.TESTING_SOUNDS,
+                                   microphone.TESTING)
+
+
+def quoted(names: tuple[str, ...]) -> str:
+    """Names in quotation marks, with commas between them."""
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def no_music(n: int = 3) -> dict:
-    """What the Pico says to a microphone that isn't there, to silence, to noise and speech, and to clipped music."""
+    """A missing microphone, silence, noise, speech and clipped music: how often they get a genre.
+
+    A short run makes all `n` runs of each sound, too: the share of a single run says little.
+    """
     names = ("unplugged, at ground", "unplugged, at the supply", "unplugged, floating", "clipping", *other_sounds.KINDS)
-    n, broke, shares = times(n), [], {}
+    broke, shares = [], {}
     streams = [sound(name, np.random.default_rng([2, code, i])) for code, name in enumerate(names) for i in range(n)]
     heard = hear_all(streams, "no music")
     for code, name in enumerate(names):
@@ -104,14 +113,13 @@ def no_music(n: int = 3) -> dict:
         broke += lines + ([f"{name}: {said['genre']:.0%} of the decisions said a genre, at most {most:.0%} may"]
                           if said["genre"] > most else [])
         shares[name] = f"{said['genre']:.0%} a genre, {said['unsure']:.0%} unsure, {said['silence']:.0%} silence"
-    return result(f"{SOUND_SECONDS:.0f} s each of sounds that are no music of the genres, {LEVEL_DB:.0f} dB at the "
-                  f"microphone: never a genre to {', '.join(NO_GENRE)}; to {', '.join(HARDLY)} at most every second "
-                  "time",
-                  max(len(streams), len(broke)), broke, **shares)
+    return result(f"{SOUND_SECONDS:.0f} s each of sounds that are not music of the genres, {LEVEL_DB:.0f} dB at the "
+                  f"microphone: {quoted(NO_GENRE)} never get a genre; {quoted(HARDLY)} get one in at most half of the "
+                  "decisions", max(len(streams), len(broke)), broke, **shares)
 
 
 def stalls(rng: np.random.Generator, seconds: float) -> list[list[float]]:
-    """[from, to] in seconds, in which the host reads nothing: from 10 ms to 15 s."""
+    """Random pauses in which the host reads nothing: [from, to] in seconds, each 10 ms to 15 s long."""
     at, found = 0.7, []
     while at < seconds - 3:
         until = min(at + float(np.exp(rng.uniform(np.log(0.01), np.log(15)))), seconds - 2)
@@ -121,7 +129,7 @@ def stalls(rng: np.random.Generator, seconds: float) -> list[list[float]]:
 
 
 def host_stops_reading(n: int = 4) -> dict:
-    """The host leaves its end of the serial line alone, again and again; the Pico listens on."""
+    """The host stops reading the serial line again and again; the Pico must go on listening."""
     n, image, model, broke, missing = times(n), build_image("genre_recognizer"), load_model(), [], 0
 
     def hear(i: int) -> tuple[list, list, int]:
@@ -145,12 +153,12 @@ def host_stops_reading(n: int = 4) -> dict:
         missing += due - len([row for row in rows if row["window"] < due])
         broke += [f"run {i}: {', '.join(said)}"] if said else []
     return result(f"{STALLED_SECONDS:.0f} s of music while the host reads nothing for 10 ms to 15 s at a time: no "
-                  "sample lost, only whole lines, what is said later is what is said without a stall", n, broke,
+                  "sample is lost, only whole lines are sent, and each of them equals Python's decision", n, broke,
                   lines_left_out=missing, decisions=sum(due for *_, due in runs))
 
 
 def bias_drift(n: int = 6) -> dict:
-    """Quiet music on a resting level that wanders over the ADC's whole range."""
+    """Quiet music on a bias that is anywhere in the range of the ADC, and moves."""
     seconds, n = 12.0, times(n)
     samples, most = music(seconds), 2**CONFIG.adc_bits - 1
     usual = ideal_counts(samples, -24)
@@ -168,8 +176,8 @@ def bias_drift(n: int = 6) -> dict:
     said = {name: recognizer.said(run["decisions"])["genre"] for name, run in zip(names, heard)}
     still = np.mean([same[name] for name in names[1 : n + 1]])
     moving = {f"while_{name}": f"{same[name]:.0%}, a genre said {said[name]:.0%}" for name in names[n + 1 :]}
-    return result("quiet music on resting levels over the ADC's whole range, still, drifting from end to end in "
-                  f"{seconds:.0f} s, and in steps: nothing lost, decisions are Python's", len(streams), broke,
+    return result("quiet music on a bias over the ADC's whole range: constant, drifting from end to end in "
+                  f"{seconds:.0f} s, and in steps; nothing is lost, and decisions equal Python's", len(streams), broke,
                   labels_as_at_the_usual_level=f"{still:.0%}", **moving)
 
 

@@ -1,4 +1,4 @@
-"""docs/reliability.md from the results of a run, and from history.csv: what earlier runs broke, and what mended it."""
+"""Make docs/reliability.md from the results of a run, and from history.csv (what broke earlier and was mended)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ TITLES = {"audio_files": "Audio files", "downloads": "Archives and downloads", "
           "pico": "The Pico", "notebooks": "Notebooks", "supply_chain": "Supply chain and secrets"}
 INTRODUCTION = """# Reliability
 
-Written by `make stress` from its own run: do not edit. A try *holds* when the project does what it should, or refuses
-with words that say what to do; it *breaks* on a crash, a hang, a loss that nobody names, or a wrong result.
+`make stress` writes this page: do not edit it. A try *holds* when the project does what it should, or refuses with a
+message that says what to do. It *breaks* when the project crashes, hangs, gives a wrong result, or loses something
+without saying so.
 """
 
 
 def read_history() -> list[dict]:
-    """Rows of history.csv: part, broke, mended, commit (no commit: still open)."""
+    """Rows of history.csv: part, broke, mended, commit. Without a commit it is still open."""
     with open(HISTORY, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def cell(text: object) -> str:
-    """A text as it may stand in a Markdown table."""
+    """A text made fit for a cell of a Markdown table."""
     return str(text).replace("|", "\\|").replace("\n", " ").strip()
 
 
@@ -33,7 +34,7 @@ def table(columns: list[str], rows: list[list]) -> str:
 
 
 def figure(name: str, value: object) -> str:
-    """One figure with its name; thousands apart."""
+    """A figure with its name, and commas between thousands."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = f"{value:,d}"
     elif isinstance(value, float):
@@ -42,7 +43,7 @@ def figure(name: str, value: object) -> str:
 
 
 def part(module: str, run: dict) -> str:
-    """One module's section: a table, and what broke in this run."""
+    """The section of a module: its table, and what broke in this run."""
     rows = [[name, found["tried"], f"{found['times']:,d}", f"{found['held']:,d}", len(found["broke"]),
              "; ".join(figure(*item) for item in found["figures"].items())] for name, found in run["campaigns"].items()]
     seconds = sum(found.get("seconds", 0) for found in run["campaigns"].values())
@@ -58,7 +59,7 @@ def render(results: dict[str, dict]) -> str:
     Parameters
     ----------
     results : dict
-        By module: date, machine, and campaigns by name as `tests.stress.result` makes them.
+        By module: date, machine, and campaigns (by name, each a `tests.stress.result` with its seconds).
     """
     found = [campaign for run in results.values() for campaign in run["campaigns"].values()]
     total, held = sum(c["times"] for c in found), sum(c["held"] for c in found)

@@ -1,4 +1,4 @@
-"""What the build fetches is pinned and checked; no secret is in the repository, in notebooks or readable by others."""
+"""Downloads of the build are pinned and checked. No secret is in the repository, in outputs, or readable by others."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def git(*words: str) -> subprocess.CompletedProcess:
 # --- secrets ------------------------------------------------------------------------------------------------------
 
 def secrets_in(text: str) -> list[str]:
-    """Kinds of secrets that a text holds."""
+    """The kinds of secrets in a text."""
     return [kind for kind, pattern in SECRETS.items() if re.search(pattern, text)]
 
 
 def no_secrets() -> dict:
-    """Every tracked file, every commit's message, and what `make` left under build/."""
+    """Search every tracked file, every commit, and the logs under build/ for secrets."""
     tracked = [ROOT / name for name in git("ls-files", "-z").stdout.split("\0") if name]
     logs = [path for kind in ("*.log", "*.json", "*.ipynb", "*.txt") for path in build_dir().rglob(kind)
             if "node_modules" not in path.parts]
@@ -64,17 +64,17 @@ def no_secrets() -> dict:
                   for kind in secrets_in(path.read_bytes().decode(errors="replace"))]
     history = git("log", "-p", "--all", "--no-color", "--no-textconv", "--", ".", ":(exclude)*.ipynb").stdout
     broke += [f"{kind} in the history of commits" for kind in secrets_in(history)]
-    return result("tracked files, notebooks with their outputs, build logs and all commits searched for tokens, keys "
-                  "and passwords (and found where one was planted)", len(paths) + len(PLANTED) + 1, broke,
+    return result("tracked files, notebooks with their outputs, build logs and all commits hold no token, key or "
+                  "password (the search finds planted ones)", len(paths) + len(PLANTED) + 1, broke,
                   MB_of_history=round(len(history) / 1e6, 1))
 
 
 def ignored() -> dict:
-    """Names under which people keep secrets, and downloads."""
+    """Git ignores files in which people keep secrets, and downloads."""
     broke = [f"{name} is not ignored by git" for name in SECRET_FILES if git("check-ignore", "-q", name).returncode]
     broke += [f"{name} is tracked" for name in git("ls-files").stdout.splitlines()
               if re.search(r"client_secret|credentials.*json|token.*json|\.env$", name)]
-    return result("OAuth clients, tokens, service accounts, downloads: ignored by git wherever they lie",
+    return result("OAuth clients, tokens, service accounts, downloads: git ignores them in every folder",
                   len(SECRET_FILES) + 1, broke)
 
 
@@ -100,21 +100,21 @@ print(*(oct(stat.S_IMODE(path.stat().st_mode)) for path in (token, secrets)))
 
 
 def private_files() -> dict:
-    """The saved login and the OAuth client, under a umask that lets everyone read."""
+    """Only their owner may read the saved login and the OAuth client, even with a umask that lets everyone read."""
     broke = []
     for age in ("new", "old"):
         with tempfile.TemporaryDirectory() as folder:
             done = python(MAKE_TOKEN, folder, age, seconds=60)
         if done.returncode or last_line(done.stdout) != "0o600 0o600":
             broke.append(f"{age} token: {last_line(done.stderr if done.returncode else done.stdout)}")
-    return result("saved login and OAuth client after logging in with umask 000, new or left readable by an older "
-                  "program: mode 0600", 2, broke)
+    return result("saved login and OAuth client after a login with umask 000, new files, or readable ones of an older "
+                  "program: their mode is 0600", 2, broke)
 
 
 # --- pins ---------------------------------------------------------------------------------------------------------
 
 def pins() -> dict:
-    """Every fetch of the build has a hash that stands in the repository."""
+    """The repository holds a hash of everything that the build fetches."""
     lock = json.loads((toolchain.EMULATOR / "package-lock.json").read_text())
     packages = {name: entry for name, entry in lock["packages"].items() if name}
     broke = [f"{name} has no SHA-512 in package-lock.json" for name, entry in packages.items()
@@ -126,8 +126,8 @@ def pins() -> dict:
     broke += [f"another way to download: {call}" for call in fetches - {"requests.get("}]
     if "--require-hashes" not in code or '"ci"' not in code or '"--ignore-scripts"' not in code:
         broke.append("pip or npm is not told to check hashes, or may run scripts")
-    return result("npm packages by SHA-512, CMSIS-DSP and GTZAN by SHA-256; pip with --require-hashes, npm ci without "
-                  "scripts; no other download in the code", len(packages) + len(hashes) + 2, broke)
+    return result("npm packages are pinned by SHA-512, CMSIS-DSP and GTZAN by SHA-256; pip has --require-hashes, npm "
+                  "ci runs no scripts; the code has no other download", len(packages) + len(hashes) + 2, broke)
 
 
 CMSIS = """
@@ -142,7 +142,7 @@ NPM = CMSIS.replace("cmsis_sources", "emulator_modules")
 
 
 def tampered_archive(name: str) -> bytes:
-    """A source archive with a setup.py that would leave a trace."""
+    """A source archive whose setup.py would write a file `ran`."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for path, text in ((f"{name}/setup.py", b"open('ran', 'w')"), (f"{name}/package.json", b"{}")):
@@ -153,7 +153,7 @@ def tampered_archive(name: str) -> bytes:
 
 
 def npm_server(archive: bytes) -> ThreadingHTTPServer:
-    """A registry on this machine that has another file under rp2040js's name, with that file's own hash."""
+    """A registry on this computer that serves another file as rp2040js, with the hash of that file."""
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path.endswith(".tgz"):
@@ -181,7 +181,7 @@ def npm_server(archive: bytes) -> ThreadingHTTPServer:
 
 
 def tampered() -> dict:
-    """Registries that hand out another file under the right name."""
+    """Registries that serve another file under the right name."""
     broke, n = [], 0
     for name, code in (("cmsisdsp", CMSIS), ("rp2040js", NPM)):
         with tempfile.TemporaryDirectory() as temporary:
@@ -200,19 +200,19 @@ def tampered() -> dict:
         noticed = re.search("HASHES|EINTEGRITY|integrity", done.stdout)
         if not said.startswith("refused") or not noticed or built or ran:
             broke.append(f"{name}: {relative(said, folder)[:200]}; built: {len(built)}; ran: {len(ran)}")
-    return result("package index and npm registry (on this machine) that hand out another file under the right name: "
-                  "refused by its hash, its code not run, nothing left", n, broke)
+    return result("a package index and an npm registry (on this computer) serve another file under the right name: it "
+                  "is refused by its hash, its code does not run, nothing stays", n, broke)
 
 
 def audit_command() -> dict:
-    """The README's audit command exists and would check what is installed."""
+    """The audit command of the README exists, and checks what is installed."""
     makefile, readme = (ROOT / "Makefile").read_text(), (ROOT / "README.md").read_text()
     broke = []
     if not re.search(r"^audit:.*\n(\t.*\n)*\t.*pip_audit --strict", makefile, re.MULTILINE):
         broke.append("Makefile has no target `audit` that runs pip-audit and fails on what can't be looked up")
     if "make audit" not in readme:
         broke.append("README.md doesn't name `make audit`")
-    return result("an audit of the installed packages by one command, named in the README", 1, broke[:1])
+    return result("one command audits the installed packages, and the README names it", 1, broke[:1])
 
 
 def campaigns() -> list[tuple[str, Callable[[], dict]]]:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
-   The firmware's portable C as a program of its own, for sanitizers: `windows` or `adc` from stdin to stdout. Each window
-   lies in a block of just its size, every second one at an odd sample, so that a read beyond either end is caught. */
+   The firmware's portable C as a program that sanitizers can watch. It reads windows or ADC counts from stdin and writes
+   results to stdout; its argument is `windows` or `adc`. Each window ends where its block of memory ends, so that a
+   sanitizer sees a read beyond the end. Every second window starts at an odd sample. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ static void take_windows(void)
     }
 }
 
-/* In pieces of changing length, as no two boards deliver them. */
+/* Pushes pieces of changing length, because a board delivers pieces of any length. */
 static void take_adc(void)
 {
     static uint16_t piece[FRAME_STEP];

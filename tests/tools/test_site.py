@@ -1,8 +1,7 @@
-"""The series as web pages: links lead somewhere, every picture of the notebooks is there, nothing is fetched."""
+"""The series as web pages: links work, every picture of the notebooks is there, nothing is fetched."""
 
 import html.parser
 import json
-import re
 
 import nbformat
 import pytest
@@ -15,7 +14,7 @@ NOTEBOOKS = run.find_notebooks()
 
 
 class Page(html.parser.HTMLParser):
-    """Links, ids, tags and the sources of pictures of a page."""
+    """The links, ids, tags and picture sources of a page."""
 
     def __init__(self, path):
         super().__init__()
@@ -39,7 +38,7 @@ def pages(tmp_path_factory):
     return {path.name: Page(path) for path in folder.iterdir()}
 
 
-def test_links_lead_somewhere(pages):
+def test_links_lead_to_pages_and_files_that_exist(pages):
     for name, page in pages.items():
         for link in page.links:
             target, _, place = link.partition("#")
@@ -50,7 +49,7 @@ def test_links_lead_somewhere(pages):
                 assert (target or name) in pages, f"{name}: {link}"
 
 
-def test_one_page_a_chapter_in_order(pages):
+def test_each_chapter_has_a_page_and_links_to_its_neighbours(pages):
     assert sorted(pages) == sorted([*(f"{path.stem}.html" for path in NOTEBOOKS), "index.html"])
     chapters = [link for link in pages["index.html"].links if not link.startswith("http")]
     assert chapters == [f"{path.stem}.html" for path in NOTEBOOKS]
@@ -77,7 +76,7 @@ def test_formulas_are_mathml_and_code_is_left_alone():
     assert "`$x$`" in text and "$a$" in text and "\\odot" not in text
 
 
-def test_cards_say_what_the_notebooks_say(tmp_path):
+def test_card_shows_title_and_description_of_its_notebook(tmp_path):
     cell = "# 9. A & B\n\n**You will learn** how *x* makes [y](z.ipynb). And more.\n\n**It takes** a\nminute."
     path = tmp_path / "09_a.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(cell)]), path)
