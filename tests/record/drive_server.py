@@ -208,6 +208,12 @@ def redirected(url, timeout=0.4):
         GoogleAuth._build_http = original
 
 
+def add_all(uploader):
+    """Give an uploader every take under its root."""
+    for path in sorted(uploader.root.glob("*/*.wav")):
+        uploader.add_take(path)
+
+
 def logged_in(url):
     """A GoogleDrive whose login is valid, as a saved token gives it."""
     import datetime

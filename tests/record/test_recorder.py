@@ -82,7 +82,7 @@ def test_cobs_and_crc_equal_the_libraries(library, data):
     assert library.frame_crc32(data, ctypes.c_size_t(len(data))) == zlib.crc32(data)
 
 
-def test_long_runs_without_a_zero(library):
+def test_cobs_of_long_runs_without_a_zero(library):
     for length in (253, 254, 255, 256, 508, 509):
         data = bytes([7]) * length
         encoded = ctypes.create_string_buffer(2 * length)
@@ -127,7 +127,7 @@ def test_python_and_c_frames_are_the_same_bytes(library):
 
 @settings(max_examples=30, deadline=None, database=None)
 @given(st.lists(st.integers(0, 60_000), min_size=5, max_size=40), st.integers(0, 2**32 - 1))
-def test_slow_host_gets_every_sample_or_hears_of_it(library, reads, seed):
+def test_slow_host_gets_every_sample_or_a_gap(library, reads, seed):
     pico = Pico(library)
     pico.command("R\n")
     values = np.random.default_rng(seed).integers(0, 4096, 7000 * len(reads))

@@ -132,8 +132,8 @@ def wait_connected(pico, session):
     pico.commands.queue.clear()
 
 
-def test_takes_go_to_disk_whole(pico, tmp_path):
-    with session_of(pico, tmp_path, takes=2) as session:
+def test_takes_are_written_completely(pico, tmp_path):
+    with session_of(pico, tmp_path, count=2) as session:
         for seed in (1, 2):
             pico.start(noise(5000, seed))
             pico.end(5000)
@@ -146,13 +146,13 @@ def test_takes_go_to_disk_whole(pico, tmp_path):
     assert not list(tmp_path.glob("recordings/*/.*"))
 
 
-def test_damage_is_marked_and_nothing_invented(pico, tmp_path):
+def test_damaged_frames_become_gaps_in_the_sidecar(pico, tmp_path):
     values = noise(256 * 8)
     pico.take = 1
     frames = protocol.take_frames(values, pico.header(), pico.sequence)
     frames[3] = frames[3][:50] + b"\x01" + frames[3][51:]
     del frames[6]
-    with session_of(pico, tmp_path, takes=1) as session:
+    with session_of(pico, tmp_path, count=1) as session:
         pico.raw(b"".join(frames))
         session.run(PATIENCE)
     kept, sidecar = read(session.kept[0])
@@ -163,7 +163,7 @@ def test_damage_is_marked_and_nothing_invented(pico, tmp_path):
 
 
 def test_unplug_keeps_the_take_and_goes_on(pico, tmp_path, capsys):
-    with session_of(pico, tmp_path, takes=2) as session:
+    with session_of(pico, tmp_path, count=2) as session:
         pico.start(noise(7000))
         run_until(session, lambda: session.writer and session.writer.samples == 7000)
         pico.unplug()
@@ -181,10 +181,10 @@ def test_unplug_keeps_the_take_and_goes_on(pico, tmp_path, capsys):
     assert "unplugged" in said and said.count("connected to") == 2
 
 
-def test_joining_in_the_middle_is_marked(pico, tmp_path):
+def test_take_joined_in_the_middle_is_marked_incomplete(pico, tmp_path):
     pico.take = 1
     frames = protocol.take_frames(noise(2560), pico.header(), 0)[5:]
-    with session_of(pico, tmp_path, takes=1) as session:
+    with session_of(pico, tmp_path, count=1) as session:
         pico.raw(b"".join(frames))
         session.run(PATIENCE)
     _, sidecar = read(session.kept[0])
@@ -292,7 +292,7 @@ def test_killed_script_loses_nothing(pico, tmp_path, monkeypatch):
     assert sidecar["samples"] == 6000 and not list(tmp_path.glob("recordings/*/.*"))
 
 
-def test_recover_mends_a_header_cut_off(tmp_path, monkeypatch):
+def test_recover_corrects_the_header_of_a_cut_off_wav(tmp_path, monkeypatch):
     monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
     folder = tmp_path / "jazz"
     folder.mkdir()
@@ -329,14 +329,14 @@ def test_memory_stays_flat(pico, tmp_path):
 
 
 def test_text_format(pico, tmp_path):
-    with session_of(pico, tmp_path, takes=1, text_format=True) as session:
+    with session_of(pico, tmp_path, count=1, text_format=True) as session:
         pico.raw(b"22050\r\n1000\r\n" + b"".join(b"%d\r\n" % (n % 300 - 150) for n in range(1000)))
         session.run(PATIENCE)
     values, sidecar = read(session.kept[0])
     assert (values == np.arange(1000) % 300 - 150).all() and sidecar["firmware"] == "text format"
 
 
-def test_a_port_in_use_is_explained(pico, tmp_path):
+def test_port_in_use_is_explained(pico, tmp_path):
     with Link(str(pico.link_name)) as first:
         assert first.messages.get(timeout=5)[0] == "connected"
         with Link(str(pico.link_name)) as second:
@@ -363,7 +363,8 @@ def kept_take(tmp_path, label="jazz"):
 
 def test_save_takes_from_memory(tmp_path):
     header = protocol.Header(bias=BIAS)
-    frames = protocol.take_frames(noise(1000), header) + protocol.take_frames(noise(600, 1), protocol.replace(header, take=1), 6)
+    second_header = protocol.replace(header, take=1)
+    frames = protocol.take_frames(noise(1000), header) + protocol.take_frames(noise(600, 1), second_header, 6)
     del frames[2]
     first, second = takes.save_takes(b"".join(frames), "jazz", tmp_path)
     assert read(first)[0].tolist() == np.delete(noise(1000), range(256, 512)).tolist()
@@ -435,7 +436,7 @@ def find(delivered, values):
 
 
 @pytest.mark.slow
-def test_every_sample_of_the_emulated_pico(image, tmp_path):
+def test_emulated_pico_loses_no_sample(image, tmp_path):
     """The real sketch on a pseudo-terminal, the real script: every sample as the ADC delivered it."""
     seconds = 60 if LONG else 4
     with serial_port.serial_port(image, music(seconds + 30)) as board:
@@ -464,7 +465,7 @@ def test_button_and_led_of_the_emulated_pico(image):
     assert led[-2:] == [(0.5, 1), (1.5, 0)]
 
 
-def test_take_for_a_notebook(image, tmp_path):
+def test_record_take(image, tmp_path):
     with serial_port.serial_port(image, music(10)) as board:
         path = record_take("disco", 1.0, board["port"], tmp_path)
     assert read(path)[1]["complete"] and abs(read(path)[1]["seconds"] - 1.0) < 0.001
@@ -473,11 +474,11 @@ def test_take_for_a_notebook(image, tmp_path):
 
 
 @pytest.mark.slow
-def test_overrun_of_the_sampling_is_told(image, tmp_path):
+def test_overrun_of_the_sampling_is_reported(image, tmp_path):
     """The sketch looks away for half a second: whole blocks of the ADC are lost, and it says how many."""
     with serial_port.serial_port(image, music(30)) as board:
         link = Link(board["port"])
-        session = Session(link, Settings("jazz", tmp_path, seconds=3.0, takes=1, start=True))
+        session = Session(link, Settings("jazz", tmp_path, seconds=3.0, count=1, start=True))
         with link:
             run_until(session, lambda: session.writer and session.writer.samples >= 22050)
             link.send("W500")
@@ -496,7 +497,7 @@ def test_unplugging_the_emulated_pico(image, tmp_path):
     """The cable is pulled in mid-take: the take so far is on disk, as it was sampled; the next board is used."""
     place, adc = tmp_path / "board", music(12)
     with Link(str(place)) as link:
-        session = Session(link, Settings("jazz", tmp_path, takes=2, start=True, seconds=2.0))
+        session = Session(link, Settings("jazz", tmp_path, count=2, start=True, seconds=2.0))
         with serial_port.serial_port(image, adc, pace=1.0) as board:
             place.symlink_to(board["port"])
             run_until(session, lambda: session.writer and session.writer.samples >= 9000)
@@ -533,7 +534,7 @@ def test_soak_of_half_an_hour(image, tmp_path):
     assert max(sizes) - sizes[0] < 5
 
 
-def test_gaps_of_a_killed_take_are_known(tmp_path, monkeypatch):
+def test_gaps_of_a_killed_take_are_recovered(tmp_path, monkeypatch):
     writer = takes.TakeWriter(tmp_path, "jazz")
     writer.add(protocol.Header())
     for event in (protocol.Samples(1, 1, 0, np.full(500, 1600)), protocol.Gap(1, 1, 500, 70, "transport"),
