@@ -254,6 +254,7 @@ def run(args: argparse.Namespace) -> int:
     metrics = build(args.data, args.output, args.seed)
     if args.output.resolve() == PRETRAINED:
         headers.write_headers((PRETRAINED / "model_int8.tflite").read_bytes())
+        headers.write_recorder_constants()
     print(model_card(metrics))
     return 0
 

@@ -1,7 +1,7 @@
 """The recorder's serial stream: bytes to events, and events to bytes.
 
 No port, no file, no thread in here. The Pico's side is firmware/recorder/src/framing.c; the constants below reach it
-through a generated header (`pico.headers.recorder_constants_h`).
+through a generated header: `pico.headers.recorder_constants_h`.
 
 A frame is encoded with COBS (Cheshire and Baker 1999), so that the byte 0 occurs only at its end. Decoded:
 
@@ -36,7 +36,7 @@ END_REASONS = {0: "button", 1: "host", 2: "length"}
 SAMPLES_PER_FRAME = 256
 LONGEST_FRAME = 2048  # bytes; anything longer has lost the zero byte at its end
 ADC_CLOCK_HZ = 48_000_000
-BAUD = 921600  # only opens the port: a USB port has no baud rate
+BAUD_RATE = 921600  # only opens the port: a USB port has no baud rate
 
 _PREFIX = struct.Struct("<BIHI")
 _HEADER = struct.Struct("<BBBIIHHIII")

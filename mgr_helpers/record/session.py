@@ -26,7 +26,7 @@ from ..config import CONFIG
 from ..host.files import shown
 from . import drive, takes
 from .book_text import TextDecoder
-from .protocol import BAUD, Decoder, End, Event, Gap, Header, Samples
+from .protocol import BAUD_RATE, Decoder, End, Event, Gap, Header, Samples
 from .takes import say
 
 PICO_VENDOR = 0x2E8A  # Raspberry Pi's USB vendor id
@@ -87,7 +87,7 @@ class Link(threading.Thread):
         """Read the port until it goes away; False when it could not be opened."""
         try:
             exclusive = None if sys.platform == "win32" else True  # a port of Windows always is
-            port = serial.Serial(name, BAUD, timeout=0.1, write_timeout=1.0, exclusive=exclusive)
+            port = serial.Serial(name, BAUD_RATE, timeout=0.1, write_timeout=1.0, exclusive=exclusive)
         except (serial.SerialException, OSError) as error:
             if "ermission" in str(error) or "lock" in str(error):  # else it is about to come or go
                 raise RuntimeError(f"{name} cannot be opened ({error}): close the program that uses it; on Linux, "

@@ -11,10 +11,11 @@ from cobs import cobs
 from hypothesis import given, settings, strategies as st
 
 from mgr_helpers.config import FIRMWARE
+from mgr_helpers.pico import headers
 from mgr_helpers.record import protocol
 
 SOURCES = FIRMWARE / "recorder" / "src"
-CLOCK, PERIOD = 48_000_000, 557278  # 22050.036 Hz
+CLOCK, PERIOD = protocol.ADC_CLOCK_HZ, 557278  # 22050.036 Hz
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
 STUB = """
 #include "recorder.h"
@@ -36,11 +37,16 @@ def library(tmp_path_factory):
     subprocess.run([compiler, *WARNINGS, "-O1", "-shared", "-fPIC", f"-I{SOURCES}", *files, "-o", folder / "r.so"],
                    check=True)
     loaded = ctypes.CDLL(str(folder / "r.so"))
-    for name in ("recorder_size", "recorder_waiting", "cobs_encode"):
+    for name in ("recorder_size", "recorder_waiting", "framing_cobs"):
         getattr(loaded, name).restype = ctypes.c_size_t
-    for name in ("frame_crc32", "recorder_missing"):
+    for name in ("framing_crc32", "recorder_missing"):
         getattr(loaded, name).restype = ctypes.c_uint32
     return loaded
+
+
+def test_committed_header_is_what_python_generates():
+    committed = (headers.RECORDER_GENERATED / "constants.h").read_text()
+    assert committed == headers.recorder_constants_h(), "run pico.headers.write_recorder_constants()"
 
 
 class Pico:
@@ -77,16 +83,16 @@ class Pico:
 @given(st.binary(max_size=1200))
 def test_cobs_and_crc_equal_the_libraries(library, data):
     encoded = ctypes.create_string_buffer(2 * len(data) + 2)
-    count = library.cobs_encode(data, ctypes.c_size_t(len(data)), encoded)
+    count = library.framing_cobs(data, ctypes.c_size_t(len(data)), encoded)
     assert encoded.raw[:count] == cobs.encode(data)
-    assert library.frame_crc32(data, ctypes.c_size_t(len(data))) == zlib.crc32(data)
+    assert library.framing_crc32(data, ctypes.c_size_t(len(data))) == zlib.crc32(data)
 
 
 def test_cobs_of_long_runs_without_a_zero(library):
     for length in (253, 254, 255, 256, 508, 509):
         data = bytes([7]) * length
         encoded = ctypes.create_string_buffer(2 * length)
-        count = library.cobs_encode(data, ctypes.c_size_t(length), encoded)
+        count = library.framing_cobs(data, ctypes.c_size_t(length), encoded)
         assert cobs.decode(encoded.raw[:count]) == data
 
 

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: MIT - stand-in for the pico-sdk's header of the same name
 #pragma once
+#include <stdint.h>
+
+// The ADC's registers, with the names of the SDK (RP2040 datasheet 4.9.6).
+typedef struct {
+    volatile uint32_t cs, result, fcs, fifo, div, intr, inte, intf, ints;
+} adc_hw_t;
+#define adc_hw ((adc_hw_t *)0x4004c000u)
+
 #ifdef __cplusplus
 extern "C" {
 #endif
