@@ -34,7 +34,7 @@ def server():
 
 
 def make_takes(root, count, labels=("disco", "jazz", "metal")):
-    """Small takes; returns {label: {file name: content}}."""
+    """Write small takes; returns {label: {file name: content}}."""
     expected = {}
     for index in range(count):
         label = labels[index % len(labels)]
@@ -80,7 +80,7 @@ def test_folder_name_with_quotes(server, tmp_path):
 
 @pytest.mark.slow
 def test_failing_requests_lose_and_double_no_file(tmp_path):
-    """Many files, a fifth of the requests failing in seven ways."""
+    """Many files, while a fifth of the requests fail in seven ways."""
     count = 100 if LONG else 8  # takes, of two files each
     expected = make_takes(tmp_path, count)
     with DriveServer(fault_rate=0.2, seed=1) as server, redirected(server.url):
@@ -114,7 +114,7 @@ def test_next_run_continues_after_a_kill(server, tmp_path):
     assert 0 < len(left) < 12
     time.sleep(0.3)
     server.slow_upload = 0
-    uploader = drive.Uploader(logged_in(server.url), "recordings", tmp_path)  # what the next run does: only the list
+    uploader = drive.Uploader(logged_in(server.url), "recordings", tmp_path)  # as the next run does: nothing but the list
     uploader.start()
     assert uploader.close() == [] and server.contents("recordings") == expected
 
@@ -198,7 +198,7 @@ def secrets(server, tmp_path):
 
 
 def browser(monkeypatch, query):
-    """A browser whose user answers the consent screen: Google then calls the script's little server."""
+    """A browser whose user has answered the consent screen: Google then calls the server that the script has opened."""
     import threading
     import webbrowser
 

@@ -1,4 +1,4 @@
-"""The serial stream: what a damaged one gives, and that C and Python speak the same protocol."""
+"""Decoding the serial stream and the book's text format, undamaged and damaged."""
 
 import os
 import struct
@@ -19,7 +19,7 @@ TAIL = 6  # undamaged frames at the end of every stream
 
 
 def sent_stream(draw):
-    """Frames of one to three takes, a list per session, and {(session, take): {number: value}} of their samples."""
+    """Frames of one to three takes (a list per session), and their samples: {(session, take): {number: value}}."""
     sessions, sent, sequence = [[]], {}, 0
     for take in range(1, draw(st.integers(1, 3)) + 1):
         if sessions[-1] and draw(st.integers(0, 3)) == 0:
@@ -58,7 +58,7 @@ def one_take(draw, header, sequence):
 
 
 def damage_frames(draw, frames):
-    """Frames of one session cut short, left out, repeated at once or later, or swapped with a neighbour."""
+    """Cut frames of one session short, leave some out, repeat some at once or later, swap neighbours."""
     frames = list(frames)
     for _ in range(draw(st.integers(0, 4))):
         if not frames:
@@ -79,7 +79,7 @@ def damage_frames(draw, frames):
 
 
 def damage_bytes(draw, data):
-    """Bits flipped; bytes dropped, repeated, inserted."""
+    """Flip bits; drop, repeat and insert bytes."""
     data = bytearray(data)
     for _ in range(draw(st.integers(0, 6))):
         if not data:
@@ -98,7 +98,7 @@ def damage_bytes(draw, data):
 
 
 def feed_in_pieces(decoder, data, sizes):
-    """All events of `data`, fed in pieces of these sizes and then at once."""
+    """All events of `data`, fed in pieces of these sizes; the rest in one piece."""
     events, at = [], 0
     for size in sizes:
         events += decoder.feed(data[at:at + size])
@@ -107,7 +107,7 @@ def feed_in_pieces(decoder, data, sizes):
 
 
 def check_events(events, sent):
-    """No sample that wasn't sent, none twice, and every number of a take is a sample or in a gap."""
+    """Check that every sample was sent, none comes twice, and each number of a take is a sample or in a gap."""
     position, ended = {}, set()
     for event in events:
         if isinstance(event, (Error, Header)):
@@ -140,14 +140,13 @@ def test_damaged_streams_lose_no_sample_unnoticed(data):
     pieces = data.draw(st.lists(st.integers(1, 200), max_size=12))
     events = feed_in_pieces(decoder, stream, pieces) + decoder.finish()
     position, ended = check_events(events, sent)
-    # in step again: the last take's end, within the undamaged tail, is understood, and nothing of the tail but its
-    # first two frames is missing
+    # the decoder recovers within the undamaged tail: only its first two frames may be missing
     last = max(sent)
     assert last in ended
     intact = [event for piece in tail[2:] for event in Decoder().feed(piece) if isinstance(event, Samples)]
     got = {event.first for event in events if isinstance(event, Samples) and (event.session, event.take) == last}
     assert all(event.first in got for event in intact if (event.session, event.take) == last)
-    for key, values in sent.items():  # whoever lost a sample knows it
+    for key, values in sent.items():  # a lost sample never goes unnoticed
         mine = [event for event in events if not isinstance(event, Error) and (event.session, event.take) == key]
         received = sum(len(event.values) for event in mine if isinstance(event, Samples))
         told = any(isinstance(event, Gap) or isinstance(event, End) and not event.complete for event in mine)
@@ -263,4 +262,4 @@ def test_text_format_never_fails(lines):
 
 
 def test_decoding_is_fast_enough():
-    assert max(bench.decoding_speed(10.0) for _ in range(3)) > 50  # the best, as other programs may be running
+    assert max(bench.decoding_speed(10.0) for _ in range(3)) > 50  # times real time; the best of three, as other programs may be running

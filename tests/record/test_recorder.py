@@ -1,4 +1,4 @@
-"""The recorder's portable C, compiled for this machine, against the Python decoder."""
+"""The recorder's portable C, compiled for this machine, and read by the Python decoder."""
 
 import ctypes
 import shutil
@@ -50,7 +50,7 @@ def test_committed_header_is_what_python_generates():
 
 
 class Pico:
-    """The C recorder with its board played by the test; `wire` is what the host would have received."""
+    """The C recorder; the test takes the place of its board. `wire` is what the host has received."""
 
     def __init__(self, library, settled=True):
         self.library = library
@@ -188,7 +188,7 @@ def test_idle_headers_tell_the_level(library):
 
 
 def ticks(samples):
-    """Microseconds after which the ADC has taken so many samples."""
+    """Microseconds that the ADC needs for so many samples."""
     return round(samples * PERIOD / 256 / CLOCK * 1e6)
 
 
@@ -199,14 +199,14 @@ def missing_at(library, pico, now_us):
 
 
 def test_clock_finds_lost_blocks_and_nothing_else(library):
-    """Minutes of blocks around a jump of the clock's 32 bits: only those that were lost are found, all of them."""
+    """A minute of blocks, while the 32-bit clock wraps around: all lost blocks are found, and nothing else."""
     pico, rng = Pico(library), np.random.default_rng(3)
     pico.command("R\n")
     start, taken, lost, found = 2**32 - 40_000_000, 256, 0, 0
     for block in range(6_000):
         if block in (1500, 1501, 1502, 4000):
             taken, lost = taken + 256, lost + 256
-        late = rng.integers(0, 150)  # samples until the sketch looks
+        late = rng.integers(0, 150)  # samples until the sketch reads the ADC
         pico.samples(np.zeros(256))
         found += missing_at(library, pico, start + ticks(taken + late))
         pico.read()
