@@ -19,7 +19,7 @@ FAULTS = ("before", "after", "drop", "drop_after", "slow", "rate", "html")
 
 
 class DriveServer(ThreadingHTTPServer):
-    """Requests fail at random (`fault_rate`, in one of the FAULTS), or all with one answer (`refuse`: status, reason)."""
+    """Requests fail at random (`fault_rate`, by one of FAULTS), or all with one answer (`refuse`: status, reason)."""
 
     daemon_threads = True
 

@@ -114,7 +114,7 @@ def test_next_run_continues_after_a_kill(server, tmp_path):
     assert 0 < len(left) < 12
     time.sleep(0.3)
     server.slow_upload = 0
-    uploader = drive.Uploader(logged_in(server.url), "recordings", tmp_path)  # as the next run does: nothing but the list
+    uploader = drive.Uploader(logged_in(server.url), "recordings", tmp_path)  # as the next run: only the list
     uploader.start()
     assert uploader.close() == [] and server.contents("recordings") == expected
 

@@ -262,4 +262,5 @@ def test_text_format_never_fails(lines):
 
 
 def test_decoding_is_fast_enough():
-    assert max(bench.decoding_speed(10.0) for _ in range(3)) > 50  # times real time; the best of three, as other programs may be running
+    # times real time; the best of three, as other programs may be running
+    assert max(bench.decoding_speed(10.0) for _ in range(3)) > 50

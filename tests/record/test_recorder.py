@@ -4,6 +4,7 @@ import ctypes
 import shutil
 import subprocess
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from cobs import cobs
 from hypothesis import given, settings, strategies as st
 
 from mgr_helpers.config import FIRMWARE
+from mgr_helpers.host import toolchain
 from mgr_helpers.pico import headers
 from mgr_helpers.record import protocol
 
@@ -47,6 +49,12 @@ def library(tmp_path_factory):
 def test_committed_header_is_what_python_generates():
     committed = (headers.RECORDER_GENERATED / "constants.h").read_text()
     assert committed == headers.recorder_constants_h(), "run pico.headers.write_recorder_constants()"
+
+
+def test_headers_of_a_model_do_not_replace_the_recorders(capsys):
+    toolchain.run(SimpleNamespace(generated=headers.GENERATED))
+    printed = capsys.readouterr().out
+    assert "own_model/genre_recognizer" in printed and "own_model/recorder" not in printed
 
 
 class Pico:

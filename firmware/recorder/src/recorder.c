@@ -121,8 +121,8 @@ static void stir(recorder_t *r)
     }
 }
 
-// Bias and peak from a full block. The bias is the mean of the first RECORDER_SETTLE blocks; then it moves by 1/16 of its
-// error at each block.
+// Bias and peak from a full block. The bias is the mean of the first RECORDER_SETTLE blocks; then it moves by 1/16 of
+// its error at each block.
 static void measure(recorder_t *r)
 {
     uint32_t sum = 0, peak = r->peak;
@@ -209,8 +209,8 @@ uint32_t recorder_missing(recorder_t *r, uint32_t now_us)
         r->expected = r->received;
         lag = 0;
     }
-    // Samples still in the DMA block are not lost. Take the smallest lag of 8 readings; only half a block or more counts
-    // as loss.
+    // Samples still in the DMA block are not lost. Take the smallest lag of 8 readings; only half a block or more
+    // counts as loss.
     r->smallest_lag = r->readings == 0 || lag < r->smallest_lag ? lag : r->smallest_lag;
     if (++r->readings < RECORDER_READINGS) {
         return 0;
