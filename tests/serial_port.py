@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import tempfile
 import threading
@@ -15,32 +16,31 @@ from mgr_helpers.pico import emulator
 
 
 @contextlib.contextmanager
-def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | None = None, pace: float = 0.0, **options):
-    """An emulated Pico behind a pseudo-terminal, for any program that opens a serial port (Linux, macOS).
+def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | None = None, pace: float = 0.0):
+    """Run an emulated Pico that any program can open as a serial port (Linux, macOS).
 
     Parameters
     ----------
     image, adc, seconds
-        As in `emulate`; without `seconds` it runs until the block is left.
+        As in `emulator.emulate`; without `seconds` it runs until the block is left.
     pace : float
-        Emulated seconds a second at most: 1 is real time, 0 as fast as it goes.
+        Most emulated seconds per second: 1 is real time, 0 sets no limit.
 
     Yields
     ------
     dict
-        port (str: the path to open), unplug (a function: stops the Pico and closes the port), result (a function: waits
-        for the end and returns what `emulate` returns, without uart and output).
-
-    Explained in notebooks/01_record_audio.ipynb.
+        port (str): the path to open.
+        unplug (function): stops the Pico and closes the port.
+        result (function): waits for the end and returns what `emulate` returns, without uart and output.
     """
     import pty  # not on Windows
     import tty
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        emulator._job(image, folder, adc, seconds=seconds, interactive=True, pace=pace, adc_log=str(folder / "delivered.bin"),
-             **options)
-        command, environment = emulator._node(folder)
+        emulator.write_job(image, folder, adc, seconds=seconds, interactive=True, pace=pace,
+                           adc_log=str(folder / "delivered.bin"))
+        command, environment = emulator.node_command(folder)
         ours, theirs = pty.openpty()
         tty.setraw(theirs)
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
@@ -48,7 +48,7 @@ def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | Non
 
         def result() -> dict:
             process.wait()
-            return {**emulator._result(folder), "adc": np.fromfile(folder / "delivered.bin", "<u2")}
+            return {**emulator.read_result(folder), "adc": np.fromfile(folder / "delivered.bin", "<u2")}
 
         try:
             yield {"port": os.ttyname(theirs), "unplug": bridge.close, "result": result}
@@ -57,7 +57,7 @@ def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | Non
 
 
 class _Bridge:
-    """Two threads between a process's pipes and a pseudo-terminal."""
+    """Two threads that copy bytes between the pipes of a process and a pseudo-terminal."""
 
     def __init__(self, process: subprocess.Popen, ours: int, theirs: int) -> None:
         self.process, self.ours, self.theirs = process, ours, theirs
@@ -67,7 +67,6 @@ class _Bridge:
             thread.start()
 
     def _to_pico(self) -> None:
-        import select
         while True:
             ready, _, _ = select.select([self.ours, self.wake], [], [])
             if self.wake in ready:
@@ -75,7 +74,7 @@ class _Bridge:
             try:
                 self.process.stdin.write(os.read(self.ours, 4096))
                 self.process.stdin.flush()
-            except (OSError, ValueError):  # the other end has gone
+            except (OSError, ValueError):  # the process or the terminal is gone
                 return
 
     def _from_pico(self) -> None:
@@ -87,7 +86,7 @@ class _Bridge:
                     return
 
     def close(self) -> None:
-        """Unplug: end the Pico, then close the terminal."""
+        """Unplug: stop the Pico, then close the terminal."""
         if self.ours < 0:
             return
         os.write(self.stop, b"x")

@@ -266,6 +266,7 @@ def run(args: argparse.Namespace) -> int:
     metrics = build(args.data, args.output, args.seed)
     if args.output.resolve() == PRETRAINED:
         write_checked_headers(PRETRAINED)
+        headers.write_recorder_constants()
     print(model_card(metrics))
     return 0
 

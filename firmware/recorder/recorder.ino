@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Recorder: a MAX9814 microphone on A0 (GP26), a push button from GP10 to ground; samples leave over USB serial.
-// Press the button to start a take and again to end it, or let the host do so: `python -m mgr_helpers record`.
-// For the arduino-pico core (Earle Philhower). The work is done by the portable C in src/; this file is the board.
+// Recorder: samples from a MAX9814 microphone on A0 (GP26) go to the host over USB serial. A push button between GP10
+// and ground starts a take and ends it; so can the host: `python -m mgr_helpers record`.
+// For the arduino-pico core (Earle Philhower). The portable C in src/ does the work; this file is the board.
 #include <ADCInput.h>
 #include <Arduino.h>
 #include <hardware/adc.h>
 #include <hardware/sync.h>
 
 #include "src/button.h"
+#include "src/generated/constants.h"
 #include "src/recorder.h"
 
 #ifndef BOARD_NAME
@@ -15,28 +16,23 @@
 #endif
 
 constexpr pin_size_t MICROPHONE = A0, BUTTON = 10;
-constexpr int SAMPLE_RATE = 22050;
-constexpr uint32_t ADC_CLOCK = 48000000;  // from the USB PLL, whatever the CPU's clock
 
 static ADCInput adc(MICROPHONE);
 static recorder_t recorder;
 static button_t button;
 
-// Clock cycles between samples, times 256, as the ADC's divider has them now (RP2040 datasheet 4.9.5).
-static uint32_t samplingPeriod()
-{
-    return *reinterpret_cast<volatile uint32_t *>(0x4004c010) + 256;
-}
+// Clock cycles from one sample to the next, times 256: what the ADC's divider holds, plus one (RP2040 datasheet 4.9.5).
+static uint32_t samplingPeriod() { return adc_hw->div + 256; }
 
 void setup()
 {
-    Serial.begin(921600);
+    Serial.begin(BAUD_RATE);
     pinMode(LED_BUILTIN, OUTPUT);
     pinMode(BUTTON, INPUT_PULLUP);
-    adc_gpio_init(MICROPHONE);                // begin() of arduino-pico 5.3 and 6.0 readies the wrong pin
-    adc.setBuffers(16, RECORDER_BLOCK / 2);   // in words of two samples: 186 ms
+    adc_gpio_init(MICROPHONE);                  // the core's ADCInput sets up another pin (5.3 and 6.0)
+    adc.setBuffers(16, SAMPLES_PER_FRAME / 2);  // in words of two samples: 186 ms
     adc.begin(SAMPLE_RATE);
-    recorder_init(&recorder, ADC_CLOCK, samplingPeriod(), "recorder 1.0", BOARD_NAME);
+    recorder_init(&recorder, ADC_CLOCK_HZ, samplingPeriod(), "recorder 1.0", BOARD_NAME);
 }
 
 static void takeSamples()
@@ -67,7 +63,7 @@ static void listenToUser()
     digitalWrite(LED_BUILTIN, recorder.recording);
 }
 
-// Never waits for the host: a full USB buffer is tried again in the next loop.
+// Never waits for the host: bytes that find the USB buffer full are sent by a later loop.
 static void sendBytes()
 {
     if (!Serial) {
@@ -93,6 +89,6 @@ void loop()
     }
     const uint8_t *bytes;
     if (recorder_waiting(&recorder, &bytes) == 0) {
-        __wfi();  // until the next block of samples, or a byte from the host
+        __wfi();  // until a block of samples or a byte from the host arrives
     }
 }

@@ -290,7 +290,7 @@ def _zip(folder: Path, stamp: str) -> None:
 def run(arguments) -> int:
     """`python -m mgr_helpers firmware`: complete Arduino sketches and zips under build/sketches/."""
     for source in sorted(FIRMWARE.glob("*/*.ino")):
-        own = arguments.generated if (source.parent / "src" / "generated").is_dir() else None
+        own = arguments.generated if (source.parent / "src" / "generated" / "model.h").is_file() else None
         folder = deploy_sketch(source.parent.name, own)
         print(f"{shown(folder)}  {shown(folder.with_suffix('.zip'))}")
     return 0

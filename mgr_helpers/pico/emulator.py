@@ -25,23 +25,24 @@ from ..host import toolchain
 from ..host.toolchain import EMULATOR
 
 
-def _job(image: dict, folder: Path, adc: np.ndarray | None, **options) -> dict:
+def write_job(image: dict, folder: Path, adc: np.ndarray | None, **options) -> None:
+    """Write what runner.js reads: the job (its fields are described there) and the ADC counts."""
     job = {"image": str(image["bin"]), "result": str(folder / "result.json"), **options}
     if adc is not None:
         np.asarray(adc, "<u2").tofile(folder / "adc.bin")
         job["adc"] = str(folder / "adc.bin")
     (folder / "job.json").write_text(json.dumps(job))
-    return job
 
 
-def _node(folder: Path) -> tuple[list[str], dict]:
+def node_command(folder: Path) -> tuple[list[str], dict]:
     """Command and environment that run the job in a folder."""
     node, _ = toolchain.find_node()
     environment = {**os.environ, "NODE_PATH": str(toolchain.emulator_modules())}
     return [node, str(EMULATOR / "runner.js"), str(folder / "job.json")], environment
 
 
-def _result(folder: Path, said: str = "") -> dict:
+def read_result(folder: Path, said: str = "") -> dict:
+    """What runner.js found; a RuntimeError with the words it `said` when it ended without a result."""
     file = folder / "result.json"
     if not file.exists():
         raise RuntimeError(f"the emulated Pico ended without a result:\n{said.strip()[-2000:]}")
@@ -50,7 +51,7 @@ def _result(folder: Path, said: str = "") -> dict:
 
 def _follow(folder: Path, seconds: float | None) -> str:
     """Run the job in a folder, with a progress bar when it takes long; returns what the emulator complained of."""
-    command, environment = _node(folder)
+    command, environment = node_command(folder)
     said = []
     pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "env": environment}
     with subprocess.Popen(command, **pipes) as process, \
@@ -102,9 +103,10 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "input.bin").write_bytes(data)
-        _job(image, folder, adc, seconds=seconds, input=str(folder / "input.bin"), output=str(folder / "output.bin"),
-             uart=str(folder / "uart.bin"), adc_log=str(folder / "delivered.bin"), progress=True, **options)
-        result = _result(folder, _follow(folder, seconds if bar else None))
+        write_job(image, folder, adc, seconds=seconds, input=str(folder / "input.bin"),
+                  output=str(folder / "output.bin"), uart=str(folder / "uart.bin"),
+                  adc_log=str(folder / "delivered.bin"), progress=True, **options)
+        result = read_result(folder, _follow(folder, seconds if bar else None))
         result["uart"] = (folder / "uart.bin").read_bytes()
         result["output"] = (folder / "output.bin").read_bytes()
         result["adc"] = np.fromfile(folder / "delivered.bin", "<u2")

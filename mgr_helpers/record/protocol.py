@@ -1,20 +1,22 @@
-"""From serial bytes to samples: the recorder's framed stream, and the book's text format.
+"""The recorder's serial stream: bytes to events, and events to bytes.
 
-Everything here is bytes in, events out: no port, no file, no thread. The Pico's side of the same protocol is
-firmware/recorder/src/framing.c. Explained in notebooks/01_record_audio.ipynb.
+No port, no file, no thread in here. The Pico's side is firmware/recorder/src/framing.c; the constants below reach it
+through a generated header: `pico.headers.recorder_constants_h`.
 
-A frame is COBS-encoded (Cheshire and Baker 1999), so that the byte 0 occurs only as its delimiter:
+A frame is encoded with COBS (Cheshire and Baker 1999), so that the byte 0 occurs only at its end. Decoded:
 
     type u8 · session u32 · take u16 · sequence u32 · fields of the type · CRC-32 of all before      (little-endian)
 
-    header   version u8 · bits u8 · recording u8 · clock_hz u32 · period u32 (clock cycles / 256 a sample) · bias u16
-             · peak u16 · planned u32 · position u32 · lost u32 · firmware and board, each ended by a zero byte
+    header   version u8 · bits u8 · recording u8 · clock_hz u32 · period u32 · bias u16 · peak u16
+             · planned u32 · position u32 · lost u32 · firmware and board, each ended by a zero byte
     samples  first u32 · count u16 · two 12-bit samples in three bytes
     overrun  first u32 · count u32                                 (samples that the Pico took and had to drop)
     end      total u32 · lost u32 · bias u16 · reason u8
 
 `session` is drawn at power-on, `take` counts recordings, `sequence` counts frames, `first` and `position` count samples
-of the take. Sequence numbers show what the cable lost, sample numbers how many samples that was.
+of the take. Sequence numbers show how many frames the cable lost, sample numbers how many samples.
+
+Notebooks: 01.
 """
 
 from __future__ import annotations
@@ -26,14 +28,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from cobs import cobs
 
-from ..audio import adc
 from ..config import CONFIG
 
 PROTOCOL_VERSION = 1
-HEADER, SAMPLES, OVERRUN, END = 1, 2, 3, 4
-SAMPLES_PER_FRAME = 256
-LONGEST_FRAME = 2048  # bytes; what is longer has lost its delimiters
+HEADER, SAMPLES, OVERRUN, END = 1, 2, 3, 4  # types of frames
 END_REASONS = {0: "button", 1: "host", 2: "length"}
+SAMPLES_PER_FRAME = 256
+LONGEST_FRAME = 2048  # bytes; anything longer has lost the zero byte at its end
+ADC_CLOCK_HZ = 48_000_000
+BAUD_RATE = 921600  # only opens the port: a USB port has no baud rate
 
 _PREFIX = struct.Struct("<BIHI")
 _HEADER = struct.Struct("<BBBIIHHIII")
@@ -45,11 +48,12 @@ _CRC = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class Header:
-    """What the Pico says about itself: several times a second while idle, once a second during a take.
+    """State of the Pico: sent several times a second while idle, once a second during a take.
 
-    `clock_hz * 256 / period` is the true sampling rate in Hz. `bias` and `peak` (largest distance from the bias since
-    the last header) are ADC counts. `planned` samples make the take, 0 when it ends by button or command. `position`
-    samples of the take are behind it, of which the Pico had to drop `lost`.
+    - clock_hz, period: the sampling rate is clock_hz * 256 / period
+    - bias, peak: ADC counts; the peak is the largest distance from the bias since the last header
+    - planned: length of the take in samples, 0 when a button or a command ends it
+    - position, lost: samples of the take so far, and how many of them the Pico had to drop
     """
 
     session: int = 0
@@ -57,8 +61,8 @@ class Header:
     version: int = PROTOCOL_VERSION
     bits: int = CONFIG.adc_bits
     recording: bool = False
-    clock_hz: int = 48_000_000
-    period: int = round(48_000_000 * 256 / CONFIG.sample_rate)
+    clock_hz: int = ADC_CLOCK_HZ
+    period: int = round(ADC_CLOCK_HZ * 256 / CONFIG.sample_rate)
     bias: int = 0
     peak: int = 0
     planned: int = 0
@@ -75,7 +79,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Samples:
-    """Consecutive samples of a take: number of the first, and ADC counts (int16; audio is values - header.bias)."""
+    """Consecutive samples of a take: the number of the first, and ADC counts (int16)."""
 
     session: int
     take: int
@@ -85,7 +89,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Gap:
-    """Samples `first` to `first + count - 1` are missing; cause "transport" (the cable) or "overrun" (the Pico)."""
+    """`count` samples from number `first` on are missing: lost by the cable ("transport") or the Pico ("overrun")."""
 
     session: int
     take: int
@@ -96,9 +100,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class End:
-    """A take is over. `total` samples were taken; `reason` "button", "host" or "length", else why its end is unknown.
+    """A take is over after `total` samples, of which the Pico dropped `lost`.
 
-    `complete` is False when the end frame never came, so that samples may be missing without being counted.
+    `reason` is "button", "host", "length", or says why no end frame came. `complete` is False in that case: nobody
+    knows whether samples are missing after the last one that arrived.
     """
 
     session: int
@@ -112,7 +117,7 @@ class End:
 
 @dataclass(frozen=True)
 class Error:
-    """`size` bytes were not used, and why. The samples they held, if any, are reported as a `Gap`."""
+    """`size` bytes were not used, and why. Samples lost with them are reported as a `Gap`."""
 
     reason: str
     size: int
@@ -140,7 +145,7 @@ def unpack_12_bit(data: bytes, count: int) -> np.ndarray:
 
 
 def frame(kind: int, session: int, take: int, sequence: int, fields: bytes) -> bytes:
-    """One frame as it goes over the wire, its delimiter included."""
+    """One frame as it is sent, with the zero byte at its end."""
     body = _PREFIX.pack(kind, session, take, sequence) + fields
     return cobs.encode(body + _CRC.pack(zlib.crc32(body))) + b"\0"
 
@@ -158,62 +163,44 @@ def samples_frame(session: int, take: int, sequence: int, first: int, values) ->
     return frame(SAMPLES, session, take, sequence, _SAMPLES.pack(first, len(values)) + pack_12_bit(values))
 
 
-def overrun_frame(session: int, take: int, sequence: int, first: int, count: int) -> bytes:
-    """Frame that owns up to `count` dropped samples."""
-    return frame(OVERRUN, session, take, sequence, _OVERRUN.pack(first, count))
-
-
 def end_frame(end: End, sequence: int) -> bytes:
     """Frame of an `End`."""
     reason = {text: code for code, text in END_REASONS.items()}[end.reason]
     return frame(END, end.session, end.take, sequence, _END.pack(end.total, end.lost, end.bias, reason))
 
 
-def take_frames(values, header: Header = Header(), sequence: int = 0, reason: str = "host") -> list[bytes]:
-    """The frames of a whole take as the Pico would send it: header, samples, end.
-
-    Parameters
-    ----------
-    values : array of int, shape (n,)
-        ADC counts, 0 to 4095.
-    sequence : int
-        Number of the first frame.
-    """
+def take_frames(values, header: Header = Header(), sequence: int = 0) -> list[bytes]:
+    """Frames of a whole take as the Pico would send it, from frame number `sequence` on; `values` are ADC counts."""
     ids = header.session, header.take
     frames = [header_frame(replace(header, recording=True), sequence)]
     for first in range(0, len(values), SAMPLES_PER_FRAME):
         block = values[first:first + SAMPLES_PER_FRAME]
         frames.append(samples_frame(*ids, sequence + len(frames), first, block))
-    end = End(*ids, total=len(values), lost=0, bias=header.bias, reason=reason)
+    end = End(*ids, total=len(values), lost=0, bias=header.bias, reason="host")
     return [*frames, end_frame(end, sequence + len(frames))]
 
 
 class Decoder:
-    """Incremental decoder of the recorder's stream.
+    """Decoder of the recorder's stream, which takes bytes in pieces of any size.
 
-    `feed` takes any bytes, in any pieces, and gives the events they complete. After garbage it is in step again at the
-    next delimiter. A sample is given at most once, in order, and only from a frame whose CRC is right; samples that
-    are missing between two that arrived are a `Gap`. Frames that come late or twice are an `Error` and not used.
-
-    Examples
-    --------
-    >>> decoder = Decoder()
-    >>> [type(event).__name__ for event in decoder.feed(b"".join(take_frames(range(300))))]
-    ['Header', 'Samples', 'Samples', 'End']
+    - Samples come in order, none twice, and only from frames whose CRC is right.
+    - Samples missing between two that arrived are reported as a `Gap`.
+    - Frames that are damaged, come late or come twice are not used: each is an `Error`.
+    - After garbage, decoding goes on behind the next zero byte.
     """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._session: int | None = None
-        self._old_sessions: set[int] = set()
+        self._old_sessions: set[int | None] = set()
         self._expected = 0  # sequence number of the next frame
         self._take = 0
-        self._open = False  # within a take
+        self._open = False  # a take has begun and not ended
         self._position = 0  # number of the next sample
         self._frames_missing = False  # since the last sample
 
     def feed(self, data: bytes) -> list[Event]:
-        """Events that `data` completes, oldest first."""
+        """Events of the frames that end within `data`, oldest first."""
         events: list[Event] = []
         pieces = data.split(b"\0")
         for piece in pieces[:-1]:
@@ -223,16 +210,14 @@ class Decoder:
                 self._frame(encoded, events)
         self._buffer += pieces[-1]
         if len(self._buffer) > LONGEST_FRAME:
-            events.append(Error("no end of frame in sight", len(self._buffer)))
+            events.append(Error(f"no end of a frame within {LONGEST_FRAME} bytes", len(self._buffer)))
             self._buffer.clear()
         return events
 
     def finish(self, reason: str = "the stream ended") -> list[Event]:
-        """Events of a stream that stops here: an open take ends incomplete, bytes of half a frame are an error."""
-        events: list[Event] = []
-        if self._buffer:
-            events.append(Error("half a frame at the end", len(self._buffer)))
-            self._buffer.clear()
+        """Events of a stream that stops here: an open take ends incomplete, half a frame is an error."""
+        events: list[Event] = [Error("half a frame at the end", len(self._buffer))] if self._buffer else []
+        self._buffer.clear()
         self._close(events, reason)
         return events
 
@@ -251,9 +236,11 @@ class Decoder:
     def _in_order(self, session: int, take: int, sequence: int, size: int, events: list[Event]) -> bool:
         if session != self._session:
             if session in self._old_sessions:
-                events.append(Error("frame of the session before", size))
+                events.append(Error("frame from before the Pico restarted", size))
                 return False
-            self._new_session(session, take, sequence, events)
+            self._close(events, "the Pico started again")
+            self._old_sessions |= {self._session}
+            self._session, self._expected, self._take, self._position = session, sequence, take, 0
         if sequence < self._expected:
             events.append(Error("frame came late or twice", size))
             return False
@@ -263,18 +250,12 @@ class Decoder:
         self._expected = sequence + 1
         return True
 
-    def _new_session(self, session: int, take: int, sequence: int, events: list[Event]) -> None:
-        self._close(events, "the Pico started again")
-        if self._session is not None:
-            self._old_sessions.add(self._session)
-        self._session, self._expected = session, sequence
-        self._take, self._position = take, 0
-
     def _use(self, event: Event, events: list[Event]) -> None:
         if event.take != self._take:
             self._close(events, "its end was lost")
             self._take, self._position = event.take, 0
-            self._open = isinstance(event, Header) and event.position > 0  # an idle one: no frame of that take came
+            # an idle header with a position: every frame of that take was lost
+            self._open = isinstance(event, Header) and event.position > 0
         if isinstance(event, Header):
             self._use_header(event, events)
         elif isinstance(event, End):
@@ -287,8 +268,7 @@ class Decoder:
         else:
             self._open = True
             self._skip_to(event.first, events)
-            count = event.count if isinstance(event, Gap) else len(event.values)
-            self._position += count
+            self._position += event.count if isinstance(event, Gap) else len(event.values)
             events.append(event)
 
     def _use_header(self, header: Header, events: list[Event]) -> None:
@@ -300,7 +280,7 @@ class Decoder:
             self._close(events, "its end was lost")
 
     def _skip_to(self, position: int, events: list[Event]) -> None:
-        """Report the samples from here to `position` as missing."""
+        """Report the samples before number `position` that have not come as missing."""
         if position > self._position:
             cause = "transport" if self._frames_missing or self._position == 0 else "overrun"
             events.append(Gap(self._session, self._take, self._position, position - self._position, cause))
@@ -314,19 +294,17 @@ class Decoder:
 
 
 def _checked_body(encoded: bytes) -> bytes | None:
-    """Frame without COBS and CRC, None when either is wrong."""
+    """A frame without COBS and CRC; None when either is wrong."""
     try:
         body = cobs.decode(encoded)
     except cobs.DecodeError:
         return None
-    if len(body) < _PREFIX.size + _CRC.size:
-        return None
-    (crc,) = _CRC.unpack_from(body, len(body) - _CRC.size)
-    return body[:-_CRC.size] if crc == zlib.crc32(memoryview(body)[:-_CRC.size]) else None
+    body, crc = body[:-_CRC.size], body[-_CRC.size:]
+    return body if len(body) >= _PREFIX.size and crc == _CRC.pack(zlib.crc32(body)) else None
 
 
 def _parse(kind: int, session: int, take: int, fields: bytes) -> Event:
-    """Event of a frame whose CRC is right; an `Error` when a newer firmware sends what this doesn't know."""
+    """Event of a frame whose CRC is right; an `Error` for frames of a newer firmware."""
     try:
         if kind == SAMPLES:
             first, count = _SAMPLES.unpack_from(fields)
@@ -346,57 +324,48 @@ def _parse(kind: int, session: int, take: int, fields: bytes) -> Event:
 
 
 def _parse_header(session: int, take: int, fields: bytes) -> Header | Error:
-    numbers = _HEADER.unpack_from(fields)
-    if numbers[0] != PROTOCOL_VERSION:
-        return Error(f"the Pico speaks protocol {numbers[0]}, this helper {PROTOCOL_VERSION}: update the older one",
+    version, bits, recording, clock_hz, period, *rest = _HEADER.unpack_from(fields)
+    if version != PROTOCOL_VERSION:
+        return Error(f"the Pico speaks protocol {version}, this helper {PROTOCOL_VERSION}: update the older one",
                      len(fields))
-    if numbers[4] == 0:
+    if period == 0:
         return Error("header with a sampling period of zero", len(fields))
     firmware, board, *_ = (fields[_HEADER.size:] + b"\0\0").split(b"\0")
-    version, bits, recording, *rest = numbers
-    return Header(session, take, version, bits, bool(recording), *rest,
+    return Header(session, take, version, bits, bool(recording), clock_hz, period, *rest,
                   firmware=firmware.decode(errors="replace"), board=board.decode(errors="replace"))
 
 
 @dataclass
 class Take:
-    """A take in memory: the last header before its end, ADC counts (int16), gaps, and its end (None: cut off)."""
+    """A take in memory: its first header, blocks of ADC counts, gaps, and its end (each None when it never came)."""
 
     header: Header | None = None
-    values: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int16))
+    blocks: list[np.ndarray] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     end: End | None = None
 
     @property
-    def audio(self) -> np.ndarray:
-        """int16 audio, as `to_audio` makes it."""
-        header = self.header or Header()
-        return adc.counts_to_audio(self.values, header.bias, header.bits)
+    def values(self) -> np.ndarray:
+        """All ADC counts that arrived: int16 (n,)."""
+        return np.concatenate([np.empty(0, np.int16), *self.blocks])
 
 
-def decode_takes(data: bytes, decoder: Decoder | None = None) -> tuple[list[Take], list[Error]]:
-    """All takes in recorded bytes, and what could not be used. For short streams: everything stays in memory."""
+def decode_takes(data: bytes, decoder=None) -> tuple[list[Take], list[Error]]:
+    """All takes of a short stream, and the errors. `book_text.TextDecoder` as decoder reads the book's format."""
     decoder = decoder or Decoder()
     takes: dict[tuple[int, int], Take] = {}
     errors: list[Error] = []
-    blocks: dict[tuple[int, int], list] = {}
     for event in [*decoder.feed(data), *decoder.finish()]:
         if isinstance(event, Error):
             errors.append(event)
         elif not isinstance(event, Header) or event.recording:
-            _add_to_take(takes.setdefault((event.session, event.take), Take()),
-                         blocks.setdefault((event.session, event.take), []), event)
-    for key, take in takes.items():
-        take.values = np.concatenate(blocks[key]) if blocks[key] else take.values
+            take = takes.setdefault((event.session, event.take), Take())
+            if isinstance(event, Header):
+                take.header = take.header or event
+            elif isinstance(event, Samples):
+                take.blocks.append(event.values)
+            elif isinstance(event, Gap):
+                take.gaps.append(event)
+            else:
+                take.end = event
     return list(takes.values()), errors
-
-
-def _add_to_take(take: Take, blocks: list, event: Event) -> None:
-    if isinstance(event, Header):
-        take.header = take.header or event
-    elif isinstance(event, Samples):
-        blocks.append(event.values)
-    elif isinstance(event, Gap):
-        take.gaps.append(event)
-    else:
-        take.end = event

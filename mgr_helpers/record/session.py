@@ -1,9 +1,8 @@
 """Record labelled takes from a Pico that runs firmware/recorder: ``python -m mgr_helpers record --label jazz``.
 
-A take goes to disk while it is recorded: `data/recordings/<label>/.<name>.wav.part` grows, and becomes `<name>.wav`
-when the take ends, is stopped, or its cable is pulled. Beside it, `<name>.json` says how it was made and what is
-missing.
-Explained in notebooks/01_record_audio.ipynb.
+A take is kept whether it ends by itself, is stopped, or its cable is pulled: see `takes`.
+
+Notebooks: 01.
 """
 
 from __future__ import annotations
@@ -15,43 +14,30 @@ import signal
 import sys
 import threading
 import time
-import wave
 from pathlib import Path
 
 import numpy as np
 import serial
+import soundfile
 from serial.tools import list_ports
 from tqdm.auto import tqdm
 
-from ..config import CONFIG, DATA
+from ..config import CONFIG
 from ..host.files import shown
 from . import drive, takes
 from .book_text import TextDecoder
-from .protocol import Decoder, End, Event, Gap, Header, Samples
+from .protocol import BAUD_RATE, Decoder, End, Event, Gap, Header, Samples
+from .takes import say
 
 PICO_VENDOR = 0x2E8A  # Raspberry Pi's USB vendor id
-BAUD = 921600  # a USB port doesn't care
-RETRY_SECONDS = 0.3  # between looks for the port
-SILENT_SECONDS = 5.0  # a port that sends no frame for so long is not our sketch
-STOP_SECONDS = 2.0  # that the Pico has to end a take after Ctrl-C
-METER_DB = 48
+RETRY_SECONDS = 0.3  # between two looks for the port
+SILENT_SECONDS = 5.0  # a port without a frame for so long is not our sketch
+STOP_SECONDS = 2.0  # after Ctrl-C the Pico has so long to end its take
+METER_DB, METER_WIDTH = 48, 24  # range and characters of the level meter
 
-
-# --- the port -----------------------------------------------------------------------------------------------
 
 def find_port(port: str | None = None) -> str | None:
-    """Name of the Pico's serial port, None while there is none.
-
-    Parameters
-    ----------
-    port : str, optional
-        The port to use, by name. Without it, the one whose USB vendor id is Raspberry Pi's.
-
-    Raises
-    ------
-    ValueError
-        When several boards are plugged in; the message names their ports.
-    """
+    """Name of the Pico's port (`port` itself, if it is there), None if there is none; ValueError for several Picos."""
     known = list(list_ports.comports())
     if port is not None:
         return port if Path(port).exists() or port in [info.device for info in known] else None
@@ -62,9 +48,9 @@ def find_port(port: str | None = None) -> str | None:
 
 
 class Link(threading.Thread):
-    """Reads the port in the background, opens it again after it was unplugged, and queues what happens.
+    """Reads the port in a thread, and opens it again when the board comes back.
 
-    `messages` holds ("connected", port name), ("data", bytes), ("gone", reason), ("failed", exception).
+    `messages` receives ("connected", port name), ("data", bytes), ("gone", reason) and ("failed", exception).
     """
 
     def __init__(self, port: str | None = None) -> None:
@@ -81,10 +67,10 @@ class Link(threading.Thread):
         self.join(2)
 
     def send(self, command: str) -> None:
-        """Send a command; nothing happens while no board is there."""
+        """Send a command, if a board is there."""
         port = self._port
         if port is not None:
-            with contextlib.suppress(serial.SerialException, OSError):  # the reading thread says "gone" then
+            with contextlib.suppress(serial.SerialException, OSError):  # run() reports it
                 port.write(command.encode() + b"\n")
 
     def run(self) -> None:
@@ -94,15 +80,16 @@ class Link(threading.Thread):
                 name = find_port(self._wanted)
                 if name is None or not self._read_until_gone(name):
                     self._stop_asked.wait(RETRY_SECONDS)
-        except Exception as error:  # noqa: BLE001 - goes to the main thread, which raises it
+        except Exception as error:  # noqa: BLE001 - the main thread raises it
             self.messages.put(("failed", error))
 
     def _read_until_gone(self, name: str) -> bool:
         """Read the port until it goes away; False when it could not be opened."""
         try:
-            port = serial.Serial(name, BAUD, timeout=0.1, write_timeout=1.0, exclusive=_exclusive())
+            exclusive = None if sys.platform == "win32" else True  # a port of Windows always is
+            port = serial.Serial(name, BAUD_RATE, timeout=0.1, write_timeout=1.0, exclusive=exclusive)
         except (serial.SerialException, OSError) as error:
-            if "ermission" in str(error) or "lock" in str(error):  # not one that is about to come or go
+            if "ermission" in str(error) or "lock" in str(error):  # else it is about to come or go
                 raise RuntimeError(f"{name} cannot be opened ({error}): close the program that uses it; on Linux, "
                                    "`sudo usermod -aG dialout $USER` and a new login give you the right to") from error
             return False
@@ -121,24 +108,20 @@ class Link(threading.Thread):
         return True
 
 
-def _exclusive() -> bool | None:
-    return None if sys.platform == "win32" else True
-
-
-def level_meter(peak: float, width: int = 24) -> str:
+def level_meter(peak: float, width: int = METER_WIDTH) -> str:
     """A bar for a peak in ADC counts, and its level."""
     filled = round(width * float(np.clip(1 + takes.level(peak) / METER_DB, 0, 1)))
     return f"[{'#' * filled}{'-' * (width - filled)}] {takes.level(peak):4.0f} dB"
 
 
 class Display:
-    """The line at the bottom: level while idle; level, time and progress during a take."""
+    """The bottom line of the terminal: the level, and during a take also its time and progress."""
 
     def __init__(self) -> None:
         self._bar, self._recording, self._shown = None, False, 0.0
 
     def show(self, recording: bool, peak: float, seconds: float = 0.0, planned: float = 0.0) -> None:
-        """Bring the line up to date, at most ten times a second."""
+        """Update the line, at most ten times a second."""
         if self._bar is None or recording != self._recording:
             self.clear()
             self._recording = recording
@@ -152,38 +135,24 @@ class Display:
         self._bar.set_description_str(f"{text}  {level_meter(peak)}")
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._bar is not None:
             self._bar.close()
         self._bar = None
 
 
-def say(text: str) -> None:
-    """A line above the display."""
-    tqdm.write(text, file=sys.stdout)
-    sys.stdout.flush()
-
-
 def play(path: Path) -> None:
-    """Play a take through the loudspeakers.
-
-    Raises
-    ------
-    RuntimeError
-        When the package sounddevice isn't there.
-    """
+    """Play a take through the loudspeakers; RuntimeError when the package sounddevice is missing."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:
         raise RuntimeError("playing needs the package sounddevice: pip install sounddevice "
                            "(on Linux also: sudo apt install libportaudio2)") from error
-    with wave.open(str(path), "rb") as file:
-        audio = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
-        sounddevice.play(audio, file.getframerate(), blocking=True)
+    sounddevice.play(*soundfile.read(path, dtype="int16"), blocking=True)
 
 
 def review(path: Path, ask=input) -> Path | None:
-    """Let the user listen to a take, keep, relabel or discard it. Returns where it is, None when discarded."""
+    """Ask the user to keep, play, relabel or discard a take. Returns its path, None when discarded."""
     while True:
         try:
             answer = ask("Enter keeps it · p play · r relabel · d discard > ").strip().lower()
@@ -195,7 +164,8 @@ def review(path: Path, ask=input) -> Path | None:
                 path = takes.relabel(path, ask("label > ").strip())
                 say(shown(path))
             elif answer == "d":
-                takes.delete(path)
+                path.unlink()
+                path.with_suffix(".json").unlink(missing_ok=True)
                 return None
         except (RuntimeError, ValueError) as error:
             say(str(error))
@@ -203,52 +173,47 @@ def review(path: Path, ask=input) -> Path | None:
             return path
 
 
-# --- the session --------------------------------------------------------------------------------------------
-
 @dataclasses.dataclass
 class Settings:
-    """What `record` is asked for; `seconds` 0 is until stopped, `takes` 0 until Ctrl-C."""
+    """Options of a session. `seconds` 0: a take lasts until it is stopped. `count` 0: record takes until Ctrl-C."""
 
     label: str
-    folder: Path = DATA / "recordings"
+    folder: Path = takes.RECORDINGS
     seconds: float = 0.0
-    takes: int = 0
+    count: int = 0
     start: bool = False
     ask: bool = False
     text_format: bool = False
 
 
 class Session:
-    """Takes messages of the link and leaves takes on disk. `on_take(path)` is called for each one that is kept."""
+    """Turns messages of the link into takes on disk. `on_take(path)` is called for each take that is kept."""
 
     def __init__(self, link: Link, settings: Settings, on_take=lambda path: None) -> None:
         self.link, self.settings, self.on_take = link, settings, on_take
         self.display, self.kept = Display(), []
         self.writer: takes.TakeWriter | None = None
-        self.decoder = self._new_decoder()
+        self.new_decoder = TextDecoder if settings.text_format else Decoder
+        self.decoder = self.new_decoder()
         self.connected_at: float | None = None
-        self.interrupted = False
-        self._peak, self._asked_to_start, self._takes = 0, False, 0
-        self._asking = self._stopping = False
-
-    def _new_decoder(self) -> Decoder | TextDecoder:
-        return TextDecoder() if self.settings.text_format else Decoder()
+        self._peak = self._ended = 0
+        self.interrupted = self._asking = self._stopping = self._asked_to_start = False
 
     @property
     def done(self) -> bool:
-        """Whether all takes that were asked for are recorded, or the last one before Ctrl-C has ended."""
+        """Whether all takes are recorded, or after Ctrl-C the last one has ended."""
         if self._stopping:
             return self.writer is None
-        return self.interrupted or bool(self.settings.takes) and self._takes >= self.settings.takes
+        return self.interrupted or bool(self.settings.count) and self._ended >= self.settings.count
 
     def interrupt(self, *signal_and_frame) -> None:
-        """Handler of Ctrl-C: the message in hand is handled first. At a question, or the second time, it is at once."""
+        """Handle Ctrl-C: stop after the current message; at once when it is the second, or while a question is open."""
         if self._asking or self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
 
     def run(self, seconds: float = float("inf")) -> None:
-        """Handle messages until the takes are done, or for so many seconds."""
+        """Handle messages until `done`, or for so many seconds."""
         deadline = time.monotonic() + seconds
         while not self.done and time.monotonic() < deadline:
             try:
@@ -264,7 +229,7 @@ class Session:
             self._events(self.decoder.feed(value))
         elif kind == "connected":
             say(f"connected to {value}")
-            self.decoder, self.connected_at, self._asked_to_start = self._new_decoder(), time.monotonic(), False
+            self.decoder, self.connected_at, self._asked_to_start = self.new_decoder(), time.monotonic(), False
             self.link.send(f"L{round(self.settings.seconds * Header().rate)}")
             self.link.send("H")
         elif kind == "gone":
@@ -276,7 +241,7 @@ class Session:
             raise value
 
     def stop(self) -> None:
-        """End a running take: ask the Pico to, and keep what there is if it doesn't answer."""
+        """End a running take: ask the Pico to end it; if no answer comes, keep what has arrived."""
         self._stopping, self.settings.ask = True, False
         if self.writer is not None:
             self.link.send("S")
@@ -289,8 +254,8 @@ class Session:
         if self.connected_at and time.monotonic() - self.connected_at > SILENT_SECONDS:
             self.connected_at = None
             if not self.settings.text_format:
-                say("nothing that a recorder would send has come from this port: is firmware/recorder on the board? "
-                    "(for the book's sketch: --format text)")
+                say("no frame has come from this port: is firmware/recorder on the board? (for the book's sketch: "
+                    "--format text)")
 
     def _events(self, events: list[Event]) -> None:
         for event in events:
@@ -311,7 +276,7 @@ class Session:
         return self.writer
 
     def _header(self, header: Header) -> None:
-        self.connected_at = None  # it talks
+        self.connected_at = None  # a recorder is there: no need to check for silence
         if header.recording:
             self._writer().add(header)
         elif self.writer is None:
@@ -333,7 +298,7 @@ class Session:
             say("a take was lost before any of its samples arrived")
             return
         say(takes.summary(path))
-        self._takes += 1
+        self._ended += 1
         self._asked_to_start = False
         if self.settings.ask:
             path = self._review(path)
@@ -346,31 +311,23 @@ class Session:
         self._asking = True
         try:
             return review(path)
-        except KeyboardInterrupt:  # keep it, and be done
+        except KeyboardInterrupt:  # keep the take, and stop
             self.interrupted = True
             return path
         finally:
             self._asking = False
 
 
-def record_take(label: str, seconds: float, port: str | None = None, folder: Path = DATA / "recordings") -> Path | None:
-    """Record one take of a fixed length, started from here: for notebooks. Returns its WAV.
-
-    Raises
-    ------
-    TimeoutError
-        When no take has come within ten seconds more than its length.
-    """
+def record_take(label: str, seconds: float, port: str | None = None, folder: Path = takes.RECORDINGS) -> Path:
+    """Record one take of a fixed length, started from here. Returns its WAV; TimeoutError 10 s after it was due."""
     with Link(port) as link:
-        session = Session(link, Settings(label, Path(folder), seconds, takes=1, start=True))
+        session = Session(link, Settings(label, Path(folder), seconds, count=1, start=True))
         session.run(seconds + 10)
         session.stop()
     if not session.kept:
         raise TimeoutError(f"no take came from {port or 'a Pico'}: is it plugged in, with firmware/recorder on it?")
     return session.kept[0]
 
-
-# --- the command --------------------------------------------------------------------------------------------
 
 def run(args) -> int:
     """`python -m mgr_helpers record`. Returns 0, also after Ctrl-C."""
@@ -380,7 +337,10 @@ def run(args) -> int:
     label = takes.check_label(args.label or input(f"label ({', '.join(CONFIG.genres)} or another) > ").strip())
     for path in takes.recover(args.output):
         say(f"recovered {takes.summary(path)}")
-    uploader = _start_uploader(args)
+    uploader = None
+    if args.drive_folder:
+        uploader = drive.Uploader(drive.connect_local(args.client_secrets), args.drive_folder, args.output)
+        uploader.start()
     settings = Settings(label, args.output, args.seconds, args.takes, args.start, interactive, args.format == "text")
     with Link(args.port) as link:
         session = Session(link, settings, uploader.add_take if uploader else lambda path: None)
@@ -397,12 +357,3 @@ def run(args) -> int:
     if uploader:
         uploader.close()
     return 0
-
-
-def _start_uploader(args):
-    """A background uploader that has taken up what an earlier run left, None without --drive-folder."""
-    if not args.drive_folder:
-        return None
-    uploader = drive.Uploader(drive.connect_local(args.client_secrets), args.drive_folder, args.output)
-    uploader.start()
-    return uploader

@@ -1,21 +1,13 @@
-"""The wiring of microphone and button, drawn by code (schemdraw). Explained in notebooks/01_record_audio.ipynb."""
+"""The wiring of microphone and button, drawn by schemdraw.
+
+Notebooks: 01.
+"""
 
 from __future__ import annotations
 
 
 def draw_wiring():
-    """Pico, MAX9814 breakout and push button.
-
-    Returns
-    -------
-    schemdraw.Drawing
-        A notebook shows it; `.save("wiring.svg")` keeps it.
-
-    Raises
-    ------
-    ImportError
-        When schemdraw isn't there; the message says how to get it.
-    """
+    """Pico, MAX9814 breakout and push button: a schemdraw.Drawing, which a notebook shows and `.save(path)` keeps."""
     try:
         import schemdraw
         from schemdraw import elements as elm
@@ -27,20 +19,15 @@ def draw_wiring():
         pico.label("Raspberry Pi Pico", loc="top")
         microphone = elm.Ic(pins=_pins(elm, "left", "VDD", "OUT", "GND") + _pins(elm, "right", "GAIN", "A/R", ""),
                             size=(4, 4.2)).at((11, 0)).label("MAX9814 microphone", loc="top")
-        _wires(elm, pico, microphone)
+        for pin, other, color in (("3V3", "VDD", "#D55E00"), ("GP26", "OUT", "#0072B2"), ("AGND", "GND", "#000000")):
+            elm.Line().at(getattr(pico, pin)).to(getattr(microphone, other)).color(color).linewidth(2)
+        elm.Line().at(pico.GP10).left(1.5)
+        elm.Button().down().toy(pico.GND).label("push\nbutton", loc="top", ofst=0.3)
+        elm.Line().tox(pico.GND)
     return drawing
 
 
 def _pins(elm, side: str, *names: str) -> list:
-    """Three pins on one side, from the top down (schemdraw counts from the bottom); "" leaves one out."""
+    """Three pins on one side, from top to bottom (schemdraw counts from the bottom); "" leaves one out."""
     return [elm.IcPin(name=name, side=side, slot=f"{slot}/3", anchorname=name.split()[0])
             for name, slot in zip(names, (3, 2, 1)) if name]
-
-
-def _wires(elm, pico, microphone) -> None:
-    """Three wires to the microphone on the right, a button between GP10 and ground on the left."""
-    for pin, other, color in (("3V3", "VDD", "#D55E00"), ("GP26", "OUT", "#0072B2"), ("AGND", "GND", "#000000")):
-        elm.Line().at(getattr(pico, pin)).to(getattr(microphone, other)).color(color).linewidth(2)
-    elm.Line().at(pico.GP10).left(1.5)
-    elm.Button().down().toy(pico.GND).label("push\nbutton", loc="top", ofst=0.3)
-    elm.Line().tox(pico.GND)

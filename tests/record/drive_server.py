@@ -19,7 +19,7 @@ FAULTS = ("before", "after", "drop", "drop_after", "slow", "rate", "html")
 
 
 class DriveServer(ThreadingHTTPServer):
-    """`fault_rate` of the requests fail, in a way drawn from FAULTS; `refuse` (status, reason) answers all of them."""
+    """Requests fail at random (`fault_rate`, by one of FAULTS), or all with one answer (`refuse`: status, reason)."""
 
     daemon_threads = True
 
@@ -42,7 +42,7 @@ class DriveServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request, client_address):
-        """A client that goes away is part of the game."""
+        """Nothing: tests make clients that go away."""
 
     def new_id(self):
         self.next_id += 1
@@ -59,7 +59,7 @@ class DriveServer(ThreadingHTTPServer):
             return item
 
     def contents(self, folder):
-        """{label: {title: content}} of a folder; an AssertionError when a title occurs twice."""
+        """{label: {title: content}} of a folder. Fails when a title occurs twice."""
         found = {}
         (root,) = [item for item in self.files.values() if item["title"] == folder]
         for label in self.children(root["id"]):
@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(status, reply, **headers)
 
     def act(self, path, query, body):
-        """What Drive does: (status, JSON or bytes, headers)."""
+        """Do what Drive would; returns status, JSON or bytes, headers."""
         server = self.server
         if path == "/drive/v2/files" and self.command == "GET":
             return 200, self.search(query["q"]), {}
@@ -144,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
             return 200, public(self.server.store(metadata, content, file_id or metadata.get("id"))), {}
 
     def search(self, text):
-        """files.list for the queries of mgr_helpers.drive."""
+        """files.list for the queries of record/drive.py."""
         parent = re.search(r"'((?:[^'\\]|\\.)*)' in parents", text)[1]
         title = re.search(r"title = '((?:[^'\\]|\\.)*)'", text)
         wanted = re.sub(r"\\(.)", r"\1", title[1]) if title else None
@@ -186,7 +186,7 @@ def error_body(status, reason):
 
 @contextlib.contextmanager
 def redirected(url, timeout=0.4):
-    """PyDrive2's requests for www.googleapis.com go to the server at `url`; `timeout` in seconds."""
+    """Send PyDrive2's requests for www.googleapis.com to the server at `url`; `timeout` in seconds."""
     import httplib2
     from pydrive2.auth import GoogleAuth
 
@@ -208,8 +208,14 @@ def redirected(url, timeout=0.4):
         GoogleAuth._build_http = original
 
 
+def add_all(uploader):
+    """Give an uploader every take under its root."""
+    for path in sorted(uploader.root.glob("*/*.wav")):
+        uploader.add_take(path)
+
+
 def logged_in(url):
-    """A GoogleDrive whose login is valid, as a saved token gives it."""
+    """A GoogleDrive that is logged in, as after loading a saved token."""
     import datetime
     from oauth2client.client import OAuth2Credentials
     from pydrive2.auth import GoogleAuth

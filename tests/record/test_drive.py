@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("pydrive2", reason="PyDrive2 is an extra: pip install PyDrive2")
-from drive_server import DriveServer, logged_in, redirected  # noqa: E402
+from drive_server import DriveServer, add_all, logged_in, redirected  # noqa: E402
 
 from mgr_helpers.record import drive  # noqa: E402
 
@@ -34,7 +34,7 @@ def server():
 
 
 def make_takes(root, count, labels=("disco", "jazz", "metal")):
-    """Small takes; returns {label: {file name: content}}."""
+    """Write small takes; returns {label: {file name: content}}."""
     expected = {}
     for index in range(count):
         label = labels[index % len(labels)]
@@ -48,13 +48,13 @@ def make_takes(root, count, labels=("disco", "jazz", "metal")):
 
 def upload_all(server, root, folder="recordings"):
     uploader = drive.Uploader(logged_in(server.url), folder, root)
-    uploader.add_all()
+    add_all(uploader)
     uploader.start()
     uploader.close()
     return uploader
 
 
-def test_upload_creates_folders_and_asks_before_it_sends(server, tmp_path):
+def test_upload_creates_folders_and_sends_no_file_twice(server, tmp_path):
     expected = make_takes(tmp_path, 4)
     assert upload_all(server, tmp_path).uploaded == 8
     assert server.contents("recordings") == expected
@@ -70,7 +70,7 @@ def test_changed_sidecar_replaces_the_old_one(server, tmp_path):
     assert server.contents("recordings")["disco"]["disco_0.json"] == b"{}"
 
 
-def test_names_with_quotes(server, tmp_path):
+def test_folder_name_with_quotes(server, tmp_path):
     folder = "rock'n'roll \\ 1"
     expected = make_takes(tmp_path, 1, ["jazz"])
     upload_all(server, tmp_path, folder)
@@ -79,8 +79,8 @@ def test_names_with_quotes(server, tmp_path):
 
 
 @pytest.mark.slow
-def test_nothing_lost_nothing_doubled(tmp_path):
-    """Many files, a fifth of the requests failing in seven ways."""
+def test_failing_requests_lose_and_double_no_file(tmp_path):
+    """Many files, while a fifth of the requests fail in seven ways."""
     count = 100 if LONG else 8  # takes, of two files each
     expected = make_takes(tmp_path, count)
     with DriveServer(fault_rate=0.2, seed=1) as server, redirected(server.url):
@@ -95,14 +95,14 @@ def test_nothing_lost_nothing_doubled(tmp_path):
     assert {path.name: path.read_bytes() for path in fetched} == wanted
 
 
-def test_killed_in_mid_upload_goes_on(server, tmp_path):
+def test_next_run_continues_after_a_kill(server, tmp_path):
     expected = make_takes(tmp_path, 6)
     server.slow_upload = 0.15
     script = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
               "from pathlib import Path; from drive_server import *; from mgr_helpers.record import drive\n"
               f"with redirected({server.url!r}, 5):\n"
               f"    up = drive.Uploader(logged_in({server.url!r}), 'recordings', Path({str(tmp_path)!r}))\n"
-              "    up.add_all(); up.start(); up.close()\n")
+              "    add_all(up); up.start(); up.close()\n")
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", script])
     while len(server.sessions) < 4:
         assert process.poll() is None, "the script ended by itself"
@@ -114,7 +114,7 @@ def test_killed_in_mid_upload_goes_on(server, tmp_path):
     assert 0 < len(left) < 12
     time.sleep(0.3)
     server.slow_upload = 0
-    uploader = drive.Uploader(logged_in(server.url), "recordings", tmp_path)  # what the next run does: only the list
+    uploader = drive.Uploader(logged_in(server.url), "recordings", tmp_path)  # as the next run: only the list
     uploader.start()
     assert uploader.close() == [] and server.contents("recordings") == expected
 
@@ -154,27 +154,16 @@ def test_no_network(tmp_path, capsys):
         url = server.url
     with redirected(url):
         uploader = drive.Uploader(logged_in(url), "recordings", tmp_path)
-        uploader.add_all()
+        add_all(uploader)
         uploader.start()
         assert len(uploader.close()) == 2
     assert "is there a network" in capsys.readouterr().out
 
 
-def test_damaged_list_is_named(tmp_path):
+def test_damaged_pending_list_is_reported(tmp_path):
     (tmp_path / drive.PENDING).write_text("[")
     with pytest.raises(drive.DriveError, match="pending_uploads.json is damaged"):
-        drive.Uploader(drive.MountedFolder(tmp_path), "", tmp_path)
-
-
-def test_mounted_drive(tmp_path):
-    expected = make_takes(tmp_path / "local", 3)
-    for again in (6, 0):
-        uploader = drive.Uploader(drive.MountedFolder(tmp_path / "mounted"), "", tmp_path / "local")
-        uploader.add_all()
-        uploader.start()
-        assert uploader.close() == [] and uploader.uploaded == again
-    assert {f.name: f.read_bytes() for f in (tmp_path / "mounted").glob("*/*")} == {
-        name: content for files in expected.values() for name, content in files.items()}
+        drive.Uploader(None, "", tmp_path)
 
 
 def test_download_fetches_only_what_is_missing(server, tmp_path):
@@ -188,7 +177,7 @@ def test_download_fetches_only_what_is_missing(server, tmp_path):
     assert server.requests - requests == 6  # the folder, its labels, three lists, one file
 
 
-def test_download_refuses_names_that_lead_elsewhere(server, tmp_path):
+def test_download_refuses_names_that_leave_the_folder(server, tmp_path):
     root = server.store({"title": "recordings", "mimeType": "application/vnd.google-apps.folder"})
     label = server.store({"title": "jazz", "mimeType": "application/vnd.google-apps.folder", "parents": [root]})
     server.store({"title": "../../evil.wav", "parents": [label]}, b"x")
@@ -209,7 +198,7 @@ def secrets(server, tmp_path):
 
 
 def browser(monkeypatch, query):
-    """A browser whose user answers the consent screen: Google then calls the script's little server."""
+    """A browser whose user has answered the consent screen: Google then calls the server that the script has opened."""
     import threading
     import webbrowser
 
@@ -231,7 +220,7 @@ def test_login_saves_a_private_token_and_uses_it_again(server, secrets, tmp_path
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     expected = make_takes(tmp_path / "takes", 1)
     uploader = drive.Uploader(found, "recordings", tmp_path / "takes")
-    uploader.add_all()
+    add_all(uploader)
     uploader.start()
     assert uploader.close() == [] and server.contents("recordings") == expected
 
@@ -270,7 +259,7 @@ def test_service_account(server, tmp_path):
                                 "client_id": "1", "private_key_id": "k", "token_uri": f"{server.url}/token"}))
     expected = make_takes(tmp_path / "takes", 1)
     uploader = drive.Uploader(drive.connect_local(file), "recordings", tmp_path / "takes")
-    uploader.add_all()
+    add_all(uploader)
     uploader.start()
     assert uploader.close() == [] and server.contents("recordings") == expected
 

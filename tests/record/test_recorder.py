@@ -1,9 +1,10 @@
-"""The recorder's portable C, compiled for this machine, against the Python decoder."""
+"""The recorder's portable C, compiled for this machine, and read by the Python decoder."""
 
 import ctypes
 import shutil
 import subprocess
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from cobs import cobs
 from hypothesis import given, settings, strategies as st
 
 from mgr_helpers.config import FIRMWARE
+from mgr_helpers.host import toolchain
+from mgr_helpers.pico import headers
 from mgr_helpers.record import protocol
 
 SOURCES = FIRMWARE / "recorder" / "src"
-CLOCK, PERIOD = 48_000_000, 557278  # 22050.036 Hz
+CLOCK, PERIOD = protocol.ADC_CLOCK_HZ, 557278  # 22050.036 Hz
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
 STUB = """
 #include "recorder.h"
@@ -36,15 +39,26 @@ def library(tmp_path_factory):
     subprocess.run([compiler, *WARNINGS, "-O1", "-shared", "-fPIC", f"-I{SOURCES}", *files, "-o", folder / "r.so"],
                    check=True)
     loaded = ctypes.CDLL(str(folder / "r.so"))
-    for name in ("recorder_size", "recorder_waiting", "cobs_encode"):
+    for name in ("recorder_size", "recorder_waiting", "framing_cobs"):
         getattr(loaded, name).restype = ctypes.c_size_t
-    for name in ("frame_crc32", "recorder_missing"):
+    for name in ("framing_crc32", "recorder_missing"):
         getattr(loaded, name).restype = ctypes.c_uint32
     return loaded
 
 
+def test_committed_header_is_what_python_generates():
+    committed = (headers.RECORDER_GENERATED / "constants.h").read_text()
+    assert committed == headers.recorder_constants_h(), "run pico.headers.write_recorder_constants()"
+
+
+def test_headers_of_a_model_do_not_replace_the_recorders(capsys):
+    toolchain.run(SimpleNamespace(generated=headers.GENERATED))
+    printed = capsys.readouterr().out
+    assert "own_model/genre_recognizer" in printed and "own_model/recorder" not in printed
+
+
 class Pico:
-    """The C recorder with its board played by the test; `wire` is what the host would have received."""
+    """The C recorder; the test takes the place of its board. `wire` is what the host has received."""
 
     def __init__(self, library, settled=True):
         self.library = library
@@ -77,16 +91,16 @@ class Pico:
 @given(st.binary(max_size=1200))
 def test_cobs_and_crc_equal_the_libraries(library, data):
     encoded = ctypes.create_string_buffer(2 * len(data) + 2)
-    count = library.cobs_encode(data, ctypes.c_size_t(len(data)), encoded)
+    count = library.framing_cobs(data, ctypes.c_size_t(len(data)), encoded)
     assert encoded.raw[:count] == cobs.encode(data)
-    assert library.frame_crc32(data, ctypes.c_size_t(len(data))) == zlib.crc32(data)
+    assert library.framing_crc32(data, ctypes.c_size_t(len(data))) == zlib.crc32(data)
 
 
-def test_long_runs_without_a_zero(library):
+def test_cobs_of_long_runs_without_a_zero(library):
     for length in (253, 254, 255, 256, 508, 509):
         data = bytes([7]) * length
         encoded = ctypes.create_string_buffer(2 * length)
-        count = library.cobs_encode(data, ctypes.c_size_t(length), encoded)
+        count = library.framing_cobs(data, ctypes.c_size_t(length), encoded)
         assert cobs.decode(encoded.raw[:count]) == data
 
 
@@ -127,7 +141,7 @@ def test_python_and_c_frames_are_the_same_bytes(library):
 
 @settings(max_examples=30, deadline=None, database=None)
 @given(st.lists(st.integers(0, 60_000), min_size=5, max_size=40), st.integers(0, 2**32 - 1))
-def test_slow_host_gets_every_sample_or_hears_of_it(library, reads, seed):
+def test_slow_host_gets_every_sample_or_a_gap(library, reads, seed):
     pico = Pico(library)
     pico.command("R\n")
     values = np.random.default_rng(seed).integers(0, 4096, 7000 * len(reads))
@@ -182,7 +196,7 @@ def test_idle_headers_tell_the_level(library):
 
 
 def ticks(samples):
-    """Microseconds after which the ADC has taken so many samples."""
+    """Microseconds that the ADC needs for so many samples."""
     return round(samples * PERIOD / 256 / CLOCK * 1e6)
 
 
@@ -193,14 +207,14 @@ def missing_at(library, pico, now_us):
 
 
 def test_clock_finds_lost_blocks_and_nothing_else(library):
-    """Minutes of blocks around a jump of the clock's 32 bits: only those that were lost are found, all of them."""
+    """A minute of blocks, while the 32-bit clock wraps around: all lost blocks are found, and nothing else."""
     pico, rng = Pico(library), np.random.default_rng(3)
     pico.command("R\n")
     start, taken, lost, found = 2**32 - 40_000_000, 256, 0, 0
     for block in range(6_000):
         if block in (1500, 1501, 1502, 4000):
             taken, lost = taken + 256, lost + 256
-        late = rng.integers(0, 150)  # samples until the sketch looks
+        late = rng.integers(0, 150)  # samples until the sketch reads the ADC
         pico.samples(np.zeros(256))
         found += missing_at(library, pico, start + ticks(taken + late))
         pico.read()

@@ -1,4 +1,4 @@
-"""The recording script over pseudo-terminals: played by the test, and by the sketch on an emulated Pico."""
+"""The record command over pseudo-terminals: with a Pico that the test plays, and with the emulated Pico."""
 
 import contextlib
 import json
@@ -27,11 +27,11 @@ import tty  # noqa: E402
 
 LONG = bool(os.environ.get("MGR_LONG"))
 BIAS = 1551
-PATIENCE = 120  # seconds to wait for what comes at once on an idle machine
+PATIENCE = 120  # seconds to wait on a busy machine
 
 
 class FakePico:
-    """A recorder behind a pseudo-terminal, as fast as the host reads. `plug` and `unplug` it as you like."""
+    """A recorder behind a pseudo-terminal, which sends as fast as the host reads. Tests `plug` and `unplug` it."""
 
     def __init__(self, link_name):
         self.link_name, self.session, self.ours = link_name, 0, -1
@@ -74,7 +74,7 @@ class FakePico:
         self.send(protocol.header_frame(self.header(), self.sequence))
 
     def start(self, values):
-        """The frames of a take up to its end, not yet the end."""
+        """Send the frames of a take but not its end."""
         self.take += 1
         for frame in protocol.take_frames(values, self.header(), self.sequence)[:-1]:
             self.send(frame)
@@ -84,7 +84,7 @@ class FakePico:
 
     def unplug(self):
         self.plugged = False
-        self.reader.join()  # a read that waits would hold the terminal open
+        self.reader.join()  # or its waiting read would keep the terminal open
         os.close(self.ours)
         os.close(self.theirs)
 
@@ -112,7 +112,7 @@ def read(path):
 
 @contextlib.contextmanager
 def session_of(pico, tmp_path, **settings):
-    """A session that is connected: opening a port throws away what waited in it."""
+    """A session that is connected. Frames sent before would be lost, since opening a port empties it."""
     with Link(str(pico.link_name)) as link:
         session = Session(link, Settings("jazz", tmp_path / "recordings", **settings))
         wait_connected(pico, session)
@@ -120,7 +120,7 @@ def session_of(pico, tmp_path, **settings):
 
 
 def run_until(session, condition):
-    """Handle messages until a condition holds; a busy machine may take its time."""
+    """Handle messages until a condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"not so within {PATIENCE} s"
@@ -132,8 +132,8 @@ def wait_connected(pico, session):
     pico.commands.queue.clear()
 
 
-def test_takes_go_to_disk_whole(pico, tmp_path):
-    with session_of(pico, tmp_path, takes=2) as session:
+def test_takes_are_written_completely(pico, tmp_path):
+    with session_of(pico, tmp_path, count=2) as session:
         for seed in (1, 2):
             pico.start(noise(5000, seed))
             pico.end(5000)
@@ -146,13 +146,13 @@ def test_takes_go_to_disk_whole(pico, tmp_path):
     assert not list(tmp_path.glob("recordings/*/.*"))
 
 
-def test_damage_is_marked_and_nothing_invented(pico, tmp_path):
+def test_damaged_frames_become_gaps_in_the_sidecar(pico, tmp_path):
     values = noise(256 * 8)
     pico.take = 1
     frames = protocol.take_frames(values, pico.header(), pico.sequence)
     frames[3] = frames[3][:50] + b"\x01" + frames[3][51:]
     del frames[6]
-    with session_of(pico, tmp_path, takes=1) as session:
+    with session_of(pico, tmp_path, count=1) as session:
         pico.raw(b"".join(frames))
         session.run(PATIENCE)
     kept, sidecar = read(session.kept[0])
@@ -163,7 +163,7 @@ def test_damage_is_marked_and_nothing_invented(pico, tmp_path):
 
 
 def test_unplug_keeps_the_take_and_goes_on(pico, tmp_path, capsys):
-    with session_of(pico, tmp_path, takes=2) as session:
+    with session_of(pico, tmp_path, count=2) as session:
         pico.start(noise(7000))
         run_until(session, lambda: session.writer and session.writer.samples == 7000)
         pico.unplug()
@@ -181,10 +181,10 @@ def test_unplug_keeps_the_take_and_goes_on(pico, tmp_path, capsys):
     assert "unplugged" in said and said.count("connected to") == 2
 
 
-def test_joining_in_the_middle_is_marked(pico, tmp_path):
+def test_take_joined_in_the_middle_is_marked_incomplete(pico, tmp_path):
     pico.take = 1
     frames = protocol.take_frames(noise(2560), pico.header(), 0)[5:]
-    with session_of(pico, tmp_path, takes=1) as session:
+    with session_of(pico, tmp_path, count=1) as session:
         pico.raw(b"".join(frames))
         session.run(PATIENCE)
     _, sidecar = read(session.kept[0])
@@ -284,7 +284,7 @@ def test_killed_script_loses_nothing(pico, tmp_path, monkeypatch):
     script.kill()
     script.communicate()
     assert not list(tmp_path.glob("recordings/metal/*.wav"))
-    assert takes.recover(tmp_path / "recordings") == []  # perhaps another script is still at it
+    assert takes.recover(tmp_path / "recordings") == []  # another script may still be writing it
     monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
     (path,) = takes.recover(tmp_path / "recordings")
     values, sidecar = read(path)
@@ -292,7 +292,7 @@ def test_killed_script_loses_nothing(pico, tmp_path, monkeypatch):
     assert sidecar["samples"] == 6000 and not list(tmp_path.glob("recordings/*/.*"))
 
 
-def test_recover_mends_a_header_cut_off(tmp_path, monkeypatch):
+def test_recover_corrects_the_header_of_a_cut_off_wav(tmp_path, monkeypatch):
     monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
     folder = tmp_path / "jazz"
     folder.mkdir()
@@ -301,7 +301,7 @@ def test_recover_mends_a_header_cut_off(tmp_path, monkeypatch):
         file.setparams((1, 2, 22050, 0, "NONE", ""))
         file.writeframes(np.arange(100, dtype="<i2").tobytes())
     with open(part, "ab") as file:
-        file.write(b"\1\0\2")  # a sample and a half that the header doesn't know
+        file.write(b"\1\0\2")  # one sample and a half, not counted in the header
     (path,) = takes.recover(tmp_path)
     with wave.open(str(path)) as file:
         assert file.getnframes() == 101
@@ -309,7 +309,7 @@ def test_recover_mends_a_header_cut_off(tmp_path, monkeypatch):
     assert takes.recover(tmp_path) == [] and not list(folder.glob(".*"))
 
 
-def test_memory_stays_flat(pico, tmp_path):
+def test_memory_does_not_grow_with_a_take(pico, tmp_path):
     psutil = pytest.importorskip("psutil")
     script = start_script(pico, tmp_path)
     pico.wait_for("H")
@@ -329,14 +329,14 @@ def test_memory_stays_flat(pico, tmp_path):
 
 
 def test_text_format(pico, tmp_path):
-    with session_of(pico, tmp_path, takes=1, text_format=True) as session:
+    with session_of(pico, tmp_path, count=1, text_format=True) as session:
         pico.raw(b"22050\r\n1000\r\n" + b"".join(b"%d\r\n" % (n % 300 - 150) for n in range(1000)))
         session.run(PATIENCE)
     values, sidecar = read(session.kept[0])
     assert (values == np.arange(1000) % 300 - 150).all() and sidecar["firmware"] == "text format"
 
 
-def test_a_port_in_use_is_explained(pico, tmp_path):
+def test_port_in_use_is_explained(pico, tmp_path):
     with Link(str(pico.link_name)) as first:
         assert first.messages.get(timeout=5)[0] == "connected"
         with Link(str(pico.link_name)) as second:
@@ -363,7 +363,8 @@ def kept_take(tmp_path, label="jazz"):
 
 def test_save_takes_from_memory(tmp_path):
     header = protocol.Header(bias=BIAS)
-    frames = protocol.take_frames(noise(1000), header) + protocol.take_frames(noise(600, 1), protocol.replace(header, take=1), 6)
+    second_header = protocol.replace(header, take=1)
+    frames = protocol.take_frames(noise(1000), header) + protocol.take_frames(noise(600, 1), second_header, 6)
     del frames[2]
     first, second = takes.save_takes(b"".join(frames), "jazz", tmp_path)
     assert read(first)[0].tolist() == np.delete(noise(1000), range(256, 512)).tolist()
@@ -414,7 +415,7 @@ def test_wiring_is_drawn(monkeypatch):
 # --- the sketch itself --------------------------------------------------------------------------------------
 
 def music(seconds, seed=0):
-    """ADC counts of something with a wide spectrum and changing level."""
+    """ADC counts of a tone and noise, at a changing level."""
     t = np.arange(round(seconds * 22050)) / 22050
     wave_ = np.sin(2 * np.pi * 440 * t) * (1 + np.sin(2 * np.pi * 0.7 * t)) * 300
     return np.clip(np.rint(BIAS + wave_ + np.random.default_rng(seed).normal(0, 60, len(t))), 0, 4095).astype(np.uint16)
@@ -429,14 +430,14 @@ def image():
 
 
 def find(delivered, values):
-    """Where in the delivered counts the take begins; the whole of it must be there."""
+    """Places in the delivered counts where the whole take stands."""
     starts = np.flatnonzero(delivered[:len(delivered) - len(values) + 1] == values[0])
     return [at for at in starts if np.array_equal(delivered[at:at + len(values)], values)]
 
 
 @pytest.mark.slow
-def test_every_sample_of_the_emulated_pico(image, tmp_path):
-    """The real sketch on a pseudo-terminal, the real script: every sample as the ADC delivered it."""
+def test_emulated_pico_loses_no_sample(image, tmp_path):
+    """Sketch and script together: every sample arrives as the ADC delivered it."""
     seconds = 60 if LONG else 4
     with serial_port.serial_port(image, music(seconds + 30)) as board:
         command = [sys.executable, "-m", "mgr_helpers", "record", "--label", "jazz", "--port", board["port"], "--yes",
@@ -464,7 +465,7 @@ def test_button_and_led_of_the_emulated_pico(image):
     assert led[-2:] == [(0.5, 1), (1.5, 0)]
 
 
-def test_take_for_a_notebook(image, tmp_path):
+def test_record_take(image, tmp_path):
     with serial_port.serial_port(image, music(10)) as board:
         path = record_take("disco", 1.0, board["port"], tmp_path)
     assert read(path)[1]["complete"] and abs(read(path)[1]["seconds"] - 1.0) < 0.001
@@ -473,11 +474,11 @@ def test_take_for_a_notebook(image, tmp_path):
 
 
 @pytest.mark.slow
-def test_overrun_of_the_sampling_is_told(image, tmp_path):
-    """The sketch looks away for half a second: whole blocks of the ADC are lost, and it says how many."""
+def test_overrun_of_the_sampling_is_reported(image, tmp_path):
+    """The sketch does nothing for half a second: blocks of the ADC are lost, and it reports how many samples."""
     with serial_port.serial_port(image, music(30)) as board:
         link = Link(board["port"])
-        session = Session(link, Settings("jazz", tmp_path, seconds=3.0, takes=1, start=True))
+        session = Session(link, Settings("jazz", tmp_path, seconds=3.0, count=1, start=True))
         with link:
             run_until(session, lambda: session.writer and session.writer.samples >= 22050)
             link.send("W500")
@@ -486,17 +487,17 @@ def test_overrun_of_the_sampling_is_told(image, tmp_path):
         delivered = board["result"]()["adc"].astype(np.int16)
     values, sidecar = read(session.kept[0])
     assert sidecar["gaps"] and not sidecar["complete"] and {gap["cause"] for gap in sidecar["gaps"]} == {"overrun"}
-    sure = sidecar["gaps"][0]["at"] - 256 * 17  # it takes the sketch up to two rounds of 8 blocks to notice
+    sure = sidecar["gaps"][0]["at"] - 256 * 17  # the sketch notices within two rounds of 8 blocks
     (start,) = find(delivered, values[:sure])
     after = values[sidecar["gaps"][-1]["at"]:]
     assert find(delivered, after) == [start + len(values) - len(after) + sidecar["missing"]]
 
 
 def test_unplugging_the_emulated_pico(image, tmp_path):
-    """The cable is pulled in mid-take: the take so far is on disk, as it was sampled; the next board is used."""
+    """The cable is pulled during a take: what was sampled is on disk, and the next board is used."""
     place, adc = tmp_path / "board", music(12)
     with Link(str(place)) as link:
-        session = Session(link, Settings("jazz", tmp_path, takes=2, start=True, seconds=2.0))
+        session = Session(link, Settings("jazz", tmp_path, count=2, start=True, seconds=2.0))
         with serial_port.serial_port(image, adc, pace=1.0) as board:
             place.symlink_to(board["port"])
             run_until(session, lambda: session.writer and session.writer.samples >= 9000)
@@ -514,7 +515,7 @@ def test_unplugging_the_emulated_pico(image, tmp_path):
 
 @pytest.mark.skipif(not LONG, reason="takes 15 minutes: MGR_LONG=1")
 def test_soak_of_half_an_hour(image, tmp_path):
-    """30 emulated minutes in one take: no sample lost, the script's memory flat."""
+    """30 emulated minutes in one take: no sample is lost, and the script's memory does not grow."""
     import psutil
     with serial_port.serial_port(image, music(1840)) as board:
         command = [sys.executable, "-m", "mgr_helpers", "record", "--label", "jazz", "--port", board["port"], "--yes",
@@ -527,13 +528,13 @@ def test_soak_of_half_an_hour(image, tmp_path):
         delivered = board["result"]()["adc"].astype(np.int16)
     (path,) = tmp_path.glob("jazz/*.wav")
     values, sidecar = read(path)
-    sizes = [size for size in sizes[3:] if size]  # after its start; 0 is a process that has just ended
+    sizes = [size for size in sizes[3:] if size]  # without its start; 0 is a process that has just ended
     print(f"{len(values)} samples, {sidecar['missing']} missing; memory {min(sizes):.1f} to {max(sizes):.1f} MB")
     assert sidecar["complete"] and len(find(delivered, values)) == 1 and len(values) > 1799 * 22050
     assert max(sizes) - sizes[0] < 5
 
 
-def test_gaps_of_a_killed_take_are_known(tmp_path, monkeypatch):
+def test_gaps_of_a_killed_take_are_recovered(tmp_path, monkeypatch):
     writer = takes.TakeWriter(tmp_path, "jazz")
     writer.add(protocol.Header())
     for event in (protocol.Samples(1, 1, 0, np.full(500, 1600)), protocol.Gap(1, 1, 500, 70, "transport"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A push button without its bouncing. Portable C99.
+// Debounces a push button. Portable C99.
 #ifndef BUTTON_H
 #define BUTTON_H
 
@@ -10,15 +10,15 @@
 extern "C" {
 #endif
 
-#define BUTTON_SETTLE_MS 25u
+#define BUTTON_SETTLE_MS 25u    // a contact counts once it has not changed for so long
 
 typedef struct {
-    bool down;          // after debouncing
-    bool last;          // as read last
+    bool down;          // debounced
+    bool last;          // last reading of the contact
     uint32_t since_ms;  // when `last` changed
 } button_t;
 
-// Take the contact as read now (any number of times a second). True once for each press.
+// Call with a reading of the contact, as often as you like. True once for each press.
 bool button_pressed(button_t *button, bool contact, uint32_t now_ms);
 
 #ifdef __cplusplus

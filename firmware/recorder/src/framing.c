@@ -3,40 +3,40 @@
 
 #include <string.h>
 
-void frame_begin(frame_t *frame, uint8_t type, uint32_t session, uint16_t take, uint32_t sequence)
+void framing_begin(frame_t *frame, uint8_t type, uint32_t session, uint16_t take, uint32_t sequence)
 {
     frame->count = 0;
-    frame_u8(frame, type);
-    frame_u32(frame, session);
-    frame_u16(frame, take);
-    frame_u32(frame, sequence);
+    framing_u8(frame, type);
+    framing_u32(frame, session);
+    framing_u16(frame, take);
+    framing_u32(frame, sequence);
 }
 
-void frame_u8(frame_t *frame, uint8_t value)
+void framing_u8(frame_t *frame, uint8_t value)
 {
     frame->bytes[frame->count++] = value;
 }
 
-void frame_u16(frame_t *frame, uint16_t value)
+void framing_u16(frame_t *frame, uint16_t value)
 {
-    frame_u8(frame, (uint8_t)value);
-    frame_u8(frame, (uint8_t)(value >> 8));
+    framing_u8(frame, (uint8_t)value);
+    framing_u8(frame, (uint8_t)(value >> 8));
 }
 
-void frame_u32(frame_t *frame, uint32_t value)
+void framing_u32(frame_t *frame, uint32_t value)
 {
-    frame_u16(frame, (uint16_t)value);
-    frame_u16(frame, (uint16_t)(value >> 16));
+    framing_u16(frame, (uint16_t)value);
+    framing_u16(frame, (uint16_t)(value >> 16));
 }
 
-void frame_text(frame_t *frame, const char *text)
+void framing_text(frame_t *frame, const char *text)
 {
     size_t count = strlen(text) + 1;
     memcpy(frame->bytes + frame->count, text, count);
     frame->count += count;
 }
 
-void frame_samples(frame_t *frame, const uint16_t *values, size_t count)
+void framing_samples(frame_t *frame, const uint16_t *values, size_t count)
 {
     uint8_t *to = frame->bytes + frame->count;
     for (size_t i = 0; i < count; i += 2) {
@@ -48,17 +48,17 @@ void frame_samples(frame_t *frame, const uint16_t *values, size_t count)
     frame->count = (size_t)(to - frame->bytes);
 }
 
-size_t frame_end(frame_t *frame, uint8_t *wire)
+size_t framing_end(frame_t *frame, uint8_t *wire)
 {
-    frame_u32(frame, frame_crc32(frame->bytes, frame->count));
-    size_t count = cobs_encode(frame->bytes, frame->count, wire);
+    framing_u32(frame, framing_crc32(frame->bytes, frame->count));
+    size_t count = framing_cobs(frame->bytes, frame->count, wire);
     wire[count] = 0;
     return count + 1;
 }
 
-uint32_t frame_crc32(const uint8_t *bytes, size_t count)
+uint32_t framing_crc32(const uint8_t *bytes, size_t count)
 {
-    // of the polynomial 0xedb88320, for four bits at a time: 64 bytes where a table for eight takes 1 KB
+    // Four bits at a time: 64 bytes of table, where eight bits at a time would take 1 KB. Polynomial 0xedb88320.
     static const uint32_t table[16] = {
         0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
         0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
@@ -72,12 +72,12 @@ uint32_t frame_crc32(const uint8_t *bytes, size_t count)
     return ~crc;
 }
 
-size_t cobs_encode(const uint8_t *bytes, size_t count, uint8_t *encoded)
+size_t framing_cobs(const uint8_t *bytes, size_t count, uint8_t *encoded)
 {
     uint8_t *code = encoded, *to = encoded + 1;
-    uint8_t run = 1;  // bytes of this run, its code included
+    uint8_t run = 1;  // length of this run, with its code byte
     for (size_t i = 0; i < count; i++) {
-        if (run == 255) {  // a full run ends without a zero
+        if (run == 255) {  // a run of full length stands for no zero
             *code = run;
             code = to++;
             run = 1;

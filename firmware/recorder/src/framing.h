@@ -1,41 +1,47 @@
 // SPDX-License-Identifier: MIT
-// Frames of the recording protocol: COBS, CRC-32 and 12-bit packing. The Python side, with the layout of every frame,
-// is mgr_helpers/serial_audio.py. Portable C99, no allocation. Explained in notebooks/01_record_audio.ipynb.
+// Frames of the serial stream: COBS, CRC-32 and 12-bit packing. mgr_helpers/record/protocol.py is the other side, and
+// describes the layout of every frame. Portable C99, no allocation.
 #ifndef FRAMING_H
 #define FRAMING_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "generated/constants.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum { FRAME_HEADER = 1, FRAME_SAMPLES = 2, FRAME_OVERRUN = 3, FRAME_END = 4 };
+// Bytes of a frame before COBS: packed samples (two in three bytes), 17 of other fields, 4 of CRC, 7 spare.
+#define FRAMING_BODY_MAX (SAMPLES_PER_FRAME / 2u * 3u + 28u)
+// And as sent: COBS adds one byte, and one more for every 254. The zero byte ends the frame; one byte is spare.
+#define FRAMING_WIRE_MAX (FRAMING_BODY_MAX + FRAMING_BODY_MAX / 254u + 3u)
 
-#define FRAME_BODY_MAX 412u                                   // before COBS: 256 packed samples and their numbers
-#define FRAME_WIRE_MAX (FRAME_BODY_MAX + 4u)                  // COBS adds a byte for 254, and the delimiter
+#if FRAMING_WIRE_MAX > LONGEST_FRAME
+#error "the host takes no frame of this length: lower SAMPLES_PER_FRAME"
+#endif
 
 typedef struct {
-    uint8_t bytes[FRAME_BODY_MAX];
+    uint8_t bytes[FRAMING_BODY_MAX];
     size_t count;
 } frame_t;
 
-void frame_begin(frame_t *frame, uint8_t type, uint32_t session, uint16_t take, uint32_t sequence);
-void frame_u8(frame_t *frame, uint8_t value);
-void frame_u16(frame_t *frame, uint16_t value);
-void frame_u32(frame_t *frame, uint32_t value);
-void frame_text(frame_t *frame, const char *text);                              // its zero byte included
-void frame_samples(frame_t *frame, const uint16_t *values, size_t count);       // 12 bits each, two in three bytes
+void framing_begin(frame_t *frame, uint8_t type, uint32_t session, uint16_t take, uint32_t sequence);
+void framing_u8(frame_t *frame, uint8_t value);
+void framing_u16(frame_t *frame, uint16_t value);
+void framing_u32(frame_t *frame, uint32_t value);
+void framing_text(frame_t *frame, const char *text);                            // with its zero byte
+void framing_samples(frame_t *frame, const uint16_t *values, size_t count);     // two 12-bit samples in three bytes
 
-// Adds the CRC, encodes, adds the delimiter. Returns the bytes written to wire[FRAME_WIRE_MAX].
-size_t frame_end(frame_t *frame, uint8_t *wire);
+// Adds the CRC, encodes, adds the zero byte. Returns the number of bytes written to wire[FRAMING_WIRE_MAX].
+size_t framing_end(frame_t *frame, uint8_t *wire);
 
 // CRC-32 as in zlib.
-uint32_t frame_crc32(const uint8_t *bytes, size_t count);
+uint32_t framing_crc32(const uint8_t *bytes, size_t count);
 
-// Consistent Overhead Byte Stuffing (Cheshire and Baker 1999): no zero byte in the output. Returns its length.
-size_t cobs_encode(const uint8_t *bytes, size_t count, uint8_t *encoded);
+// Consistent Overhead Byte Stuffing (Cheshire and Baker 1999): the output has no zero byte. Returns its length.
+size_t framing_cobs(const uint8_t *bytes, size_t count, uint8_t *encoded);
 
 #ifdef __cplusplus
 }

@@ -3,10 +3,13 @@
 
 #include <string.h>
 
-#define PROTOCOL_VERSION 1u
-#define ADC_BITS 12u
-#define IDLE_BLOCKS 8u          // a header every 93 ms while idle, so that the host can show a level
-#define RECORDING_BLOCKS 86u    // and about once a second during a take
+#if SAMPLES_PER_FRAME % 256u
+#error "measure() needs a multiple of 256"
+#endif
+
+// Blocks from one header to the next:
+#define IDLE_BLOCKS 8u          // 93 ms, so that the host can show the level
+#define RECORDING_BLOCKS 86u    // about a second
 
 void recorder_init(recorder_t *r, uint32_t clock_hz, uint32_t period, const char *firmware, const char *board)
 {
@@ -22,11 +25,12 @@ static uint32_t room(const recorder_t *r)
     return RECORDER_QUEUE - (r->in - r->out);
 }
 
-// Queues a frame. Its sequence number is used up only when it fits, so that a gap in them is the cable's doing.
+// Queues a frame, if there is room. Only then is its sequence number used up: so a missing number means that the cable
+// lost a frame.
 static bool send(recorder_t *r, frame_t *frame)
 {
-    uint8_t wire[FRAME_WIRE_MAX];
-    size_t count = frame_end(frame, wire);
+    uint8_t wire[FRAMING_WIRE_MAX];
+    size_t count = framing_end(frame, wire);
     if (count > room(r)) {
         return false;
     }
@@ -41,49 +45,49 @@ static bool send(recorder_t *r, frame_t *frame)
 
 static void begin(const recorder_t *r, frame_t *frame, uint8_t type)
 {
-    frame_begin(frame, type, r->session, r->take, r->sequence);
+    framing_begin(frame, type, r->session, r->take, r->sequence);
 }
 
 static void drop(recorder_t *r, uint32_t count)
 {
     r->position += count;
     r->lost += count;
-    r->untold += count;
+    r->unreported += count;
 }
 
-// Tells of the samples that were dropped just before `position`.
-static void tell_overrun(recorder_t *r)
+// Queues a frame about the samples that were dropped just before `position`.
+static void report_overrun(recorder_t *r)
 {
     frame_t frame;
-    if (r->untold) {
+    if (r->unreported) {
         begin(r, &frame, FRAME_OVERRUN);
-        frame_u32(&frame, r->position - r->untold);
-        frame_u32(&frame, r->untold);
-        r->untold = send(r, &frame) ? 0 : r->untold;
+        framing_u32(&frame, r->position - r->unreported);
+        framing_u32(&frame, r->unreported);
+        r->unreported = send(r, &frame) ? 0 : r->unreported;
     }
 }
 
 static void send_header(recorder_t *r)
 {
     r->blocks = 0;
-    if (room(r) < 2 * FRAME_WIRE_MAX + RECORDER_RESERVE) {
+    if (room(r) < 2 * FRAMING_WIRE_MAX + RECORDER_RESERVE) {
         return;
     }
-    tell_overrun(r);
+    report_overrun(r);
     frame_t frame;
     begin(r, &frame, FRAME_HEADER);
-    frame_u8(&frame, PROTOCOL_VERSION);
-    frame_u8(&frame, ADC_BITS);
-    frame_u8(&frame, r->recording);
-    frame_u32(&frame, r->clock_hz);
-    frame_u32(&frame, r->period);
-    frame_u16(&frame, r->bias);
-    frame_u16(&frame, r->peak);
-    frame_u32(&frame, r->planned);
-    frame_u32(&frame, r->position);
-    frame_u32(&frame, r->lost);
-    frame_text(&frame, r->firmware);
-    frame_text(&frame, r->board);
+    framing_u8(&frame, PROTOCOL_VERSION);
+    framing_u8(&frame, ADC_BITS);
+    framing_u8(&frame, r->recording);
+    framing_u32(&frame, r->clock_hz);
+    framing_u32(&frame, r->period);
+    framing_u16(&frame, r->bias);
+    framing_u16(&frame, r->peak);
+    framing_u32(&frame, r->planned);
+    framing_u32(&frame, r->position);
+    framing_u32(&frame, r->lost);
+    framing_text(&frame, r->firmware);
+    framing_text(&frame, r->board);
     send(r, &frame);
     r->peak = 0;
 }
@@ -95,44 +99,46 @@ static void send_block(recorder_t *r)
     if (count == 0) {
         return;
     }
-    if (room(r) < 2 * FRAME_WIRE_MAX + RECORDER_RESERVE) {
+    if (room(r) < 2 * FRAMING_WIRE_MAX + RECORDER_RESERVE) {
         drop(r, count);
         return;
     }
-    tell_overrun(r);
+    report_overrun(r);
     frame_t frame;
     begin(r, &frame, FRAME_SAMPLES);
-    frame_u32(&frame, r->position);
-    frame_u16(&frame, (uint16_t)count);
-    frame_samples(&frame, r->block, count);
+    framing_u32(&frame, r->position);
+    framing_u16(&frame, (uint16_t)count);
+    framing_samples(&frame, r->block, count);
     send(r, &frame);
     r->position += count;
 }
 
-// The session number: noise of the ADC's lowest bits since power-on.
+// Draws the session number from the noise in the ADC's lowest bits.
 static void stir(recorder_t *r)
 {
-    for (size_t i = 0; i < RECORDER_BLOCK; i++) {
+    for (size_t i = 0; i < SAMPLES_PER_FRAME; i++) {
         r->session = (r->session ^ r->block[i]) * 16777619u + 1u;
     }
 }
 
-// Bias (a mean of the first blocks, then slowly following) and peak from a full block.
+// Bias and peak from a full block. The bias is the mean of the first RECORDER_SETTLE blocks; then it moves by 1/16 of
+// its error at each block.
 static void measure(recorder_t *r)
 {
     uint32_t sum = 0, peak = r->peak;
-    for (size_t i = 0; i < RECORDER_BLOCK; i++) {
+    for (size_t i = 0; i < SAMPLES_PER_FRAME; i++) {
         int32_t distance = (int32_t)r->block[i] - r->bias;
         uint32_t size = (uint32_t)(distance < 0 ? -distance : distance);
         sum += r->block[i];
         peak = size > peak ? size : peak;
     }
+    const int32_t mean_q8 = (int32_t)(sum / (SAMPLES_PER_FRAME / 256u));
     if (r->settled < RECORDER_SETTLE) {
         stir(r);
         r->settled++;
-        r->bias_q8 += ((int32_t)sum - r->bias_q8) / (int32_t)r->settled;  // sum of 256: 8 fractional bits already
+        r->bias_q8 += (mean_q8 - r->bias_q8) / (int32_t)r->settled;
     } else {
-        r->bias_q8 += ((int32_t)sum - r->bias_q8) / 16;
+        r->bias_q8 += (mean_q8 - r->bias_q8) / 16;
     }
     if (!r->recording) {
         r->bias = (uint16_t)((r->bias_q8 + 128) >> 8);
@@ -165,7 +171,7 @@ void recorder_samples(recorder_t *r, const uint16_t *values, size_t count)
         r->block[r->filled++] = values[i];
         if (r->recording && r->planned && r->position + r->filled == r->planned) {
             recorder_stop(r, END_LENGTH);
-        } else if (r->filled == RECORDER_BLOCK) {
+        } else if (r->filled == SAMPLES_PER_FRAME) {
             block_done(r);
         }
     }
@@ -198,21 +204,19 @@ uint32_t recorder_missing(recorder_t *r, uint32_t now_us)
     r->clock_last = now_us;
     r->expected += (uint32_t)(r->clock_phase / sample);
     r->clock_phase %= sample;
-    // What waits in the DMA's current block makes us late by up to a block; right after a block's end by nothing. The
-    // earliest that we have ever been is zero.
-    int32_t late = (int32_t)(r->expected - r->received);
-    if (late < 0) {
+    int32_t lag = (int32_t)(r->expected - r->received);
+    if (lag < 0) {
         r->expected = r->received;
-        late = 0;
+        lag = 0;
     }
-    r->least_late = r->drains == 0 || late < r->least_late ? late : r->least_late;
-    if (++r->drains < RECORDER_DRAINS) {
+    // Samples still in the DMA block are not lost. Take the smallest lag of 8 readings; only half a block or more
+    // counts as loss.
+    r->smallest_lag = r->readings == 0 || lag < r->smallest_lag ? lag : r->smallest_lag;
+    if (++r->readings < RECORDER_READINGS) {
         return 0;
     }
-    r->drains = 0;
-    return r->least_late < (int32_t)RECORDER_BLOCK / 2
-               ? 0
-               : ((uint32_t)r->least_late + RECORDER_BLOCK / 2) / RECORDER_BLOCK * RECORDER_BLOCK;
+    r->readings = 0;
+    return ((uint32_t)r->smallest_lag + SAMPLES_PER_FRAME / 2) / SAMPLES_PER_FRAME * SAMPLES_PER_FRAME;
 }
 
 void recorder_start(recorder_t *r)
@@ -227,25 +231,25 @@ void recorder_start(recorder_t *r)
     r->take++;
     r->recording = true;
     r->planned = r->length;
-    r->position = r->lost = r->untold = 0;
+    r->position = r->lost = r->unreported = 0;
     r->filled = 0;
     send_header(r);
 }
 
-void recorder_stop(recorder_t *r, end_reason_t reason)
+void recorder_stop(recorder_t *r, uint8_t reason)
 {
     r->start_when_settled = false;
     if (!r->recording) {
         return;
     }
     send_block(r);
-    tell_overrun(r);
+    report_overrun(r);
     frame_t frame;
     begin(r, &frame, FRAME_END);
-    frame_u32(&frame, r->position);
-    frame_u32(&frame, r->lost);
-    frame_u16(&frame, (uint16_t)((r->bias_q8 + 128) >> 8));
-    frame_u8(&frame, (uint8_t)reason);
+    framing_u32(&frame, r->position);
+    framing_u32(&frame, r->lost);
+    framing_u16(&frame, (uint16_t)((r->bias_q8 + 128) >> 8));
+    framing_u8(&frame, reason);
     send(r, &frame);
     r->recording = false;
     send_header(r);
@@ -258,12 +262,25 @@ static void execute(recorder_t *r)
         number = 10 * number + (uint32_t)(r->line[i] - '0');
     }
     switch (r->line[0]) {
-    case 'R': recorder_start(r); break;
-    case 'S': recorder_stop(r, END_HOST); break;
-    case 'L': r->length = number; break;
-    case 'W': r->stall_ms = number; break;
-    case 'H': if (r->settled == RECORDER_SETTLE) { send_header(r); } break;
-    default: break;  // noise on the line
+    case 'R':
+        recorder_start(r);
+        break;
+    case 'S':
+        recorder_stop(r, END_HOST);
+        break;
+    case 'L':
+        r->length = number;
+        break;
+    case 'W':
+        r->stall_ms = number;
+        break;
+    case 'H':
+        if (r->settled == RECORDER_SETTLE) {
+            send_header(r);
+        }
+        break;
+    default:  // noise on the line
+        break;
     }
 }
 
@@ -274,7 +291,7 @@ void recorder_command(recorder_t *r, char character)
             execute(r);
         }
         r->line_length = 0;
-    } else if (r->line_length < sizeof r->line) {  // a longer line is no command
+    } else if (r->line_length < sizeof r->line) {  // a line that is too long is no command
         if (r->line_length < sizeof r->line - 1) {
             r->line[r->line_length] = character;
         }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The recorder without its board: ADC counts and commands in, bytes for the host out. Nothing here waits: what the host
-// doesn't take in time is dropped whole frames at a time, counted, and told. Portable C99, no allocation.
-// Explained in notebooks/01_record_audio.ipynb.
+// The recorder without its board: ADC counts and commands in, bytes for the host out. It never waits for the host:
+// samples that find no room in the queue are dropped, and a frame reports how many. Portable C99, no allocation.
 //
 // Commands from the host, each ended by a newline:
-//     R       start a take        S       stop it        H    send a header now
-//     L<n>    the next takes are n samples long (0: until stopped)
-//     W<n>    look away for n milliseconds, to see what an overrun of the sampling looks like
+//     R       start a take
+//     S       stop the take
+//     H       send a header now
+//     L<n>    from now on a take is n samples long (0: until stopped)
+//     W<n>    do nothing for n milliseconds, to show what happens when samples are read too late
 #ifndef RECORDER_H
 #define RECORDER_H
 
@@ -20,64 +21,65 @@
 extern "C" {
 #endif
 
-#define RECORDER_BLOCK 256u          // samples in a frame, and in a block of the ADC's DMA
-#define RECORDER_QUEUE 65536u        // bytes that wait for the host, nearly two seconds of samples; a power of two
-#define RECORDER_RESERVE 256u        // of them, kept for the frames that tell what was dropped and that a take ended
-#define RECORDER_SETTLE 16u          // blocks before the bias is known
-#define RECORDER_DRAINS 8u           // readings of the clock that decide whether samples are missing
-
-typedef enum { END_BUTTON, END_HOST, END_LENGTH } end_reason_t;
+// A block is SAMPLES_PER_FRAME samples: what a frame holds, and what the ADC's DMA fills at a time.
+#define RECORDER_QUEUE 65536u        // bytes for the host: nearly two seconds of samples; must be a power of two
+#define RECORDER_RESERVE 256u        // bytes of the queue for the frames that report drops and the end of a take
+#define RECORDER_SETTLE 16u          // blocks until the bias is known
+#define RECORDER_READINGS 8u         // readings of the clock that decide whether samples are missing
 
 typedef struct {
     const char *firmware, *board;
-    uint32_t clock_hz, period;           // sampling: clock_hz * 256 / period a second
+    uint32_t clock_hz, period;           // the sampling rate is clock_hz * 256 / period
     uint32_t session, sequence;
     uint16_t take;
     bool recording, start_when_settled;
-    uint32_t length, planned;            // samples: of the takes to come, of this one; 0 is until stopped
-    uint32_t position, lost;             // samples of this take, and those of them that were dropped
-    uint32_t untold;                     // dropped ones before `position` that no frame has told of
-    uint32_t settled, blocks;            // blocks since power-on (up to RECORDER_SETTLE), since the last header
-    int32_t bias_q8;                     // tracked all the time, 8 fractional bits
-    uint16_t bias, peak;                 // bias as announced for this take; loudest since the last header
-    uint16_t block[RECORDER_BLOCK];
-    size_t filled;
-    char line[16];                       // of a command
+    uint32_t length, planned;            // samples of the next takes and of this one; 0: until stopped
+    uint32_t position, lost;             // samples of this take so far, and how many of them were dropped
+    uint32_t unreported;                 // samples dropped just before `position` that no frame has reported
+    uint32_t settled, blocks;            // blocks since power-on (up to RECORDER_SETTLE), and since the last header
+    int32_t bias_q8;                     // follows the input all the time; 8 fraction bits
+    uint16_t bias, peak;                 // bias of this take; largest distance from it since the last header
+    uint16_t block[SAMPLES_PER_FRAME];
+    size_t filled;                       // samples in the block
+    char line[16];                       // the command that is arriving
     size_t line_length;
-    uint32_t stall_ms;                   // asked for by W
-    uint64_t clock_phase;                // see recorder_missing
+    uint32_t stall_ms;                   // set by the command W; the sketch does the waiting
+    uint64_t clock_phase;                // these six: see recorder_missing
     uint32_t clock_last, expected, received;
-    int32_t least_late;
-    unsigned drains;
+    int32_t smallest_lag;
+    unsigned readings;
     bool clock_runs;
-    uint32_t in, out;                    // bytes ever written to and taken from the queue
+    uint32_t in, out;                    // bytes ever written to the queue, and ever taken from it
     uint8_t queue[RECORDER_QUEUE];
 } recorder_t;
 
 void recorder_init(recorder_t *recorder, uint32_t clock_hz, uint32_t period, const char *firmware, const char *board);
 
-// Counts of the ADC (0 to 4095) in the order they were taken.
+// Takes in ADC counts (0 to 4095) in the order in which they were sampled.
 void recorder_samples(recorder_t *recorder, const uint16_t *values, size_t count);
 
-// `count` samples were taken by the ADC and never reached recorder_samples.
+// Call when `count` samples were taken by the ADC but never reached recorder_samples.
 void recorder_lost(recorder_t *recorder, uint32_t count);
 
-// Call after each draining of the ADC. Samples that the clock says were taken and that never came: whole DMA blocks.
-// Clock and ADC run from the same crystal, so that they can't drift apart. They are found within 2 * RECORDER_DRAINS
-// blocks after the place where they are missing.
+// Number of samples that were taken, by the clock, but never came: whole blocks. Call after each reading of the ADC.
+// ADC and clock share one crystal, so they never drift apart. A loss is found within 2 * RECORDER_READINGS blocks.
 uint32_t recorder_missing(recorder_t *recorder, uint32_t now_us);
 
 void recorder_start(recorder_t *recorder);
-void recorder_stop(recorder_t *recorder, end_reason_t reason);
 
-// A character from the host.
+// Ends the take. The reason is one of END_BUTTON, END_HOST and END_LENGTH.
+void recorder_stop(recorder_t *recorder, uint8_t reason);
+
+// Takes in one character from the host.
 void recorder_command(recorder_t *recorder, char character);
 
-// Bytes for the host that lie in one piece, 0 when there are none; then say how many were sent.
+// Points *bytes at bytes for the host and returns how many lie there in one piece, 0 if there are none.
 size_t recorder_waiting(const recorder_t *recorder, const uint8_t **bytes);
+
+// Call when `count` of these bytes were sent.
 void recorder_sent(recorder_t *recorder, size_t count);
 
-// No host is listening: forget what waits. The sequence numbers will show it.
+// Call when no host is listening: empties the queue. The host sees the loss in the sequence numbers.
 void recorder_discard(recorder_t *recorder);
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The text format of the TinyML Cookbook, 2nd edition, chapter 5, with its mistake kept on purpose: a period in whole
-// microseconds. 1000000 / 22050 is 45.35, the timer gets 45, and the clip that says 22050 Hz was sampled at 22222 Hz.
-// Notebook 01 shows how to see it. For recording use firmware/recorder.
+// Sends the text format of the TinyML Cookbook, 2nd edition, chapter 5. The book's mistake is kept on purpose: the
+// period is in whole microseconds. 1000000 / 22050 is 45.35, the timer gets 45, and a clip that says 22050 Hz was
+// sampled at 22222 Hz. Notebook 01 shows how to see it. To record a data set use firmware/recorder.
 #include <ADCInput.h>
 #include <Arduino.h>
 #include <hardware/adc.h>
