@@ -1,8 +1,7 @@
-"""The chain of exactness on any audio: ``python -m tests.exactness --audio FOLDER``.
+"""Do Python and the firmware's C have the same bits? On any audio: ``python -m tests.exactness --audio FOLDER``.
 
-Python (cmsisdsp, TensorFlow Lite Micro) against the firmware's C on this machine, over every window, and against the
-same C on the emulated Cortex-M0+, over some of each genre, by every compiler that is there.
-Explained in notebooks/08_deploy_to_pico.ipynb.
+Python (cmsisdsp, TensorFlow Lite Micro) is compared with the firmware's C on this machine, over every window, and with
+the same C on the emulated Cortex-M0+, over some windows of each genre, by every compiler that is there.
 """
 
 from __future__ import annotations
@@ -17,9 +16,10 @@ import numpy as np
 
 from mgr_helpers.audio import dataset
 from mgr_helpers.config import FIRMWARE, PRETRAINED
-from mgr_helpers.features import mfcc_q15, windows
-from mgr_helpers.host.command_line import main
+from mgr_helpers.features import mfcc_q15
+from mgr_helpers.features.windows import stream_windows
 from mgr_helpers.host import host_c
+from mgr_helpers.host.command_line import main
 from mgr_helpers.model import runtimes
 from mgr_helpers.model.tflite import front_end_of, load_tflite
 from mgr_helpers.pico import emulator
@@ -28,13 +28,13 @@ from mgr_helpers.pico.image import build_image
 
 def windows_of_songs(songs: list[dataset.Song], config) -> tuple[np.ndarray, np.ndarray]:
     """All windows of all songs as the Pico hears them, int16 (n, window_length), and the genre's index of each."""
-    parts = [windows.stream_windows(song.samples, config) for song in songs]
+    parts = [stream_windows(song.samples, config) for song in songs]
     genre = [config.genres.index(song.genre) for song in songs]
     return np.concatenate(parts), np.repeat(genre, [len(part) for part in parts])
 
 
 def some_of_each(genre: np.ndarray, n: int) -> np.ndarray:
-    """Indices of `n` windows or a few more, as many of each genre, spread evenly over its songs."""
+    """Indices of at least `n` windows, as many of each genre, spread evenly over its songs."""
     chosen = []
     for index in np.unique(genre):
         own = np.flatnonzero(genre == index)
@@ -68,12 +68,12 @@ def compare(audio: str | Path, n_emulated: int = 210, model: Path = PRETRAINED /
     Raises
     ------
     FileNotFoundError, ValueError
-        When the audio or the model won't do.
+        When the audio or the model cannot be used.
     """
     tflite = load_tflite(model)
     front_end = front_end_of(tflite)
     windows, genre = windows_of_songs(dataset.load_songs(audio, front_end.config).songs, front_end.config)
-    raw = dataset.cached_features(windows, mfcc_q15.mfcc_windows, front_end.config, name="exactness")
+    raw = dataset.cached_features(windows, mfcc_q15.mfcc_windows, front_end.config, name="all_windows")
     features = mfcc_q15.quantize_features(raw, front_end)
     expected = features, runtimes.run_tflm(tflite, features)
     host = host_c.host_library()

@@ -29,7 +29,7 @@ def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | Non
     ------
     dict
         port (str: the path to open), unplug (a function: stops the Pico and closes the port), result (a function: waits
-        for the end and returns what `emulate` returns, without uart and output).
+        for the end and returns what `emulate` returns).
 
     Explained in notebooks/01_record_audio.ipynb.
     """
@@ -38,8 +38,7 @@ def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | Non
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        emulator._job(image, folder, adc, seconds=seconds, interactive=True, pace=pace, adc_log=str(folder / "delivered.bin"),
-             **options)
+        emulator._job(image, folder, adc, seconds=seconds, interactive=True, pace=pace, **options)
         command, environment = emulator._node(folder)
         ours, theirs = pty.openpty()
         tty.setraw(theirs)
@@ -48,7 +47,7 @@ def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | Non
 
         def result() -> dict:
             process.wait()
-            return {**emulator._result(folder), "adc": np.fromfile(folder / "delivered.bin", "<u2")}
+            return emulator._result(folder)
 
         try:
             yield {"port": os.ttyname(theirs), "unplug": bridge.close, "result": result}

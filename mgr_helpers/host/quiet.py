@@ -1,41 +1,50 @@
-"""TensorFlow without its start-up messages, which would fill a notebook with red text."""
+"""TensorFlow without its messages, which would fill a notebook with red text.
+
+Notebooks: 03.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def _silent_stderr():
-    """Send the process's stderr to nowhere: TensorFlow's C++ part writes before its own log level counts."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
+def quiet() -> Iterator[None]:
+    """Hide warnings and all that is written to stdout and stderr; when the block fails, print it after all.
+
+    It redirects the file descriptors, because TensorFlow's C++ part writes to them directly.
+    """
+    with tempfile.TemporaryFile() as log, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sys.stdout.flush(), sys.stderr.flush()
+        saved = os.dup(1), os.dup(2)
+        os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            for fd, copy in zip((1, 2), saved):
+                os.dup2(copy, fd), os.close(copy)
+            if failed:
+                log.seek(0)
+                sys.stderr.write(log.read().decode(errors="replace"))
 
 
 def import_tf():
-    """Import TensorFlow with its C++ and Python logging turned down to errors.
+    """`tensorflow`, with its logging turned down to errors. Import it only through here.
 
-    Returns
-    -------
-    module
-        `tensorflow`. Import it only through here: the C++ log level counts when the library is loaded. Errors still
-        arrive as Python exceptions.
+    The C++ log level counts only when the library is loaded. Errors still arrive as Python exceptions.
     """
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         import tensorflow as tf
         tf.constant(0)  # the first tensor looks for a GPU, and says when it finds none
     tf.get_logger().setLevel("ERROR")

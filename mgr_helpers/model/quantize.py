@@ -6,42 +6,12 @@ Explained in notebooks/06_quantize_model.ipynb.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import tempfile
-import warnings
-from collections.abc import Iterator
-
 import numpy as np
 
-from ..host.quiet import import_tf
+from ..host.quiet import import_tf, quiet
 from .tflite import embed_front_end
 
 ARCHITECTURES = ("lstm2", "lstm_mean", "lstm_mean2", "lstm_many", "pooling")
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Hide what TensorFlow's C++ and the converter write to the file descriptors of stdout and stderr.
-
-    When the block fails, what was hidden is printed after all.
-    """
-    with tempfile.TemporaryFile() as log, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        saved = [os.dup(fd) for fd in (1, 2)]
-        sys.stdout.flush(), sys.stderr.flush()
-        os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
-        failed = True
-        try:
-            yield
-            failed = False
-        finally:
-            for fd, copy in zip((1, 2), saved):
-                os.dup2(copy, fd), os.close(copy)
-            if failed:
-                log.seek(0)
-                sys.stderr.write(log.read().decode(errors="replace"))
 
 
 # --- conversion -----------------------------------------------------------------------------------------------------
@@ -96,7 +66,7 @@ def convert(model, calibration: np.ndarray | None, front_end: dict) -> bytes:
         raise ValueError(f"model is named {model.name!r}, need one of {ARCHITECTURES}: make it with model.build_model")
     shape = tuple(model.input_shape[1:])
     units = [layer.units for layer in model.layers if type(layer).__name__ == "LSTM"]
-    with _silent():
+    with quiet():
         twin = _twin(model.name, *shape, units, model.output_shape[-1])
         twin.set_weights(model.get_weights())
         converter = tf.lite.TFLiteConverter.from_keras_model(twin)

@@ -9,8 +9,7 @@ import numpy as np
 from tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from ..host.quiet import import_tf
-from . import quantize
+from ..host.quiet import import_tf, quiet
 from .tflite import _operators, _parse, _tensor, check_int8, describe
 
 
@@ -76,7 +75,7 @@ def run_litert(tflite: bytes, features: np.ndarray) -> np.ndarray:
     if features.dtype != ends["dtype"] or features.shape[1:] != ends["shape"][1:]:
         raise ValueError(f"features are {features.dtype} {features.shape}, "
                          f"the model takes {ends['dtype']} {ends['shape']}")
-    with quantize._silent():
+    with quiet():
         interpreter = tf.lite.Interpreter(model_content=tflite)
         interpreter.allocate_tensors()
     at_input, at_output = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
@@ -114,7 +113,7 @@ def activations(tflite: bytes, features: np.ndarray) -> dict[str, dict]:
     """
     tf = import_tf()
     parsed, found = _parse(tflite), {}
-    with quantize._silent():
+    with quiet():
         interpreter = tf.lite.Interpreter(
             model_content=tflite, experimental_preserve_all_tensors=True,
             experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
