@@ -1,7 +1,7 @@
-"""The chain of exactness on any audio: ``python -m tests.exactness --audio FOLDER``.
+"""Do Python and the firmware's C have the same bits? On any audio: ``python -m tests.exactness --audio FOLDER``.
 
-Python (cmsisdsp, TensorFlow Lite Micro) against the firmware's C on this machine, over every window, and against the
-same C on the emulated Cortex-M0+, over some of each genre, by every compiler that is there.
+Python (cmsisdsp, TensorFlow Lite Micro) is compared with the firmware's C on this machine, over every window, and with
+the same C on the emulated Cortex-M0+, over some windows of each genre, by every compiler that is there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 
 from mgr_helpers.audio import dataset
 from mgr_helpers.config import FIRMWARE, Config
-from mgr_helpers.features import mfcc_q15, windows
+from mgr_helpers.features import mfcc_q15
+from mgr_helpers.features.windows import stream_windows
 from mgr_helpers.host import host_c
 from mgr_helpers.host.command_line import main
 from mgr_helpers.model import runtimes
@@ -31,7 +32,7 @@ PART = 100  # windows of one job
 
 def windows_of_songs(songs: list[dataset.Song], config: Config) -> tuple[np.ndarray, np.ndarray]:
     """All windows of all songs as the Pico hears them, int16 (n, window_length), and the genre's index of each."""
-    parts = [windows.stream_windows(song.samples, config) for song in songs]
+    parts = [stream_windows(song.samples, config) for song in songs]
     genre = [config.genres.index(song.genre) for song in songs]
     return np.concatenate(parts), np.repeat(genre, [len(part) for part in parts])
 
@@ -45,7 +46,7 @@ def cmsisdsp_features(heard: np.ndarray, config: Config) -> np.ndarray:
 
 
 def some_of_each(genre: np.ndarray, n: int) -> np.ndarray:
-    """Indices of `n` windows or a few more, as many of each genre, spread evenly over its songs."""
+    """Indices of at least `n` windows, as many of each genre, spread evenly over its songs."""
     chosen = []
     for index in np.unique(genre):
         own = np.flatnonzero(genre == index)
@@ -79,7 +80,7 @@ def compare(audio: str | Path, n_emulated: int = 210, path: Path = SHIPPED) -> d
     Raises
     ------
     FileNotFoundError, ValueError
-        When the audio or the model won't do.
+        When the audio or the model cannot be used.
     """
     model = load_model(path)
     front_end = model.front_end

@@ -31,15 +31,14 @@ def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | Non
     dict
         port (str): the path to open.
         unplug (function): stops the Pico and closes the port.
-        result (function): waits for the end and returns what `emulate` returns, without uart and output.
+        result (function): waits for the end and returns what `emulate` returns.
     """
     import pty  # not on Windows
     import tty
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        emulator.write_job(image, folder, adc, seconds=seconds, interactive=True, pace=pace,
-                           adc_log=str(folder / "delivered.bin"))
+        emulator.write_job(image, folder, adc, seconds=seconds, interactive=True, pace=pace)
         command, environment = emulator.node_command(folder)
         ours, theirs = pty.openpty()
         tty.setraw(theirs)
@@ -48,7 +47,7 @@ def serial_port(image: dict, adc: np.ndarray | None = None, seconds: float | Non
 
         def result() -> dict:
             process.wait()
-            return {**emulator.read_result(folder), "adc": np.fromfile(folder / "delivered.bin", "<u2")}
+            return emulator.read_result(folder)
 
         try:
             yield {"port": os.ttyname(theirs), "unplug": bridge.close, "result": result}

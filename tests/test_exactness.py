@@ -1,4 +1,4 @@
-"""The chain of exactness: Python (cmsisdsp, TFLM), the C on this machine, the C on the emulated Cortex-M0+."""
+"""Python (cmsisdsp, TFLM), the C on this machine and the C on the emulated Cortex-M0+ have the same bits."""
 
 import ctypes
 import os
@@ -26,7 +26,7 @@ NEEDS_GCC = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="ar
 
 
 def hard_windows() -> np.ndarray:
-    """Windows at the edges of the number formats: rails, silence, one step, square waves, tones, noise of all levels."""
+    """Windows at the limits of the number formats: rails, silence, an impulse of 1, square waves, tones, noise."""
     rng, n = np.random.default_rng(0), CONFIG.window_length
     square = np.where(np.arange(n) // 25 % 2, -32768, 32767)
     alternating = np.where(np.arange(n) % 2, -32768, 32767)
@@ -34,8 +34,8 @@ def hard_windows() -> np.ndarray:
     impulse[5000] = 1
     tone = 32767 * np.sin(np.arange(n) * 0.7)
     noises = [np.clip(rng.normal(size=n) * 4.0**level, -32768, 32767) for level in range(8)]
-    rows = [np.zeros(n), np.full(n, 32767), np.full(n, -32768), square, alternating, impulse, tone, tone / 4000, *noises]
-    return np.stack([np.round(row) for row in rows]).astype(np.int16)
+    rows = [np.zeros(n), np.full(n, 32767), np.full(n, -32768), square, alternating, impulse, tone, tone / 4000]
+    return np.stack([np.round(row) for row in [*rows, *noises]]).astype(np.int16)
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +50,14 @@ def expected(windows) -> tuple[np.ndarray, np.ndarray]:
     return features, runtimes.run_tflm(MODEL, features)
 
 
-def test_c_on_this_machine(windows, expected):
+def test_features_and_scores_of_c_on_this_machine(windows, expected):
     host = host_c.host_library()
     assert np.array_equal(host.features(windows), expected[0])
     assert np.array_equal(host.scores(expected[0]), expected[1])
     assert host.self_test()
 
 
-def test_scores_of_any_features():
+def test_scores_of_random_features():
     features = np.random.default_rng(1).integers(-128, 128, (400, CONFIG.n_frames, CONFIG.n_mfcc)).astype(np.int8)
     features[:100] //= 8
     assert np.array_equal(host_c.host_library().scores(features), runtimes.run_tflm(MODEL, features))
@@ -66,7 +66,7 @@ def test_scores_of_any_features():
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler, optimize", [
     pytest.param("gcc", "-O2", marks=NEEDS_GCC), pytest.param("gcc", "-Os", marks=NEEDS_GCC), ("zig", "-O2")])
-def test_c_on_the_emulated_pico(windows, expected, compiler, optimize):
+def test_features_and_scores_of_the_emulated_pico(windows, expected, compiler, optimize):
     image = build_image(ROOT / "firmware" / "emulator" / "pico_batch.c", compiler, optimize)
     some = slice(None, None, 1 if optimize == "-O2" else 4)
     features, scores = emulator.features_and_scores(windows[some], image)
@@ -74,7 +74,7 @@ def test_c_on_the_emulated_pico(windows, expected, compiler, optimize):
     assert np.array_equal(scores, expected[1][some])
 
 
-def test_decisions_over_a_stream_of_adc_counts():
+def test_decisions_on_a_stream_of_adc_counts():
     song = mini_set.song("metal", 5)
     quiet = np.zeros(3 * CONFIG.sample_rate, np.int16)
     adc = ideal_counts(np.concatenate([song[:150_000], quiet, song[:60_000]]), gain_db=-12, noise_lsb=0.4)
@@ -89,14 +89,18 @@ def test_decisions_over_a_stream_of_adc_counts():
 
 
 def test_root_equals_cmsis(tmp_path):
-    """All x below 2^27, and above it all next to twice a square; with MGR_LONG=1 all of the 2^31 (a minute)."""
+    """All x below 2^27, and the x above it near twice a square; with MGR_LONG=1 all 2^31 (a minute)."""
     end = "0x80000000u" if os.environ.get("MGR_LONG") else "1u << 27"
     source = tmp_path / "roots.c"
     source.write_text(f"#define END ({end})" + """
         #include <stdio.h>
         #include "mfcc_stages.h"
         #include "cmsis/arm_math.h"
-        static int differs(uint32_t x) { q31_t r; arm_sqrt_q31((q31_t)x, &r); return (uint32_t)r >> 16 != mfcc_root(x); }
+        static int differs(uint32_t x) {
+            q31_t r;
+            arm_sqrt_q31((q31_t)x, &r);
+            return (uint32_t)r >> 16 != mfcc_root(x);
+        }
         int main(void) {
             uint32_t bad = 0;
             for (uint32_t x = 0; x < END; x++) bad += differs(x);

@@ -1,8 +1,7 @@
-"""How many cycles, bytes and milliseconds: the project's way beside the book's, and the host beside the book's loop.
+"""Cycles, bytes and milliseconds of our way beside the book's: on the Pico, and on this machine.
 
-Everything about the Pico is counted on the emulated one: a Cortex-M0+ without waits for flash, so cycles are a lower
-bound; the misses of the flash cache are counted beside them. The figures go into build/bench.json, which notebook 08
-and the README read. Explained in notebooks/08_deploy_to_pico.ipynb.
+Everything about the Pico is counted on the emulated one: a Cortex-M0+ without waits for flash. So cycles are a lower
+bound; misses of the flash cache are counted beside them. The figures go into build/bench.json, which the README reads.
 """
 
 from __future__ import annotations
@@ -18,17 +17,19 @@ from pathlib import Path
 import numpy as np
 
 from mgr_helpers import plots
-from mgr_helpers.audio import adc, dataset
+from mgr_helpers.audio import dataset
+from mgr_helpers.audio.adc import ideal_counts
 from mgr_helpers.config import CONFIG, Config, build_dir
 from mgr_helpers.features import mfcc_book, mfcc_q15
 from mgr_helpers.features.windows import FEATURE_BATCH, features_of, stream_windows
-from mgr_helpers.host.command_line import main
 from mgr_helpers.host import toolchain
+from mgr_helpers.host.command_line import main
 from mgr_helpers.host.files import shown, write_whole
 from mgr_helpers.host.quiet import import_tf
 from mgr_helpers.model import recognizer, training
 from mgr_helpers.model.network import build_model, fit_normalisation, train
-from mgr_helpers.pico import costs, emulator, headers, listen
+from mgr_helpers.model.tflite import load_model
+from mgr_helpers.pico import costs, headers, listen
 from mgr_helpers.pico.image import CLOCK_HZ, build_image
 from mgr_helpers.record import protocol
 
@@ -56,27 +57,19 @@ def image_id(image: dict) -> str:
     return toolchain.content_hash(image["bin"])[:12]
 
 
-def hear(image: dict, samples: np.ndarray, config: Config = CONFIG, **options) -> dict:
-    """Play int16 audio to the sketch's microphone: what `emulator.emulate` returns, with decisions and overruns."""
-    seconds = len(samples) / config.sample_rate + listen.EXTRA_SECONDS
-    result = emulator.emulate(image, adc.ideal_counts(samples, config=config), seconds, **options)
-    text = result["uart"].decode(errors="replace")
-    return {**result, "decisions": listen.parse_decisions(text), "overruns": text.count("OVERRUN")}
-
-
 def decision_times(heard: dict, config: Config = CONFIG) -> dict:
     """Time from a window's last sample to its decision, and the time awake between the first and the last decision.
 
     Parameters
     ----------
     heard : dict
-        From `hear`, with two decisions at least.
+        From `listen.listen_to_counts`, with two decisions at least.
 
     Returns
     -------
     dict
-        latency_ms (one for each decision: from the last sample to the first byte of its line), awake_share (0 to 1;
-        start and self-test are over by then), seconds (what that is over).
+        latency_ms (one for each decision: from the last sample to the first byte of its line), seconds (from the
+        first to the last decision), awake_share (of that time, 0 to 1: start and self-test do not count).
     """
     texts = heard["uart"].decode(errors="replace").split("\n")
     starts = np.array([line[2:4] for text, line in zip(texts, heard["lines"]) if text.startswith("DECISION")])
@@ -94,21 +87,22 @@ def measure_sketch(samples: np.ndarray, compiler: str | None = None, config: Con
     -------
     dict
         compiler, image (`image_id`), flash, flash_sections, tables and tables_by_name (of the features; not
-        CMSIS-DSP's), ram_static (with the ADC's buffers), stack, latency_ms_125mhz (the longest), awake_share, listened_seconds, overruns.
+        CMSIS-DSP's), ram_static (with the ADC's buffers), stack, latency_ms_125mhz (the longest), awake_share,
+        listened_seconds, overruns.
     """
     image = build_image("genre_recognizer", compiler, defines=defines)
-    heard = hear(image, samples, config)
+    heard = listen.listen_to_counts(ideal_counts(samples, config=config), image, config)
     times, tables = decision_times(heard, config), table_bytes(image)
     return {"compiler": image["compiler"], "image": image_id(image), "flash": image["flash_bytes"],
             "flash_sections": image["sections"], "tables": sum(tables.values()), "tables_by_name": tables,
             "ram_static": image["ram_static"] + heard["heap_bytes"], "adc_buffers": heard["heap_bytes"],
             "stack": heard["stack_bytes"], "latency_ms_125mhz": round(max(times["latency_ms"]), 3),
             "awake_share": round(times["awake_share"], 4), "listened_seconds": round(times["seconds"], 1),
-            "overruns": heard["overruns"]}
+            "overruns": len(heard["overruns"])}
 
 
 def book_memory(image: dict, config: Config = mfcc_book.BOOK) -> dict:
-    """The book's bytes: the clip's buffer and TFLM's arena by its sketch, the rest as in our image of its way."""
+    """The book's bytes: the clip's buffer and TFLM's arena are those of its sketch, the rest is from our image."""
     symbols = image["symbols"]
     parts = {"clip": BOOK_CLIP_BYTES, "work": symbols["windowed"] + symbols["fft"],
              "features": 4 * config.n_frames * config.n_mfcc, "tflm_arena": BOOK_ARENA_BYTES}
@@ -117,7 +111,7 @@ def book_memory(image: dict, config: Config = mfcc_book.BOOK) -> dict:
 
 
 def with_misses(ours: dict, config: Config = CONFIG) -> dict:
-    """Cycles of a frame, latency and time awake when each miss of the flash cache takes MISS_CYCLES: a model."""
+    """Cycles of a frame, latency and time awake, if each miss of the flash cache took MISS_CYCLES."""
     waits = MISS_CYCLES * ours["misses"]["total"]
     step_cycles = CLOCK_HZ * config.frame_step / config.sample_rate
     return {"frame": ours["frame"]["total"] + waits, "awake_share": round(ours["awake_share"] + waits / step_cycles, 4),
@@ -137,7 +131,7 @@ def measure_pico(songs: list, compiler: str | None = None, config: Config = CONF
     Parameters
     ----------
     songs : list of dataset.Song
-        Six of them lend a window each to the stages; the sketch hears the beginnings of all genres.
+        The stages get a window each of six songs; the sketch hears the beginning of one song of each genre.
     """
     starts = [song.samples[len(song.samples) // 2 :][: config.window_length] for song in _some(songs, WINDOWS, config)]
     windows = np.stack(starts)
@@ -176,7 +170,7 @@ def soak(songs: list, minutes: float, compiler: str | None = None, config: Confi
     Parameters
     ----------
     songs : list of dataset.Song
-        Played one after another; from the first one again, should they be too short.
+        Played one after another, repeated if they are too short.
     minutes : float
 
     Returns
@@ -189,12 +183,12 @@ def soak(songs: list, minutes: float, compiler: str | None = None, config: Confi
     windows = -(-int(minutes * 60 * config.sample_rate) // config.window_step)
     image = build_image("genre_recognizer", compiler)
     samples = np.resize(music, config.window_length + (windows - 1) * config.window_step)
-    heard = hear(image, samples, config)
-    expected = recognizer.decisions(heard["adc"][: len(samples)], costs._shipped_model())
+    heard = listen.listen_to_counts(ideal_counts(samples, config=config), image, config)
+    expected = recognizer.decisions(heard["adc"][: len(samples)], load_model())
     processed = config.window_length + (len(heard["decisions"]) - 1) * config.window_step
     return {"minutes": round(len(samples) / config.sample_rate / 60, 3),
             "music_seconds": round(min(len(music), len(samples)) / config.sample_rate, 1),
-            "samples_delivered": len(samples), "samples_processed": processed, "overruns": heard["overruns"],
+            "samples_delivered": len(samples), "samples_processed": processed, "overruns": len(heard["overruns"]),
             "decisions": len(heard["decisions"]), "expected": len(expected),
             "equal": [_fields(row) for row in heard["decisions"]] == [_fields(row) for row in expected],
             "wall_seconds": round(heard["wall_seconds"], 1), "image": image_id(image)}
@@ -258,7 +252,7 @@ def measure_features(songs: list, n: int = 10_000, config: Config = CONFIG) -> d
 
 
 def _many_windows(songs: list, n: int, config: Config) -> np.ndarray:
-    """n overlapping windows as a view of the songs end to end: int16 (n, window_length), without a copy of each."""
+    """n overlapping windows of the songs, joined: int16 (n, window_length), a view without copies."""
     music = np.concatenate([song.samples for song in songs])
     if len(music) < config.window_length + n:
         raise ValueError(f"{len(music)} samples are too few for {n} windows: give a larger data set")
@@ -295,7 +289,7 @@ def measure_host(songs: list, config: Config = CONFIG) -> dict:
             "decoder_times_real_time": round(decoding_speed(30.0))}
 
 
-# --- the book's tables, and the serial decoder -------------------------------------------------------------------------
+# --- the book's tables, and the serial decoder ------------------------------------------------------------------------
 
 def compare_tables(config: Config = mfcc_book.BOOK, frames: int = 200, seed: int = 0) -> dict:
     """Check that the small tables give the values of the book's, and count bytes.
@@ -309,7 +303,6 @@ def compare_tables(config: Config = mfcc_book.BOOK, frames: int = 200, seed: int
     -------
     dict
         mel_frames, mel_mismatches, log_indices, log_mismatches, log_values, book and compact (bytes by table).
-        Explained in notebooks/04_mfcc_fixed_point.ipynb.
     """
     random = np.random.default_rng(seed)
     tops = 2 ** random.uniform(2, 15, frames)
@@ -317,7 +310,8 @@ def compare_tables(config: Config = mfcc_book.BOOK, frames: int = 200, seed: int
     indices = np.arange(len(mfcc_book.log_table()))
     return {
         "mel_frames": frames,
-        "mel_mismatches": sum(int(np.sum(mfcc_book.mel_dense(x, config) != mfcc_book.mel_sparse(x, config))) for x in spectra),
+        "mel_mismatches": sum(int(np.sum(mfcc_book.mel_dense(x, config) != mfcc_book.mel_sparse(x, config)))
+                              for x in spectra),
         "log_indices": len(indices),
         "log_mismatches": int(np.sum(mfcc_book.look_up_log(indices) != mfcc_book.compact_log(indices))),
         "log_values": len(mfcc_book.log_thresholds()[1]),
@@ -348,7 +342,8 @@ def decoding_speed(seconds: float = 120.0, piece: int = 4096) -> float:
     decoder, decoded = protocol.Decoder(), 0
     start = time.perf_counter()
     for at in range(0, len(stream), piece):
-        decoded += sum(len(event.values) for event in decoder.feed(stream[at:at + piece]) if isinstance(event, protocol.Samples))
+        events = decoder.feed(stream[at:at + piece])
+        decoded += sum(len(event.values) for event in events if isinstance(event, protocol.Samples))
     elapsed = time.perf_counter() - start
     if decoded != len(values):
         raise RuntimeError(f"the decoder gave {decoded} samples of {len(values)}")
@@ -402,7 +397,7 @@ def table(figures: dict) -> str:
 
 
 def in_flash_line(figures: dict) -> str:
-    """The other build, hot constants left in flash, in a line."""
+    """A line about the build whose hot constants stay in flash."""
     modelled = figures["with_misses"]
     ram = figures["ram_static"] + figures["stack"]
     return (f"hot constants in flash: RAM {ram:,} bytes, {figures['misses']:,} misses, modelled"
@@ -449,6 +444,7 @@ def run(arguments) -> int:
     print(f"this machine: {json.dumps(figures['host'])}")
     print(f"{shown(path)}, {shown(draw(figures))}")
     return 0
+
 
 if __name__ == "__main__":
     sys.exit(main("Cycles, bytes and latency on the emulated Pico; speed of this machine.", add_arguments, run))

@@ -105,7 +105,7 @@ void delayMicroseconds(unsigned int microseconds)
 void delay(unsigned long milliseconds)
 {
     while (milliseconds) {
-        unsigned long part = min(milliseconds, 1000000ul);  // differences must be below half of the 32-bit timer's range
+        unsigned long part = min(milliseconds, 1000000ul);  // differences must stay below 2^31 us
         delayMicroseconds(1000 * part);
         milliseconds -= part;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
-   The features of the TinyML Cookbook's recipe, frame by frame, each stage between two marks: the benchmark compares our
-   stages with these (mgr_helpers/pico/costs.py). Written anew from the recipe, like mgr_helpers/features/mfcc_book.py:
+   The features of the TinyML Cookbook's recipe, frame by frame, each stage between two marks: the benchmark compares
+   ours with them (mgr_helpers/pico/costs.py). Written anew from the recipe, like mgr_helpers/features/mfcc_book.py:
    dense Mel, a log table of 64 KB, float output. book_tables.h is generated when the image is built. */
 #include "cmsis/arm_math.h"
 #include "book_tables.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The common Thumb instructions of rp2040js's core in one loop, three times as fast as executeInstruction(). This loop
-// uses only registers, RAM and flash. Everything else (a peripheral, the return from an exception, a rare instruction) is
-// left to rp2040js. It is also the reference: tests run both and compare every register and cycle.
+// uses only registers, RAM and flash. Everything else (a peripheral, the return from an exception, a rare instruction)
+// is left to rp2040js. It is also the reference: tests run both and compare every register and cycle.
 'use strict';
 
 const RAM_BYTES = 0x42000;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
-   The firmware's portable C for this computer, many windows in one call (mgr_helpers/host/host_c.py loads it by ctypes).
+   The firmware's portable C for this computer, many windows in one call. mgr_helpers/host/host_c.py loads it by ctypes.
    pico_batch.c does the same on the emulated Pico. Several threads may call these functions: all state is local. */
 #include <stdint.h>
 

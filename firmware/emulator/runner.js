@@ -237,8 +237,8 @@ function connectPins(mcu, job, state) {
   }));
 }
 
-// Runs until `end` (emulated nanoseconds), until the image exits, or for SLICE_MS of the host's time. Returns why the run
-// has stopped, or null after SLICE_MS.
+// Runs until `end` (emulated nanoseconds), until the image exits, or for SLICE_MS of the host's time. Returns why the
+// run has stopped, or null after SLICE_MS.
 function runSlice(mcu, state, end) {
   const { core, clock } = mcu, nanosPerCycle = 1e9 / mcu.clkSys, wallEnd = Date.now() + SLICE_MS;
   while (state.exit === null && clock.nanosCounter < end) {

@@ -20,8 +20,8 @@ def run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.Na
 
 
 def main(description: str, add_arguments: Callable[[argparse.ArgumentParser], None],
-         run: Callable[[argparse.Namespace], int], words: list[str] | None = None) -> int:
+         run: Callable[[argparse.Namespace], int]) -> int:
     """Parse the arguments of a module that is a command (``python -m tools.site``), and run it."""
     parser = argparse.ArgumentParser(description=description)
     add_arguments(parser)
-    return run_command(run, parser.parse_args(words))
+    return run_command(run, parser.parse_args())

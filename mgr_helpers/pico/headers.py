@@ -14,7 +14,7 @@ from tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from ..audio import mini_set
-from ..config import FIRMWARE, Config, build_dir
+from ..config import CONFIG, FIRMWARE, Config, build_dir
 from ..features import mfcc_q15
 from ..host import files
 from ..model import runtimes

@@ -1,6 +1,6 @@
 """Build an image for the emulated Pico, and read its sections and symbols.
 
-Used by notebooks/08_deploy_to_pico.ipynb.
+Notebooks: 01, 08.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import hashlib
 import json
 import os
 import re
-import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
 
 from ..config import build_dir
 from ..host import toolchain
@@ -23,10 +25,10 @@ FLASH_START, RAM_START = 0x10000000, 0x20000000
 FLASH_BYTES, RAM_BYTES = 2 * 1024**2, 264 * 1024
 _COMMON = ("-g", "-ffreestanding", "-fbuiltin", "-ffunction-sections", "-fdata-sections")
 _C = ("-std=gnu11",)
-_CPP = ("-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics")
+_CPP = ("-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-x", "c++", "-include", "Arduino.h")
 
 
-# ---- building
+# --- building ---------------------------------------------------------------------------------------------------------
 
 def build_image(source: str | Path = "genre_recognizer", compiler: str | None = None, optimize: str = "-O2",
                 generated: Path | None = None, defines: tuple[str, ...] = (), include: tuple[Path, ...] = ()) -> dict:
@@ -39,12 +41,10 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
         linked with the portable C of `genre_recognizer` (for example firmware/emulator/pico_batch.c).
     compiler : "gcc", "zig" or None
         See `toolchain.find_compiler`.
-    optimize : str
-        For example "-O2" or "-Os".
+    optimize, defines : str and tuple of str
+        Flag and macros, for example "-Os" and ("HOT_IN_FLASH",).
     generated : Path, optional
         Folder with headers of your own model instead of those that ship.
-    defines : tuple of str
-        Macros, for example ("STAGES=1",).
     include : tuple of Path
         Folders with further headers of `source`.
 
@@ -58,8 +58,6 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     ------
     RuntimeError
         No compiler, or it refuses the source: with its messages.
-
-    Explained in notebooks/08_deploy_to_pico.ipynb.
     """
     tools = toolchain.find_compiler(compiler)
     is_c = isinstance(source, Path) and source.suffix == ".c"
@@ -68,129 +66,93 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     name = "-".join((main.stem, tools.name, *optimize.split(), *defines, *(["own"] if generated else [])))
     flags = (*_COMMON, optimize, *(f"-D{define}" for define in defines))
     folders = (EMULATOR / "include", sketch / "src", *include)
-    build = _Build(tools, flags, re.sub(r"[^\w-]", "", name), tuple(f"-I{folder}" for folder in folders))
-    cmsis, portable = [], []
-    for file in sorted((sketch / "src").rglob("*.c")):
-        (cmsis if file.parent.name == "cmsis" else portable).append(file)
-    board = [EMULATOR / part for part in ("startup.c", "runtime.c", *([] if is_c else ["arduino.cpp"]))]
-    objects = build.objects("arduino" if not is_c else "board", board, shared=True)
-    objects += build.objects("cmsis", cmsis, shared=True)
-    if is_c:  # what of it isn't called isn't linked
-        book = [toolchain.cmsis_sources() / Path(name).name for name in toolchain.BOOK_SOURCES]
-        objects += build.objects("book", book, shared=True)
-    objects += build.objects("portable", portable, sketch) + build.objects("main", [main], sketch, *include)
-    folder = build.link(objects)
+
+    board = [EMULATOR / part for part in ([] if is_c else ["arduino.cpp"]) + ["runtime.c", "startup.c"]]
+    cmsis = sorted((sketch / "src" / "cmsis").glob("*.c"))
+    if is_c:  # functions that are not called are not linked
+        cmsis += sorted(toolchain.cmsis_sources() / Path(file).name for file in toolchain.BOOK_SOURCES)
+    portable = [file for file in sorted((sketch / "src").rglob("*.c")) if file.parent.name != "cmsis"]
+    objects = []
+    for files, reads in ((board, [EMULATOR / "include"]), (cmsis, sorted((sketch / "src" / "cmsis").glob("*.h"))),
+                         ([*portable, main], [EMULATOR / "include", sketch, *include])):
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            headers = toolchain.content_hash(*reads)
+            objects += pool.map(lambda file: _compile(file, tools, flags, folders, headers), files)
+    folder = _link(objects, tools, flags, re.sub(r"[^\w-]", "", name))
     return {"elf": folder / "image.elf", "bin": folder / "image.bin", **json.loads((folder / "build.json").read_text())}
 
 
-class _Build:
-    """Compiles groups of files and links them; a group whose content hasn't changed is taken as it is."""
+def _compile(file: Path, tools: toolchain.Compiler, flags: tuple, folders: tuple[Path, ...], headers: str) -> Path:
+    """Folder with the object of a source file and the warnings, which are kept if the file is ours.
 
-    def __init__(self, tools: toolchain.Compiler, flags: tuple, name: str, include: tuple) -> None:
-        self.tools, self.flags, self.name, self.include = tools, flags, name, include
+    `headers` is a hash of all that it may include: an object is compiled again only when something has changed.
+    """
+    ours = file.parent.name != "cmsis"
+    words = (*(_C if file.suffix == ".c" else _CPP), *flags, *(("-Wall", "-Wextra") if ours else ("-w",)))
+    words += ("-fno-builtin",) if file.stem == "runtime" else ()  # else memset() becomes a call of memset()
+    stamp = " ".join((tools.version, *words, toolchain.content_hash(file), headers))
 
-    def objects(self, group: str, files: list[Path], *reads: Path, shared: bool = False) -> list[Path]:
-        """Object files of a group; `reads`: folders that its sources include, beside the emulator's headers.
+    def fill(folder: Path) -> None:
+        said = toolchain.call([*tools.command, *words, *(f"-I{include}" for include in folders), "-c", file, "-o",
+                               folder / f"{file.stem}.o"], f"compiling {file.name}", "Its messages follow.")
+        (folder / "warnings.txt").write_text(said if ours else "")
 
-        A shared group reads only its own folder, and is the same in every image of a compiler and its flags."""
-        if not files:
-            return []
-        headers = sorted(files[0].parent.glob("*.h")) if shared else []
-        content = toolchain.content_hash(*files, *headers, EMULATOR / "include", *reads)
-        stamp = " ".join((self.tools.version, *self.flags, content))
-        flags = hashlib.sha256(" ".join(self.flags).encode()).hexdigest()[:8]
-        name = f"{self.tools.name}-{flags}" if shared else self.name
-
-        def fill(folder: Path) -> None:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                said = pool.map(lambda file: self.compile(file, folder / f"{file.stem}.o"), files)
-                (folder / "warnings.txt").write_text("".join(said))
-
-        return sorted(build_whole(build_dir() / "objects" / f"{group}-{name}", fill, stamp).glob("*.o"))
-
-    def compile(self, file: Path, target: Path) -> str:
-        """Compile one file; returns the warnings, if it's one of ours."""
-        tools = self.tools
-        ours = file.parent.name != "cmsis"
-        language = (*tools.c, *_C) if file.suffix == ".c" else (*tools.cpp, *_CPP, "-x", "c++", "-include", "Arduino.h")
-        special = ("-fno-builtin",) if file.stem == "runtime" else ()  # or memset() becomes a call of memset()
-        said = toolchain.call([*language, *self.flags, *special, *(("-Wall", "-Wextra") if ours else ("-w",)),
-                               *self.include, "-c", file, "-o", target], f"compiling {file.name}",
-                              "Its messages follow.")
-        return said if ours else ""
-
-    def link(self, objects: list[Path]) -> Path:
-        """Folder with image.elf, image.bin and build.json."""
-        script = EMULATOR / "pico.ld"
-        stamp = " ".join((self.tools.version, toolchain.content_hash(script, *objects), *map(str, objects)))
-
-        def fill(folder: Path) -> None:
-            elf = folder / "image.elf"
-            toolchain.call([*self.tools.c, *self.flags, "-T", script, "-Wl,--gc-sections", *objects, "-o", elf,
-                            *self.tools.link], f"linking {self.name}", "Does it fit into flash and RAM?")
-            (folder / "image.bin").write_bytes(flash_contents(elf))
-            warnings = "".join((group / "warnings.txt").read_text() for group in {file.parent for file in objects})
-            facts = {"compiler": self.tools.version, "flags": self.flags, "warnings": warnings, **elf_sizes(elf)}
-            (folder / "build.json").write_text(json.dumps(facts))
-
-        return build_whole(build_dir() / "images" / self.name, fill, stamp)
+    name = f"{file.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
+    return build_whole(build_dir() / "objects" / name, fill, stamp)
 
 
-def _elf_sections(elf: bytes) -> list[dict]:
-    """Section headers of a 32-bit little-endian ELF file (System V ABI)."""
-    offset, = struct.unpack_from("<I", elf, 32)
-    size, count, names = struct.unpack_from("<HHH", elf, 46)
-    keys = ("name", "type", "flags", "address", "offset", "size", "link")
-    sections = [dict(zip(keys, struct.unpack_from("<7I", elf, offset + i * size))) for i in range(count)]
-    for section in sections:
-        section["name"] = _text(elf, sections[names]["offset"] + section["name"])
-    return sections
+def _link(objects: list[Path], tools: toolchain.Compiler, flags: tuple, name: str) -> Path:
+    """Folder with image.elf, image.bin and build.json."""
+    script = EMULATOR / "pico.ld"
+
+    def fill(folder: Path) -> None:
+        elf = folder / "image.elf"
+        toolchain.call([*tools.command, *flags, "-T", script, "-Wl,--gc-sections",
+                        *(next(part.glob("*.o")) for part in objects), "-o", elf, *tools.link],
+                       f"linking {name}", "Does it fit into flash and RAM?")
+        (folder / "image.bin").write_bytes(flash_contents(elf))
+        warnings = "".join((part / "warnings.txt").read_text() for part in objects)
+        facts = {"compiler": tools.version, "flags": flags, "warnings": warnings, **elf_sizes(elf)}
+        (folder / "build.json").write_text(json.dumps(facts))
+
+    stamp = " ".join((toolchain.content_hash(script), *(part.name for part in objects)))
+    return build_whole(build_dir() / "images" / name, fill, stamp)
 
 
-def _text(data: bytes, start: int) -> str:
-    return data[start:data.index(b"\0", start)].decode()
-
+# --- what is in an image ----------------------------------------------------------------------------------------------
 
 def flash_contents(elf: Path) -> bytes:
     """What an image puts into flash, from 0x10000000 on: its loaded segments, at their load addresses."""
-    data, image = elf.read_bytes(), bytearray()
-    start, = struct.unpack_from("<I", data, 28)
-    size, count = struct.unpack_from("<HH", data, 42)
-    for i in range(count):
-        kind, offset, _, address, length = struct.unpack_from("<5I", data, start + i * size)
-        if kind == 1 and length:
-            place = address - FLASH_START
-            image.extend(b"\xff" * (place + length - len(image)))
-            image[place:place + length] = data[offset:offset + length]
+    image = bytearray()
+    with open(elf, "rb") as file:
+        for segment in ELFFile(file).iter_segments("PT_LOAD"):
+            place, data = segment["p_paddr"] - FLASH_START, segment.data()
+            if data:
+                image.extend(b"\xff" * (place + len(data) - len(image)))
+                image[place:place + len(data)] = data
     image[:0x100] = b"\xff" * 0x100  # where a board has its boot2; some linkers put the ELF header there
     return bytes(image)
 
 
-def _symbols(data: bytes, sections: list[dict]) -> list[dict]:
-    """Functions and variables of an ELF file that take bytes: name, address, bytes, section, function (bool)."""
-    table, found = next(s for s in sections if s["type"] == 2), []
-    for at in range(table["offset"], table["offset"] + table["size"], 16):
-        name, address, size, info, _, section = struct.unpack_from("<IIIBBH", data, at)
-        if size and info & 15 in (1, 2):
-            function = info & 15 == 2  # whose address has bit 0 set: Thumb code
-            found.append({"name": _text(data, sections[table["link"]]["offset"] + name),
-                          "address": address & ~1 if function else address, "bytes": size,
-                          "section": sections[section]["name"], "function": function})
-    return found
-
-
 def symbols_of(elf: Path) -> list[dict]:
     """Functions and variables of an image: name, address, bytes, section (".data"), function (bool)."""
-    data = elf.read_bytes()
-    return _symbols(data, _elf_sections(data))
+    with open(elf, "rb") as file:
+        image, found = ELFFile(file), []
+        for symbol in image.get_section_by_name(".symtab").iter_symbols():
+            kind = symbol["st_info"]["type"]
+            if symbol["st_size"] and kind in ("STT_OBJECT", "STT_FUNC"):
+                function = kind == "STT_FUNC"  # bit 0 of its address is set: Thumb code
+                found.append({"name": symbol.name, "address": symbol["st_value"] & (~1 if function else ~0),
+                              "bytes": symbol["st_size"], "section": image.get_section(symbol["st_shndx"]).name,
+                              "function": function})
+    return found
 
 
 def elf_sizes(elf: Path) -> dict:
     """flash_bytes, ram_static, sections and symbols of an image, in bytes."""
-    data = elf.read_bytes()
-    sections = _elf_sections(data)
-    in_memory = {s["name"]: s["size"] for s in sections if s["flags"] & 2 and s["size"]}
-    symbols = {symbol["name"]: symbol["bytes"] for symbol in _symbols(data, sections)}
-    ram = in_memory.get(".data", 0) + in_memory.get(".bss", 0)
-    return {"flash_bytes": sum(in_memory.values()) - in_memory.get(".bss", 0), "ram_static": ram,
-            "sections": in_memory, "symbols": symbols}
+    with open(elf, "rb") as file:
+        sections = {section.name: section["sh_size"] for section in ELFFile(file).iter_sections()
+                    if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_size"]}
+    bss = sections.get(".bss", 0)
+    return {"flash_bytes": sum(sections.values()) - bss, "ram_static": sections.get(".data", 0) + bss,
+            "sections": sections, "symbols": {symbol["name"]: symbol["bytes"] for symbol in symbols_of(elf)}}

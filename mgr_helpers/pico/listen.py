@@ -1,6 +1,6 @@
 """Play audio to the emulated Pico and read its decisions.
 
-Used by notebooks/08_deploy_to_pico.ipynb.
+Notebooks: 08.
 """
 
 from __future__ import annotations
@@ -10,52 +10,33 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio import adc, reading
+from ..audio import reading
+from ..audio.adc import ideal_counts
 from ..config import CONFIG, Config
 from . import emulator
 from .image import build_image
 
 EXTRA_SECONDS = 0.5  # for the sketch's self-test before it listens, and its work after the last sample
-
-
-# ---- listening
-
 _DECISION = re.compile(r"DECISION window=(\d+) time_ms=(\d+) label=(\S+) vote=(\S+) confidence=(\d+) says=(\S+) "
                        r"scores=([-\d,]+)")
 
 
 def parse_decisions(text: str) -> list[dict]:
     """The sketch's DECISION lines as dictionaries: window, time_ms, label, vote, confidence, says, scores."""
-    decisions = []
-    for window, time, label, vote, confidence, says, scores in _DECISION.findall(text):
-        decisions.append({"window": int(window), "time_ms": int(time), "label": label, "vote": vote,
-                          "confidence": int(confidence), "says": says,
-                          "scores": [int(score) for score in scores.split(",")]})
-    return decisions
+    return [{"window": int(window), "time_ms": int(time), "label": label, "vote": vote, "confidence": int(confidence),
+             "says": says, "scores": [int(score) for score in scores.split(",")]}
+            for window, time, label, vote, confidence, says, scores in _DECISION.findall(text)]
 
 
 def overall(decisions: list[dict], config: Config = CONFIG) -> str:
-    """A whole recording: its genre is the largest sum of scores over the windows that are not silence.
+    """The genre of a whole recording: the largest sum of scores over the windows that are not silence.
 
-    "unsure" where the sketch never said a genre, "silence" where all is silence."""
+    "unsure" if the sketch never said a genre, "silence" if all is silence.
+    """
     heard = [decision for decision in decisions if decision["label"] != "silence"]
     if all(decision["says"] in ("silence", "unsure") for decision in heard):
         return "unsure" if heard else "silence"
     return config.genres[int(np.argmax(np.sum([decision["scores"] for decision in heard], axis=0)))]
-
-
-def load_audio(file: str | Path, config: Config = CONFIG) -> np.ndarray:
-    """`reading.read_audio` of one file, whose name an error gives.
-
-    Raises
-    ------
-    ValueError
-        When there is no such file, it is not audio, or it is silent or shorter than a clip.
-    """
-    try:
-        return reading.read_audio(Path(file), config)
-    except reading.UnusableFile as error:
-        raise ValueError(f"{file}: {error}") from error
 
 
 def listen(audio: str | Path | np.ndarray, gain_db: float = -6.0, noise_lsb: float = 1.0, seconds: float | None = None,
@@ -66,29 +47,42 @@ def listen(audio: str | Path | np.ndarray, gain_db: float = -6.0, noise_lsb: flo
     ----------
     audio : file name, or int16 array (n,) at config.sample_rate
     gain_db, noise_lsb
-        See `adc_counts`.
+        See `adc.ideal_counts`.
     seconds : float, optional
         Listen to the first seconds only.
     image : dict, optional
-        From `build_image`; the shipped sketch, built with the first compiler found, when not given.
+        From `build_image`; when not given, the shipped sketch, built with the first compiler found.
+
+    Returns
+    -------
+    dict
+        See `listen_to_counts`.
+
+    Raises
+    ------
+    ValueError
+        When the file is missing, not audio, silent or shorter than a clip, or the array is shorter than a window.
+    """
+    if not isinstance(audio, np.ndarray):
+        try:
+            audio = reading.read_audio(Path(audio), config)
+        except reading.UnusableFile as error:
+            raise ValueError(f"{audio}: {error}") from error
+    samples = audio if seconds is None else audio[: int(seconds * config.sample_rate)]
+    if len(samples) < config.window_length:
+        raise ValueError(f"the recording has {len(samples)} samples: a window needs {config.window_length}")
+    return listen_to_counts(ideal_counts(samples, gain_db, noise_lsb, config=config), image, config)
+
+
+def listen_to_counts(adc: np.ndarray, image: dict | None = None, config: Config = CONFIG, **options) -> dict:
+    """Let the sketch on the emulated Pico hear ADC counts (uint16). `options` are those of `emulate`.
 
     Returns
     -------
     dict
         genre (of the whole recording), decisions (list of dicts, one a window), self_test (bool), overruns (lines of
         the sketch), and what `emulate` returns.
-
-    Explained in notebooks/08_deploy_to_pico.ipynb.
     """
-    samples = audio if isinstance(audio, np.ndarray) else load_audio(audio, config)
-    samples = samples if seconds is None else samples[: int(seconds * config.sample_rate)]
-    if len(samples) < config.window_length:
-        raise ValueError(f"the recording has {len(samples)} samples: a window needs {config.window_length}")
-    return listen_to_counts(adc.ideal_counts(samples, gain_db, noise_lsb, config=config), image, config)
-
-
-def listen_to_counts(adc: np.ndarray, image: dict | None = None, config: Config = CONFIG, **options) -> dict:
-    """Let the sketch on the emulated Pico hear ADC counts (uint16); see `listen`. `options` are those of `emulate`."""
     seconds = len(adc) / config.sample_rate + EXTRA_SECONDS
     result = emulator.emulate(image or build_image("genre_recognizer"), adc, seconds, **options)
     text = result["uart"].decode(errors="replace")

@@ -27,7 +27,7 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, other.name, "a.bin"]
 
 
-def test_what_is_built_is_found_where_nothing_may_be_written(tmp_path, monkeypatch):
+def test_a_built_folder_is_used_even_if_it_is_read_only(tmp_path, monkeypatch):
     folder = files.build_whole(tmp_path / "set", fill, "1")
 
     def refuse(*_):

@@ -1,4 +1,4 @@
-"""Compilers, Node.js and sources: found, fetched once, and clear words when they can't be."""
+"""Compilers, Node.js and sources are found or fetched once; if not, the error says what to do."""
 
 import importlib.util
 import re
@@ -45,7 +45,7 @@ def test_unknown_compiler():
         toolchain.find_compiler("armcc")
 
 
-def test_without_gcc_and_node_the_wheels_serve(monkeypatch):
+def test_without_gcc_and_node_the_wheels_are_used(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert toolchain.find_compiler().name == "zig"
     node, npm = toolchain.find_node()

@@ -29,7 +29,7 @@ both_compilers = pytest.mark.parametrize("compiler", [gcc, "zig"])
 
 
 def c_image(tmp_path, body, compiler=None, name="image"):
-    """An image whose main() is `body`; a name of its own, so that two tests don't build over each other."""
+    """An image whose main() is `body`. Each test gives another name, so that no test overwrites another's image."""
     file = tmp_path / f"test_{name}.c"
     file.write_text(f'#include "emulator.h"\n#include <string.h>\n{body}\n')
     return build_image(file, compiler)
@@ -62,7 +62,7 @@ int main(void) {
 
 
 @both_compilers
-def test_mailbox_memory_and_stages(tmp_path, compiler):
+def test_an_image_reads_writes_and_marks_stages(tmp_path, compiler):
     image = c_image(tmp_path, MAILBOX, compiler, "mailbox")
     assert image["warnings"] == "" and image["compiler"]
     result = emulator.emulate(image, data=bytes(range(40)), xip=True)
@@ -75,8 +75,8 @@ def test_mailbox_memory_and_stages(tmp_path, compiler):
 
 
 @pytest.mark.parametrize(("kilobytes", "least", "most"), [(4, 512, 700), (32, 16384, 16600)])
-def test_xip_cache(tmp_path, kilobytes, least, most):
-    """Four passes over a table in flash: 4 KB misses only at first, 32 KB never stays in a cache of 16 KB."""
+def test_misses_of_the_flash_cache(tmp_path, kilobytes, least, most):
+    """Four passes over a table in flash: 4 KB miss only in the first pass, 32 KB always, as the cache holds 16 KB."""
     body = f"""const int table[{256 * kilobytes}] = {{1}};
     int main(void) {{
         for (int pass = 0; pass < 4; pass++)
@@ -90,7 +90,7 @@ def test_xip_cache(tmp_path, kilobytes, least, most):
 
 
 def test_fast_core_equals_rp2040js():
-    """Random instructions one by one."""
+    """On random instructions, one by one."""
     environment = {**os.environ, "NODE_PATH": str(toolchain.emulator_modules())}
     script = Path(__file__).with_name("check_fast_core.js")
     command = [toolchain.find_node()[0], script, toolchain.EMULATOR, "100000"]
@@ -100,7 +100,7 @@ def test_fast_core_equals_rp2040js():
 
 @both_compilers
 def test_fast_core_equals_rp2040js_on_the_sketch(compiler):
-    """The whole sketch, its interrupts and its self-test: the same words at the same cycle."""
+    """On the whole sketch with its interrupts: the same output at the same cycle."""
     image = build_image("genre_recognizer", compiler)
     adc = ideal_counts(mini_set.song("jazz", 0)[:4000])
     fast, plain = (emulator.emulate(image, adc, seconds=0.3, **options) for options in ({}, {"plain": True}))
@@ -129,12 +129,12 @@ def test_sizes_are_those_of_the_linker(tmp_path):
      "stack of 8192 bytes has overflowed"),
     ("int main(void) { return *(volatile int *)0x60000000; }", "invalid memory address"),
 ])
-def test_what_goes_wrong_is_said(tmp_path, body, words):
+def test_faults_of_an_image_are_reported(tmp_path, body, words):
     with pytest.raises(RuntimeError, match=words):
         emulator.emulate(c_image(tmp_path, body, name="wrong"))
 
 
-def test_a_mistake_in_the_source_is_shown(tmp_path):
+def test_errors_of_the_compiler_are_shown(tmp_path):
     with pytest.raises(RuntimeError, match="(?s)compiling test_mistake.c.*undeclared"):
         c_image(tmp_path, "int main(void) { return nonsense; }", name="mistake")
 
@@ -177,7 +177,7 @@ def test_arduino_stand_ins(tmp_path, compiler):
     assert result["awake_share"] < 0.01 and result["seconds"] == pytest.approx(1.0, abs=1e-6)
 
 
-# Sends every sample; in between it may sleep too long, as a sketch that cannot keep up.
+# Sends every sample. With a long PAUSE it cannot keep up.
 SAMPLER = r"""
 ADCInput mic(A0);
 static volatile uint32_t blocks;
@@ -220,12 +220,12 @@ def test_a_slow_sketch_loses_whole_blocks_and_can_count_them(tmp_path):
     image = sketch(tmp_path, body.replace("Serial.write((const uint8_t *)&sample, 2);", ""), name="slow")
     counts = emulator.emulate(image, adc, seconds=1.0)["uart"].decode()
     lost = [2 * int(counts[i:i + 4]) for i in range(0, len(counts), 4)]
-    # 200 ms are 34 blocks of 128; 6 can wait (two of the eight are the DMA's)
+    # 200 ms are 34 blocks of 128; 6 of the 8 buffers can wait, 2 belong to the DMA
     assert lost and lost[-1] % 128 == 0 and (34 - 7) * 128 <= lost[-1] / round(lost[-1] / (28 * 128)) <= 29 * 128
 
 
-def test_adc_by_time(tmp_path):
-    """At another rate than the sketch's, the counts are read by time: a ramp stays a ramp, of another slope."""
+def test_adc_rate_delivers_counts_by_time(tmp_path):
+    """Counts taken at half the sketch's rate: a ramp stays a ramp, at half the slope."""
     image = sketch(tmp_path, SAMPLER.replace("PAUSE", "1"), name="by_time")
     ramp = np.arange(4000, dtype=np.uint16)
     delivered = emulator.emulate(image, ramp, seconds=0.3, adc_rate=11025)["adc"].astype(float)
@@ -233,7 +233,7 @@ def test_adc_by_time(tmp_path):
 
 
 @both_compilers
-def test_emulated_equals_host(compiler):
+def test_emulated_pico_equals_host(compiler):
     windows = np.stack([mini_set.song(genre, 0)[9000:9000 + CONFIG.window_length] for genre in CONFIG.genres])
     windows[1] //= 64  # a quiet one
     image = build_image(toolchain.EMULATOR / "pico_batch.c", compiler)
@@ -254,7 +254,7 @@ def test_host_library_refuses_wrong_shapes():
 
 
 @both_compilers
-def test_the_sketch_hears_what_the_host_computes(compiler):
+def test_the_sketch_decides_what_the_host_computes(compiler):
     samples = mini_set.song("disco", 1)[:70000]
     image = build_image("genre_recognizer", compiler)
     assert image["warnings"] == ""
@@ -272,8 +272,8 @@ def test_the_sketch_hears_what_the_host_computes(compiler):
     assert result["stack_bytes"] < 8000
 
 
-def test_a_host_that_stops_reading_stops_nothing():
-    """Lines wait or are left out whole; every sample is heard, so what is said later is as without the stall."""
+def test_the_sketch_keeps_listening_while_the_host_does_not_read():
+    """Lines wait or are left out whole. No sample is lost, so later decisions are the same as without the stall."""
     adc = ideal_counts(mini_set.song("jazz", 1)[: 10 * CONFIG.sample_rate], -6)
     result = emulator.emulate(build_image("genre_recognizer"), adc, seconds=9, stalls=[[1.5, 7.0]])
     lines = result["uart"].decode().splitlines()
@@ -303,7 +303,7 @@ void loop() {
     assert sent.startswith(256 * "x") and sent[256:].split() == ["256", "1000", "256"]
 
 
-def test_silence_is_said(tmp_path):
+def test_silence(tmp_path):
     result = listen.listen(np.zeros(30000, np.int16), noise_lsb=0.3)
     assert [decision["label"] for decision in result["decisions"]] == ["silence"] and result["genre"] == "silence"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
-   Stand-in for the arduino-pico core's ADCInput: the ADC's FIFO and two chained DMA channels fill a ring of buffers from
-   one pin. As in the core, sizes and available() count 32-bit words of two samples. A block that finds no free buffer is
-   lost silently, but onReceive() is called for it, too. */
+   Stand-in for the core's ADCInput: two chained DMA channels fill a ring of buffers from the FIFO of the ADC. As in
+   the core, sizes and available() count 32-bit words of two samples. A block that finds no free buffer is lost
+   silently, but onReceive() is called for it, too. */
 #pragma once
 #include <Arduino.h>
 

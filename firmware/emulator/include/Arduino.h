@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
-   Stand-in for the arduino-pico core's Arduino.h: the calls of this project's sketches, over the RP2040's timer, GPIO and
-   UART registers. Serial is UART 0 here and USB on the board. */
+   Stand-in for the arduino-pico core's Arduino.h: the calls of this project's sketches, over the RP2040's registers.
+   Serial is UART 0 here and USB on the board. */
 #pragma once
 #include <stdarg.h>
 #include <stdbool.h>
