@@ -32,8 +32,7 @@ SUMS = ("features", "total")
 
 def book_tables_h(config: Config = mfcc_book.BOOK) -> str:
     """Header of book_way.c: the numbers of the pipeline and the book's four tables (150 KB, so it is never kept)."""
-    tables = {"HANN_TABLE": mfcc_book.hann_table(config), "MEL_TABLE": mfcc_book.mel_table(config),
-              "LOG_TABLE": mfcc_book.log_table(), "DCT_TABLE": mfcc_book.dct_table(config)}
+    tables = dict(zip(("HANN_TABLE", "MEL_TABLE", "LOG_TABLE", "DCT_TABLE"), mfcc_book.book_tables(config).values()))
     # the book keeps fewer MFCCs than ours
     return headers.c_header("BOOK_TABLES_H", '#include "generated/constants.h"\n',
                               headers.c_defines({"BOOK_N_MFCC": config.n_mfcc}),
@@ -98,7 +97,7 @@ def measure_stages(windows: np.ndarray, compiler: str | None = None, defines: tu
     -------
     dict
         ours and book, each with frame (cycles a frame by stage) and misses (of the flash cache, likewise); the book's
-        features are checked against mfcc_q15_book, ours against mfcc_q15.
+        features are checked against mfcc_book, ours against mfcc_q15.
 
     Raises
     ------
