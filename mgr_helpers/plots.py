@@ -1,7 +1,8 @@
 """One look for every picture of the series: colours, fonts, and small plotting functions.
 
-Every function draws on `ax` (a new figure when None), labels both axes with units, and returns the axes, so that a
-notebook can go on from there. Explained in notebooks/03_mfcc_tensorflow_vs_librosa.ipynb.
+A function draws on `ax` (a new figure when None), labels both axes with units, and returns the axes for more to be drawn.
+
+Notebooks: 01, 02, 03, 04, 05, 06, 07, 08.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from .config import CONFIG, Config
 
-# Okabe and Ito's palette (2008), told apart with any kind of colour vision; its yellow is too pale for lines.
+# Okabe and Ito's palette (2008) for any kind of colour vision; its yellow, too pale for lines, is left out.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GENRE_COLORS = {"disco": "#CC79A7", "jazz": "#0072B2", "metal": "#D55E00"}
 NO_GENRE_COLORS = {"unsure": "#AAAAAA", "silence": "#E4E4E4"}  # what the Pico says when it names no genre
@@ -35,18 +36,15 @@ def use_style() -> None:
 
 
 def slider(label: str, value, low, high, step=None):
-    """A slider for `ipywidgets.interact` that draws when it is let go; integers unless `value` is a float."""
+    """A slider for `ipywidgets.interact` that updates when it is released; integers unless `value` is a float."""
     import ipywidgets
-    kind = ipywidgets.FloatSlider if isinstance(value, float) else ipywidgets.IntSlider
-    step = step or (0.1 if isinstance(value, float) else 1)
-    return kind(value, min=low, max=high, step=step, description=label, continuous_update=False,
+    kind, default = (ipywidgets.FloatSlider, 0.1) if isinstance(value, float) else (ipywidgets.IntSlider, 1)
+    return kind(value, min=low, max=high, step=step or default, description=label, continuous_update=False,
                 style={"description_width": "8em"}, layout={"width": "32em"})
 
 
 def genre_color(genre: str) -> str:
-    """Colour of a genre: fixed for disco, jazz and metal, else one of the palette's others, stable by name.
-
-    "unsure" and "silence" are greys."""
+    """Colour of a genre: fixed for disco, jazz, metal, "unsure" and "silence" (greys), else chosen by the name."""
     others = [color for color in PALETTE if color not in GENRE_COLORS.values()]
     return (GENRE_COLORS | NO_GENRE_COLORS).get(genre, others[sum(genre.encode()) % len(others)])
 
@@ -57,7 +55,7 @@ def axes(ax=None, width: float = 8, height: float = 3):
 
 
 def waveform(samples, config: Config = CONFIG, ax=None, **line):
-    """Samples over time. int16 samples are drawn as fractions of full scale."""
+    """Samples over time, int16 ones as fractions of full scale."""
     ax = axes(ax)
     samples = np.asarray(samples)
     scaled = samples / 32768 if samples.dtype == np.int16 else samples
@@ -117,7 +115,7 @@ def mel_filter_bank(weights, config: Config = CONFIG, ax=None):
 
 
 def mel_bands(weights, magnitude, config: Config = CONFIG, color: str = PALETTE[0]):
-    """A filter bank, weights (bins, bands), over a frame's spectrum, and under it the bands' sums in dB: two axes."""
+    """Above, a filter bank, weights (bins, bands), over a frame's spectrum; below, the bands' sums in dB: two axes."""
     top, bottom = plt.subplots(2, 1, figsize=(9, 5), height_ratios=(1.2, 1))[1]
     spectrum(magnitude, config, top, color="#999999", lw=0.7)
     bank = mel_filter_bank(weights, config, top.twinx())
@@ -131,9 +129,9 @@ def mel_bands(weights, magnitude, config: Config = CONFIG, color: str = PALETTE[
 
 
 def windowed_spectrum(frame, windows: dict, chosen: str, config: Config = CONFIG):
-    """A frame times the `chosen` window (left), and its spectrum over those of the other windows in grey: two axes.
+    """Left, a frame times the `chosen` one of `windows` (arrays by name); right, its spectrum, the others' in grey.
 
-    `windows` are arrays as long as the frame, by name. 0 dB is a sine at full scale.
+    Two axes. 0 dB is a sine at full scale.
     """
     left, right = plt.subplots(1, 2, figsize=(10, 3))[1]
     waveform(frame * windows[chosen], config, left).set_title(f"what the FFT gets: {chosen}")
@@ -146,7 +144,7 @@ def windowed_spectrum(frame, windows: dict, chosen: str, config: Config = CONFIG
     return left, right
 
 
-# what a stage's values lie over, and what they are
+# of each stage: the labels of its two axes
 STAGE_AXES = {"frame": ("time (ms)", "amplitude (full scale = 1)"),
               "windowed": ("time (ms)", "amplitude (full scale = 1)"),
               "fft": ("frequency (Hz)", "real and imaginary part"), "magnitude": ("frequency (Hz)", "magnitude"),
@@ -155,7 +153,7 @@ STAGE_AXES = {"frame": ("time (ms)", "amplitude (full scale = 1)"),
 
 
 def stage(name: str, values, config: Config = CONFIG, ax=None, color: str = PALETTE[0]):
-    """One stage of one frame (`mfcc.STAGES`, or "fft" for the complex spectrum), over the axis that belongs to it."""
+    """One stage of one frame: one of `mfcc.STAGES`, or "fft" for the complex spectrum. Labels are from STAGE_AXES."""
     ax = axes(ax, 5)
     values = np.asarray(values)
     xlabel, ylabel = STAGE_AXES[name]
@@ -174,7 +172,7 @@ def stage(name: str, values, config: Config = CONFIG, ax=None, color: str = PALE
 
 
 def mfcc_image(mfccs, ax=None, title: str = "", label: str = "value (natural log units)", **image):
-    """MFCCs (frames, coefficients) as an image, one column a frame; a colour bar when `label` isn't empty."""
+    """MFCCs (frames, coefficients) as an image, one column a frame. `label` is the colour bar's; "" for no bar."""
     ax = axes(ax)
     shown = ax.imshow(np.asarray(mfccs).T, origin="lower", aspect="auto", interpolation="nearest", **image)
     ax.set(xlabel="frame", ylabel="MFCC", title=title)
@@ -189,8 +187,7 @@ def mfcc_image(mfccs, ax=None, title: str = "", label: str = "value (natural log
 def mfcc_images(images: dict, bound: float | None = None):
     """Several MFCCs (frames, coefficients) by name, side by side in the same colours, zero white: a list of axes.
 
-    Coefficient 0 is left blank, for its values would outshine the others. `bound` is where the colours end (None: at
-    the largest value).
+    Coefficient 0 is left blank: it is much larger than the others. Colours end at +-`bound` (None: the largest value).
     """
     figure, row = plt.subplots(1, len(images), figsize=(3 * len(images) + 2, 3), sharey=True)
     bound = max(np.max(np.abs(values[:, 1:])) for values in images.values()) if bound is None else bound
@@ -201,21 +198,11 @@ def mfcc_images(images: dict, bound: float | None = None):
     return list(row)
 
 
-def log_mel_curves(curves: dict, ax=None):
-    """Log Mel bands of one frame by several methods (`METHOD_COLORS`), over the bands."""
-    ax = axes(ax, 10, 2.6)
-    for (name, values), marker in zip(curves.items(), "osv"):
-        ax.plot(values, marker + "-", ms=4, lw=1, color=METHOD_COLORS[name], label=name, alpha=0.8)
-    ax.set(xlabel="Mel band", ylabel="natural log units")
-    ax.legend(ncols=len(curves), loc="lower left")
-    return ax
-
-
 def word_lengths(stages: dict, ax=None, title: str = ""):
-    """Number formats of a frame's stages: each word as a grey bar of bits, what its largest value uses in colour.
+    """Number formats of stages: all bits of a word in grey, those that its largest value uses in colour.
 
-    `stages` holds, by name, integers, how many fraction bits they have, and how many bits a word has without its sign.
-    A word whose largest value has reached its end is red: it may have saturated.
+    `stages` holds by name: integers, their number of fraction bits, and the bits of a word without its sign. A word is
+    red where its largest value is the largest there is: it may have saturated.
     """
     ax = axes(ax, 5.5)
     for name, (values, fraction_bits, word_bits) in stages.items():
@@ -241,18 +228,8 @@ def mfcc_difference(one, other, names: tuple[str, str], units=("natural log unit
     return row
 
 
-def mean_and_spread(x, rows, ax=None, **line):
-    """The mean of `rows` (n, len(x)) over x, in a band of one standard deviation to either side."""
-    ax = axes(ax)
-    rows = np.asarray(rows)
-    middle, spread = rows.mean(axis=0), rows.std(axis=0)
-    drawn, = ax.plot(x, middle, **{"marker": "o", "ms": 4, **line})
-    ax.fill_between(x, middle - spread, middle + spread, color=drawn.get_color(), alpha=0.15, lw=0)
-    return ax
-
-
 def confusion_matrix(matrix, labels, ax=None, title: str = ""):
-    """Counts (true, predicted) as an image with numbers: count, and per cent of the true class."""
+    """Counts (true, predicted) as an image; each cell says the count, and per cent of the true class."""
     ax = axes(ax, 4, 3.5)
     matrix = np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -279,7 +256,7 @@ def training_curves(history: dict, metric: str = "loss", ax=None):
 
 
 def bar_with_interval(names, values, low, high, ax=None, ylabel: str = "accuracy (%)", colors=None):
-    """Bars with an interval each (`low` and `high` are its ends, in the unit of `values`) and the value on top."""
+    """Bars with their values on top, and an interval each from `low` to `high`."""
     ax = axes(ax, 6)
     values = np.asarray(values, dtype=float)
     spread = np.clip([values - low, np.asarray(high) - values], 0, None)
@@ -306,7 +283,7 @@ def bars(names, values, ax=None, xlabel: str = "bytes", colors=None, number: str
 
 
 def decisions(rows: list[dict], config: Config = CONFIG, ax=None):
-    """The Pico's scores over time, one step a window: `decisions` of `listen.listen`."""
+    """Scores over time, one step a window, from the decisions of `listen.listen`."""
     ax = axes(ax, height=2)
     scores = (np.array([row["scores"] for row in rows]) + 128) / 256
     edges = np.arange(len(rows) + 1) * config.window_step / config.sample_rate
@@ -318,7 +295,7 @@ def decisions(rows: list[dict], config: Config = CONFIG, ax=None):
 
 
 def decision_bands(rows: list[dict], config: Config = CONFIG, ax=None):
-    """What the Pico said over time, in genre colours: each window's own label, and what it says by the vote."""
+    """Decisions over time in genre colours: each window's own label, and what the Pico says after the vote."""
     ax = axes(ax, height=1.2)
     step = config.window_step / config.sample_rate
     for y, key in enumerate(("says", "label")):
@@ -332,14 +309,14 @@ def decision_bands(rows: list[dict], config: Config = CONFIG, ax=None):
 
 
 def play_over(ax, samples, config: Config = CONFIG) -> None:
-    """Show the figure of `ax`, and below it an audio player whose position runs over `ax` as a line.
+    """Show the figure of `ax`, and below it an audio player; a line over the picture shows its position.
 
-    The x axis of `ax` is time in seconds. A click into the picture plays from there. Without a browser's help the
-    picture stands alone.
+    The x axis of `ax` must be time in seconds. A click into the picture plays from there. Outside of a browser only
+    the picture is shown.
     """
     from IPython.display import HTML, Audio, Image, display
     figure, png, name = ax.figure, io.BytesIO(), f"player{uuid.uuid4().hex}"
-    figure.savefig(png, format="png")  # not cropped, as the inline backend would
+    figure.savefig(png, format="png")  # the inline backend would crop it, and the line would be in the wrong place
     places = [float(ax.transData.transform((second, 0))[0] / figure.bbox.width) for second in (0, 1)]
     plt.close(figure)
     display(Image(png.getvalue()))
@@ -372,7 +349,7 @@ _CURSOR = """<script>(() => {{
 
 
 def stage_cycles(ours: dict[str, int], book: dict[str, int], ax=None):
-    """Cycles of a frame by stage, the project's beside the book's: two bars where both have it (`bench`)."""
+    """Cycles of a frame by stage, the project's beside the book's (`tools.bench`)."""
     names = [name for name in {**ours, **book} if name not in ("features", "total")]
     ax = axes(ax, 7.5, 0.8 + 0.4 * len(names))
     place = np.arange(len(names))
@@ -388,7 +365,7 @@ def stage_cycles(ours: dict[str, int], book: dict[str, int], ax=None):
 
 
 def frame_timeline(stages: dict[str, int], config: Config = CONFIG, clock_hz: float = 125e6):
-    """One frame of the Pico over time: cycles of its stages in order, and how long it sleeps until the next frame."""
+    """One frame on the Pico over time: its stages in order, and the sleep until the next frame."""
     figure, (whole, zoom) = plt.subplots(2, 1, figsize=(8, 4.8), height_ratios=(1, 3.2))
     period, spent = 1000 * config.frame_step / config.sample_rate, 1000 * np.array(list(stages.values())) / clock_hz
     ends = np.cumsum(spent)
@@ -410,10 +387,7 @@ MEMORY_COLORS = {"code": PALETTE[5], "model": PALETTE[1], "front end": PALETTE[2
 
 
 def memory_map(parts: list[dict], region: str, size: int, ax=None):
-    """A memory drawn to scale by address: blocks of `costs.memory_parts` in `region`, and what is free (kB).
-
-    `size` is where the picture ends, in bytes: the memory's size, or less to look closely.
-    """
+    """A memory to scale by address: the blocks of `costs.memory_parts` in `region`, from 0 to `size` bytes."""
     ax = axes(ax, height=1.9)
     ax.barh(0, size / 1000, color="#F4F4F4")
     for name, color in MEMORY_COLORS.items():
@@ -429,7 +403,7 @@ def memory_map(parts: list[dict], region: str, size: int, ax=None):
 
 
 def quantised_row(real, approximated, scale: float, ax=None):
-    """Some numbers (bars) and what quantisation makes of them (marks), over a ruler with one line a step."""
+    """Some numbers (bars) and their quantised values (marks), with one line a step."""
     ax = axes(ax, height=3.2)
     place = np.arange(len(real))
     low, high = min(np.min(real), np.min(approximated), 0), max(np.max(real), np.max(approximated), 0)
@@ -446,7 +420,7 @@ def quantised_row(real, approximated, scale: float, ax=None):
 
 
 def before_and_after(real, q, scale: float, zero_point: int = 0):
-    """Histograms of a tensor in float and in integers, and of what rounding changed, in steps."""
+    """Histograms of a tensor in float, in integers, and of the rounding errors in steps."""
     figure, (before, after, error) = plt.subplots(1, 3, figsize=(11, 3))
     real, q = np.ravel(real), np.ravel(q).astype(int)
     before.hist(real, 80, color="#888888")
@@ -484,7 +458,7 @@ def accuracy_lines(x, lines: dict[str, list[dict]], xlabel: str, clean: dict | N
 
 
 def coverage(curves: dict[str, dict], threshold: int, ax=None):
-    """Accuracy of what is decided over how much is decided (`evaluate.coverage_curve`), and where a threshold lies."""
+    """Accuracy of the decided votes over their share (`evaluate.coverage_curve`); a dot marks the threshold."""
     ax = axes(ax, 7, 3.2)
     for color, (name, curve) in zip(PALETTE, curves.items()):
         ax.plot(100 * curve["coverage"], 100 * curve["accuracy"], color=color, label=name)
@@ -497,7 +471,7 @@ def coverage(curves: dict[str, dict], threshold: int, ax=None):
 
 
 def shares(rows: dict[str, dict[str, float]], colors: dict[str, str], ax=None):
-    """Stacked bars: of each row, what share (0 to 1) is what; `colors` names the parts in order."""
+    """Stacked bars of shares from 0 to 1, one bar a row; `colors` names the parts in order."""
     ax = axes(ax, 7, 0.9 + 0.35 * len(rows))
     start = np.zeros(len(rows))
     for part, color in colors.items():

@@ -32,6 +32,7 @@ from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import costs, headers, listen
 from mgr_helpers.pico.image import CLOCK_HZ, build_image
 from mgr_helpers.record import protocol
+from tools import compact_tables
 
 IN_FLASH_KEYS = ("flash", "ram_static", "stack", "latency_ms_125mhz", "awake_share", "with_misses")
 WINDOWS = 6  # of audio for the cycles of stages
@@ -214,13 +215,14 @@ def book_loop(windows: np.ndarray, config: Config = mfcc_book.BOOK) -> np.ndarra
     """
     import cmsisdsp
     book, out = mfcc_book, np.empty((len(windows), config.n_frames, config.n_mfcc), np.float32)
+    hann, _, logs, dct = book.book_tables(config).values()
     for w, window in enumerate(windows):
         for i in range(config.n_frames):
             frame = window[i * config.frame_step :][: config.frame_length]
-            windowed = cmsisdsp.arm_mult_q15(frame, book.hann_table(config))
+            windowed = cmsisdsp.arm_mult_q15(frame, hann)
             mel = book.mel_dense(book.book_magnitude(book.rfft_q15(windowed)), config)
-            log_mel = np.array([book.log_table()[value] for value in mel], np.int16)
-            out[w, i] = book.dct_q15(log_mel, config) / book.LOG_STEPS
+            log_mel = np.array([logs[value] for value in mel], np.int16)
+            out[w, i] = cmsisdsp.arm_mat_vec_mult_q15(dct, log_mel) / book.LOG_STEPS
     return out
 
 
@@ -307,17 +309,18 @@ def compare_tables(config: Config = mfcc_book.BOOK, frames: int = 200, seed: int
     random = np.random.default_rng(seed)
     tops = 2 ** random.uniform(2, 15, frames)
     spectra = [random.integers(0, int(top), config.n_bins).astype(np.int16) for top in tops]
-    indices = np.arange(len(mfcc_book.log_table()))
+    tables = mfcc_book.book_tables(config)
+    indices = np.arange(len(tables["log"]))
     return {
         "mel_frames": frames,
-        "mel_mismatches": sum(int(np.sum(mfcc_book.mel_dense(x, config) != mfcc_book.mel_sparse(x, config)))
+        "mel_mismatches": sum(int(np.sum(mfcc_book.mel_dense(x, config) != compact_tables.mel_sparse(x, config)))
                               for x in spectra),
         "log_indices": len(indices),
-        "log_mismatches": int(np.sum(mfcc_book.look_up_log(indices) != mfcc_book.compact_log(indices))),
-        "log_values": len(mfcc_book.log_thresholds()[1]),
-        "weights": int(mfcc_book.book_mel_spans(config)[1].sum()),
-        "book": mfcc_book.book_table_sizes(config),
-        "compact": mfcc_book.compact_sizes(config),
+        "log_mismatches": int(np.sum(mfcc_book.look_up_log(indices) != compact_tables.compact_log(indices))),
+        "log_values": len(compact_tables.log_thresholds()[1]),
+        "weights": int(compact_tables.mel_spans(config)[1].sum()),
+        "book": {name: table.nbytes for name, table in tables.items()},
+        "compact": compact_tables.compact_sizes(config),
     }
 
 

@@ -1,8 +1,8 @@
 """The project's MFCC front end: integers only, the same bits in Python and on the Pico.
 
-Every stage is a small function, so that notebook 04 can show it; `mfcc` and `mfcc_windows` chain them. The window, the
-FFT and the magnitude are CMSIS-DSP's own functions (PyPI `cmsisdsp`); the rest is written here once in Python and once
-in C99 (`firmware/genre_recognizer/src/mfcc_q15.c`), and tests compare the two bit for bit.
+Every stage is a small function; `q15_stages` and `mfcc_windows` chain them. The window, the FFT and the magnitude are
+CMSIS-DSP's own functions (PyPI `cmsisdsp`). The rest is written here once in Python and once in C99
+(`firmware/genre_recognizer/src/mfcc_q15.c`); tests compare the two bit for bit.
 
 ==============  ==========================  ===============================================================
 stage           number format               what happens
@@ -15,12 +15,12 @@ block scaling   int16, and a second shift   the spectrum again, so that quiet bi
 magnitude       int16                       ``arm_cmplx_mag_q15``: half of |FFT| (CMSIS calls the format 2.14)
 Mel sums        uint32                      exact sum of magnitude times Q0.8 weight over each filter's span
 log2            int16, Q6.9                 of sum and floor; both shifts are taken back here
-DCT             int32, Q9.22                weights in Q2.13; these are the *raw* MFCCs
-level removal   int32, Q9.22                c0 becomes its change from frame to frame
+DCT             int32, Q9.22                weights in Q2.13
+level removal   int32, Q9.22                c0 becomes its change from frame to frame: the *raw* MFCCs
 model input     int8                        per-coefficient mean, deviation and the model's scale in one step
 ==============  ==========================  ===============================================================
 
-Explained in notebooks/04_mfcc_fixed_point.ipynb.
+Notebooks: 04, 05, 06, 07, 08.
 """
 
 from __future__ import annotations
@@ -33,63 +33,26 @@ import numpy as np
 from ..config import CONFIG, Config
 from . import mfcc
 
-
-def from_q15(raw, config: Config = CONFIG) -> np.ndarray:
-    """Raw MFCCs of the integer front end (`mfcc_q15.q15_mfcc`) in the unit of this module's, to compare them.
-
-    The front end takes log2 of Mel sums that are a power of two times this module's, which shows in coefficient 0 only.
-
-    Parameters
-    ----------
-    raw : int32 (..., n_mfcc)
-
-    Returns
-    -------
-    float64 (..., n_mfcc)
-        In natural log units. Explained in notebooks/04_mfcc_fixed_point.ipynb.
-    """
-    logs = np.asarray(raw) / 2.0**(config.log_fraction_bits + config.dct_fraction_bits)
-    logs[..., 0] -= _mel_sum_bits(config) * mfcc.dct_matrix(config)[0].sum()
-    return logs * np.log(2)
-
-
-def log_mel_from_q15(logs, config: Config = CONFIG) -> np.ndarray:
-    """Log Mel bands of the integer front end (`mfcc_q15.log_mel`) in the unit of this module's: float64, same shape.
-
-    Explained in notebooks/04_mfcc_fixed_point.ipynb.
-    """
-    return (np.asarray(logs) / 2.0**config.log_fraction_bits - _mel_sum_bits(config)) * np.log(2)
-
-
-def _mel_sum_bits(config: Config) -> float:
-    """Log2 of what the front end's Mel sums are, before their shifts, in units of this module's."""
-    return 15 - np.log2(config.fft_length) - 1 + MEL_FRACTION_BITS  # q15; FFT over its length; magnitude halved
-
 MEL_FRACTION_BITS = 8
 LOG_SEGMENTS = 64
 ROOT_FRACTION_BITS = 11
-RAW_ONE = 1 << 22  # a raw MFCC of 1.0 with the default fraction bits
+RAW_ONE = 1 << 22  # an MFCC of 1.0 with the default fraction bits
 FEATURE_SHIFT = 40  # of the multiplier that turns a raw MFCC into int8
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
 
-def to_q15(values: np.ndarray) -> np.ndarray:
-    """Round real numbers in [-1, 1] to int16 Q0.15 (1.0 becomes 32767)."""
-    return np.clip(np.round(np.asarray(values) * 32768), -32768, 32767).astype(np.int16)
-
-
 @functools.lru_cache
 def hann_q15(config: Config = CONFIG) -> np.ndarray:
-    """Periodic Hann window, int16 Q0.15, shape (frame_length,)."""
-    return to_q15(mfcc.hann_window(config))
+    """Periodic Hann window, rounded to int16 Q0.15 (1.0 becomes 32767), shape (frame_length,)."""
+    return np.clip(np.round(mfcc.hann_window(config) * 32768), -32768, 32767).astype(np.int16)
 
 
 @functools.lru_cache
 def mel_weights(config: Config = CONFIG) -> np.ndarray:
     """Mel filter bank, uint8 Q0.8 (1.0 becomes 255), shape (n_bins, n_mels); mostly zeros.
 
-    Eight bits are enough: a weight is off by 0.2 % of the peak at most, and the sums have room in 32 bits.
+    Eight bits are enough: a weight is wrong by at most 0.2 % of the peak, and the sums fit 32 bits.
     """
     scaled = np.round(mfcc.mel_matrix(config) * (1 << MEL_FRACTION_BITS))
     return np.minimum(scaled, 255).astype(np.uint8)
@@ -116,16 +79,16 @@ def mel_spans(config: Config = CONFIG) -> list[tuple[int, int]]:
 
 
 def bin_range(config: Config = CONFIG) -> tuple[int, int]:
-    """First bin and one past the last bin that any Mel filter takes: the others are not even computed."""
+    """First bin and one past the last bin that any Mel filter takes; the others are not computed."""
     spans = mel_spans(config)
     return min(start for start, _ in spans), max(stop for _, stop in spans)
 
 
 def mel_sum_bound(config: Config = CONFIG) -> float:
-    """No Mel sum of an unscaled spectrum can be larger than this: Cauchy-Schwarz over each filter.
+    """Upper bound of every Mel sum of an unscaled spectrum: norm of the magnitudes times norm of a filter's weights.
 
-    By Parseval the magnitudes of one frame have a Euclidean norm of at most 32768 sqrt(sum(hann^2) / 2 / fft_length)
-    / 2, plus at most 8 steps of rounding in each bin; a filter's weights have the norm of their column.
+    (Cauchy-Schwarz.) By Parseval the norm of one frame's magnitudes is at most
+    ``32768 sqrt(sum(hann**2) / 2 / fft_length) / 2``, plus at most 8 steps of rounding in each bin.
     """
     hann = mfcc.hann_window(config)
     norm = 32768 * np.sqrt(np.sum(hann**2) / 2 / config.fft_length) / 2 + 8 * np.sqrt(config.n_bins)
@@ -134,7 +97,7 @@ def mel_sum_bound(config: Config = CONFIG) -> float:
 
 @functools.lru_cache
 def largest_spectrum_shift(config: Config = CONFIG) -> int:
-    """Bits by which a spectrum may be shifted left with every Mel sum still below 2**32.
+    """Bits by which a spectrum may be shifted left so that every Mel sum stays below 2**32.
 
     Raises
     ------
@@ -155,7 +118,7 @@ def log2_table() -> np.ndarray:
 
 @functools.lru_cache
 def dct_weights(config: Config = CONFIG) -> np.ndarray:
-    """Orthonormal DCT-II, int16 Q2.13, shape (n_mfcc, n_mels); row k is even about its middle, or odd where k is."""
+    """DCT-II (`mfcc.dct_matrix`), int16 Q2.13, shape (n_mfcc, n_mels); the right half mirrors the left one."""
     half = (config.n_mels + 1) // 2
     left = np.round(mfcc.dct_matrix(config)[:, :half] * (1 << config.dct_fraction_bits)).astype(np.int16)
     right = left[:, : config.n_mels // 2][:, ::-1].copy()
@@ -165,17 +128,16 @@ def dct_weights(config: Config = CONFIG) -> np.ndarray:
 
 @functools.lru_cache
 def root_tables() -> tuple[np.ndarray, np.ndarray]:
-    """Tables of the firmware's square root (``root`` in mfcc_q15.c), which equals CMSIS-DSP's.
+    """Tables of the square root in mfcc_q15.c, which equals CMSIS-DSP's.
 
     Returns
     -------
     roots : uint16 (1025,)
         sqrt(i) in Q5.11 for i = 0..1024.
     low_squares : uint32 (256,)
-        A bit for each r below 8192: whether CMSIS-DSP says r - 1 for x = 2 r^2.
+        A bit for each r below 8192: 1 where CMSIS-DSP's root of 2 r^2 is r - 1.
     """
     import cmsisdsp
-
     roots = np.minimum(np.floor(np.sqrt(np.arange(1025)) * (1 << ROOT_FRACTION_BITS)), 65535).astype(np.uint16)
     low = np.array([cmsisdsp.arm_sqrt_q31(2 * r * r)[1] >> 16 != r for r in range(8192)])
     return roots, np.packbits(low, bitorder="little").view("<u4")
@@ -193,7 +155,7 @@ def split_table(config: Config = CONFIG) -> np.ndarray:
 
 
 def table_sizes(config: Config = CONFIG) -> dict[str, int]:
-    """Bytes of each table that the front end keeps on the Pico (CMSIS-DSP's FFT tables not counted)."""
+    """Bytes of each table of the front end on the Pico, without CMSIS-DSP's FFT tables."""
     spans = mel_spans(config)
     return {
         "Hann window": 2 * (config.frame_length // 2 + 1),  # symmetric: half of it is enough
@@ -202,7 +164,7 @@ def table_sizes(config: Config = CONFIG) -> dict[str, int]:
         "Mel weights": sum(stop - start for start, stop in spans),
         "Mel spans": 4 * len(spans),
         "log2": 2 * (LOG_SEGMENTS + 1),
-        "DCT": 2 * config.n_mfcc * ((config.n_mels + 1) // 2),  # the other half mirrors it
+        "DCT": 2 * config.n_mfcc * ((config.n_mels + 1) // 2),  # half of it, too
         "feature step": 8 * config.n_mfcc,
     }
 
@@ -210,26 +172,20 @@ def table_sizes(config: Config = CONFIG) -> dict[str, int]:
 # --- stages -----------------------------------------------------------------------------------------------------------
 
 def headroom(values: np.ndarray) -> int:
-    """Bits by which int16 values can be shifted left before the largest one leaves 16 bits: 0 to 15."""
+    """Bits by which int16 values can be shifted left with the largest one still in 16 bits: 0 to 15."""
     return 15 - int(np.max(values ^ (values >> 15))).bit_length()  # |x|, with -32768 as 32767
 
 
 def block_scale(frame: np.ndarray) -> tuple[np.ndarray, int]:
-    """Shift a frame left until its largest sample needs all 16 bits.
-
-    Parameters
-    ----------
-    frame : int16, shape (frame_length,)
+    """Shift a frame (int16) left until its largest sample needs all 16 bits; none saturates.
 
     Returns
     -------
     scaled : int16, shape (frame_length,)
-        By ``arm_shift_q15``; no sample saturates.
     shift : int
         0 to 15 bits; 15 for a frame of zeros.
     """
     import cmsisdsp
-
     shift = headroom(frame)
     return cmsisdsp.arm_shift_q15(frame, shift), shift
 
@@ -238,7 +194,6 @@ def block_scale(frame: np.ndarray) -> tuple[np.ndarray, int]:
 def fft_instance(fft_length: int):
     """CMSIS-DSP's instance of the real q15 FFT, made once for each length."""
     import cmsisdsp
-
     instance = cmsisdsp.arm_rfft_instance_q15()
     if cmsisdsp.arm_rfft_init_q15(instance, fft_length, 0, 1) != 0:
         raise ValueError(f"CMSIS-DSP has no q15 FFT of {fft_length} points: use a power of two from 32 to 8192")
@@ -246,11 +201,7 @@ def fft_instance(fft_length: int):
 
 
 def spectrum_q15(frame: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """Hann window and FFT of a scaled frame by CMSIS-DSP.
-
-    Parameters
-    ----------
-    frame : int16 Q0.15, shape (frame_length,)
+    """Hann window and FFT of a scaled frame (int16 Q0.15) by CMSIS-DSP.
 
     Returns
     -------
@@ -258,7 +209,6 @@ def spectrum_q15(frame: np.ndarray, config: Config = CONFIG) -> np.ndarray:
         Real and imaginary part of each bin in turn, divided by fft_length.
     """
     import cmsisdsp
-
     windowed = np.zeros(config.fft_length, np.int16)
     windowed[: config.frame_length] = cmsisdsp.arm_mult_q15(frame, hann_q15(config))
     return cmsisdsp.arm_rfft_q15(fft_instance(config.fft_length), windowed)[: 2 * config.n_bins]
@@ -267,7 +217,7 @@ def spectrum_q15(frame: np.ndarray, config: Config = CONFIG) -> np.ndarray:
 def magnitude_q15(spectrum: np.ndarray, config: Config = CONFIG) -> tuple[np.ndarray, int]:
     """Block scaling of a spectrum, then its magnitudes by CMSIS-DSP.
 
-    The magnitude of a quiet bin is a small integer: without the shift it would be 0, 1 or 2, and its log all steps.
+    Without the shift, the magnitude of a quiet bin would be 0, 1 or 2, and its logarithm would jump.
 
     Parameters
     ----------
@@ -281,7 +231,6 @@ def magnitude_q15(spectrum: np.ndarray, config: Config = CONFIG) -> tuple[np.nda
         0 to `largest_spectrum_shift` bits.
     """
     import cmsisdsp
-
     start, stop = bin_range(config)
     used = spectrum[2 * start : 2 * stop]
     shift = min(headroom(used), largest_spectrum_shift(config))
@@ -293,22 +242,15 @@ def magnitude_q15(spectrum: np.ndarray, config: Config = CONFIG) -> tuple[np.nda
 def mel_sums(magnitudes: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     """Exact Mel sums of magnitudes, int16 (..., n_bins) to int64 (..., n_mels); each fits 32 bits.
 
-    Computed in float64, which is exact for integers below 2^53.
+    Computed in float64, which is exact for integers below 2**53.
     """
     return (magnitudes.astype(np.float64) @ mel_weights(config).astype(np.float64)).astype(np.int64)
 
 
 def log2_q9(values: np.ndarray) -> np.ndarray:
-    """log2 of positive integers below 2^32 in Q6.9: the leading bit's place, then a table with interpolation.
+    """512 log2(value), within one step: int64 from 1 to 2**32 - 1, any shape, to int32 Q6.9.
 
-    Parameters
-    ----------
-    values : int64, any shape, 1 to 2^32 - 1
-
-    Returns
-    -------
-    int32, same shape
-        512 log2(value), within one step.
+    The place of the leading bit is the integer part; the fraction is interpolated in a table.
     """
     values = np.asarray(values, np.int64)
     exponent = np.frexp(values.astype(np.float64))[1] - 1
@@ -320,16 +262,15 @@ def log2_q9(values: np.ndarray) -> np.ndarray:
     return ((exponent << 9) + ((fine + 32) >> 6)).astype(np.int32)
 
 
-def log_mel(magnitudes: np.ndarray, frame_shifts: np.ndarray, spectrum_shifts: np.ndarray,
-            config: Config = CONFIG) -> np.ndarray:
-    """Log Mel spectrum with both block scalings taken back.
+def log_mel(sums: np.ndarray, frame_shifts, spectrum_shifts, config: Config = CONFIG) -> np.ndarray:
+    """Logarithm of Mel sums, with both block scalings taken back.
 
-    A floor is added to each sum. It follows the shift of the spectrum, so it stands still against the frame's loudest
-    sample: bands far below it are mostly noise of microphone and ADC, and their log should not follow that noise.
+    A floor is added to each sum. It follows the shift of the spectrum, so it stays a fixed way below the frame's
+    loudest sample. Bands below it hold mostly noise of microphone and ADC, which their log should not follow.
 
     Parameters
     ----------
-    magnitudes : int16, shape (n_frames, n_bins)
+    sums : int64, shape (n_frames, n_mels)
     frame_shifts, spectrum_shifts : int, shape (n_frames,)
         Bits, from `block_scale` and `magnitude_q15`.
 
@@ -337,30 +278,27 @@ def log_mel(magnitudes: np.ndarray, frame_shifts: np.ndarray, spectrum_shifts: n
     -------
     int32 Q6.9, shape (n_frames, n_mels)
     """
-    frame_shifts, spectrum_shifts = (np.asarray(s, np.int64)[..., None] for s in (frame_shifts, spectrum_shifts))
-    logs = log2_q9(mel_sums(magnitudes, config) + (1 << config.log_floor_bits + spectrum_shifts))
+    frame_shifts, spectrum_shifts = (np.asarray(s, np.int64)[:, None] for s in (frame_shifts, spectrum_shifts))
+    logs = log2_q9(sums + (1 << config.log_floor_bits + spectrum_shifts))
     return (logs - (frame_shifts + spectrum_shifts << config.log_fraction_bits)).astype(np.int32)
 
 
 def dct(log_mels: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """Raw MFCCs: int32 Q9.22, shape (..., n_mfcc), exact sums of Q6.9 times Q2.13."""
+    """MFCCs with their level: int32 Q9.22, shape (..., n_mfcc), exact sums of Q6.9 times Q2.13."""
     return (log_mels.astype(np.int64) @ dct_weights(config).T.astype(np.int64)).astype(np.int32)
 
 
 # --- the chain --------------------------------------------------------------------------------------------------------
 
-def q15_mfcc(samples: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """Raw MFCCs of int16 audio.
-
-    Parameters
-    ----------
-    samples : int16, shape (n,)
-        Mono audio at config.sample_rate, at least one frame long.
+def q15_stages(samples: np.ndarray, config: Config = CONFIG) -> dict[str, np.ndarray]:
+    """Every stage of the MFCCs of int16 audio, one row a frame.
 
     Returns
     -------
-    int32, shape (n_frames, n_mfcc)
-        Q9.22: divide by 2**22 for the value in units of log2. c0 holds the level.
+    dict
+        frame int16 (n_frames, frame_length), scaled; fft int16 (n_frames, 2 * n_bins); magnitude int16 (n_frames,
+        n_bins); mel int64 and log_mel int32 (n_frames, n_mels); mfcc int32 (n_frames, n_mfcc); frame_shift and
+        spectrum_shift int (n_frames,), in bits.
 
     Raises
     ------
@@ -372,32 +310,50 @@ def q15_mfcc(samples: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     samples = np.asarray(samples)
     if samples.dtype != np.int16:
         raise TypeError(f"the q15 front end takes int16 samples, got {samples.dtype}: scale to 32767 and round first")
-    magnitudes, frame_shifts, spectrum_shifts = [], [], []
+    rows = []
     for frame in mfcc.split_frames(samples, config):
         scaled, frame_shift = block_scale(frame)
-        magnitude, spectrum_shift = magnitude_q15(spectrum_q15(scaled, config), config)
-        magnitudes.append(magnitude)
-        frame_shifts.append(frame_shift)
-        spectrum_shifts.append(spectrum_shift)
-    return dct(log_mel(np.stack(magnitudes), frame_shifts, spectrum_shifts, config), config)
+        spectrum = spectrum_q15(scaled, config)
+        rows.append((scaled, frame_shift, spectrum, *magnitude_q15(spectrum, config)))
+    names = ("frame", "frame_shift", "fft", "magnitude", "spectrum_shift")
+    stages = {name: np.stack(values) for name, values in zip(names, zip(*rows))}
+    stages["mel"] = mel_sums(stages["magnitude"], config)
+    stages["log_mel"] = log_mel(stages["mel"], stages["frame_shift"], stages["spectrum_shift"], config)
+    return {**stages, "mfcc": dct(stages["log_mel"], config)}
 
 
-def remove_level(raw: np.ndarray) -> np.ndarray:
-    """Replace c0 by its change since the frame before; 0 in the first frame of a window.
+def q15_mfcc(samples: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """MFCCs of int16 audio, with their level in c0: int32 Q9.22 (n_frames, n_mfcc). See `q15_stages`.
 
-    Turning the volume adds a constant to c0 and leaves the other coefficients alone, so nothing is left of it.
-
-    Parameters
-    ----------
-    raw : int32, shape (..., n_frames, n_mfcc)
+    Divide by 2**22 for units of log2, or take `from_q15`.
     """
-    out = raw.copy()
-    out[..., 0] = np.diff(raw[..., 0], axis=-1, prepend=raw[..., :1, 0])
-    return out
+    return q15_stages(samples, config)["mfcc"]
+
+
+def from_q15(mfccs, config: Config = CONFIG) -> np.ndarray:
+    """MFCCs of `q15_mfcc` in the unit of `mfcc.numpy_mfcc` (natural log), to compare the two: float64, same shape.
+
+    Mel sums are a power of two times the float ones: q15, less the FFT's length and the halved magnitude, times the
+    weights' 2**8. After the logarithm this is a constant, which only c0 sees.
+    """
+    logs = np.asarray(mfccs) / 2.0**(config.log_fraction_bits + config.dct_fraction_bits)
+    bits = 15 - np.log2(config.fft_length) - 1 + MEL_FRACTION_BITS
+    logs[..., 0] -= bits * mfcc.dct_matrix(config)[0].sum()
+    return logs * np.log(2)
+
+
+def remove_level(mfccs: np.ndarray) -> np.ndarray:
+    """Raw MFCCs, int32 (..., n_frames, n_mfcc): c0 replaced by its change since the frame before, 0 in the first frame.
+
+    A change of volume adds a constant to c0 and leaves the other coefficients alone, so nothing is left of it.
+    """
+    raw = mfccs.copy()
+    raw[..., 0] = np.diff(mfccs[..., 0], axis=-1, prepend=mfccs[..., :1, 0])
+    return raw
 
 
 def mfcc_windows(clips: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """Level-free raw MFCCs of one-second windows: what the model is trained on.
+    """Raw MFCCs of windows: what the model is trained on. `windows.features_of` is faster.
 
     Parameters
     ----------
@@ -438,7 +394,7 @@ class FrontEnd:
 
 
 def normalise(raw: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Raw MFCCs to float32 of mean 0 and deviation 1: what the float model takes."""
+    """Raw MFCCs to float32 with mean 0 and deviation 1: what the float model takes."""
     return ((raw / RAW_ONE - np.asarray(mean)) / np.asarray(std)).astype(np.float32)
 
 
@@ -465,16 +421,7 @@ def feature_step(front_end: FrontEnd) -> tuple[np.ndarray, np.ndarray]:
 
 
 def quantize_features(raw: np.ndarray, front_end: FrontEnd) -> np.ndarray:
-    """Raw MFCCs to the model's int8 input, in integers, as the Pico does it.
-
-    Parameters
-    ----------
-    raw : int32 Q9.22, shape (..., n_mfcc)
-
-    Returns
-    -------
-    int8, same shape
-    """
+    """Raw MFCCs, int32 Q9.22 (..., n_mfcc), to the model's int8 input, in integers, as the Pico does it."""
     offset, multiplier = (part.astype(np.int64) for part in feature_step(front_end))
     scaled = ((raw.astype(np.int64) - offset) * multiplier + (1 << (FEATURE_SHIFT - 1))) >> FEATURE_SHIFT
     return np.clip(scaled + front_end.zero_point, -128, 127).astype(np.int8)

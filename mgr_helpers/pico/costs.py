@@ -15,7 +15,7 @@ import numpy as np
 
 from ..config import build_dir
 from ..features import mfcc, mfcc_q15
-from ..features.mfcc_book import BOOK, book_mfcc, dct_table, hann_table, log_table, mel_table
+from ..features.mfcc_book import BOOK, book_mfcc, book_tables
 from ..host.files import write_whole
 from ..host.toolchain import EMULATOR
 from ..model.tflite import Model, load_model
@@ -33,8 +33,7 @@ SUMS = ("features", "total")
 
 def book_image(compiler: str | None = None) -> dict:
     """Image of the book's features, by the compiler and flags of ours. Its tables (150 KB) are written into build/."""
-    tables = {"HANN_TABLE": hann_table(BOOK), "MEL_TABLE": mel_table(BOOK), "LOG_TABLE": log_table(),
-              "DCT_TABLE": dct_table(BOOK)}
+    tables = dict(zip(("HANN_TABLE", "MEL_TABLE", "LOG_TABLE", "DCT_TABLE"), book_tables(BOOK).values()))
     text = headers.c_header("BOOK_TABLES_H", '#include "generated/constants.h"\n',
                             headers.c_defines({"BOOK_N_MFCC": BOOK.n_mfcc}),
                             *(headers.c_array(name, table) for name, table in tables.items()))

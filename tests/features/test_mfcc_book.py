@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cmsisdsp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +10,16 @@ from hypothesis import strategies as st
 
 from mgr_helpers.config import CONFIG
 from mgr_helpers.features import mfcc, mfcc_book, mfcc_q15
-from tools import bench
 from tests.notebook_code import functions_of
+from tools import bench, compact_tables
+
+LOG_TABLE = mfcc_book.book_tables()["log"]
+
+
+def from_notebook(*wanted: str) -> dict:
+    """Functions that notebook 04 shows, with plain CMSIS-DSP calls."""
+    names = {**vars(mfcc_book), "dsp": cmsisdsp, "mfcc": mfcc, "fft": mfcc_book.fft_instance(CONFIG.fft_length)}
+    return functions_of("04_mfcc_fixed_point", names, *wanted)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +32,8 @@ def music():
 
 
 def test_number_formats_against_float(music):
-    fixed, real = mfcc_book.frame_stages(music[:CONFIG.frame_length]), mfcc.stages_of_frame(music)
+    fixed = mfcc_book.frame_stages(music[:CONFIG.frame_length])
+    real = {name: values[0] for name, values in mfcc.numpy_stages(music).items()}
     spectrum = np.fft.rfft(real["windowed"])
     pairs = np.stack([spectrum.real, spectrum.imag], axis=1).ravel()
     for name, values in {**real, "fft": pairs}.items():
@@ -35,14 +45,15 @@ def test_number_formats_against_float(music):
 
 
 def test_the_ends_of_the_spectrum_have_no_weight():
-    assert not mfcc_book.mel_table()[:, [0, -1]].any()
+    assert not mfcc_book.book_tables()["Mel weights"][:, [0, -1]].any()
 
 
 def test_table_sizes():
-    sizes = mfcc_book.book_table_sizes()
+    sizes = {name: table.nbytes for name, table in mfcc_book.book_tables(mfcc_book.BOOK).items()}
     assert sizes == {"Hann window": 2 * 2048, "Mel weights": 2 * 40 * 1025, "log": 2 * 32767, "DCT": 2 * 18 * 40}
-    assert sum(mfcc_book.compact_sizes().values()) < sum(sizes.values()) / 15
-    assert mfcc_book.book_mel_spans()[1].sum() == np.count_nonzero(mfcc_book.mel_table()) == 1968
+    assert sum(compact_tables.compact_sizes().values()) < sum(sizes.values()) / 15
+    weights = mfcc_book.book_tables()["Mel weights"]
+    assert compact_tables.mel_spans()[1].sum() == np.count_nonzero(weights) == 1968
 
 
 @settings(max_examples=60, deadline=None)
@@ -52,12 +63,12 @@ def test_sparse_mel_equals_dense(seed, top, negative_ends):
     magnitude = random.integers(0, top + 1, CONFIG.n_bins).astype(np.int16)
     if negative_ends:
         magnitude[[0, -1]] = -1 - magnitude[[0, -1]]
-    np.testing.assert_array_equal(mfcc_book.mel_sparse(magnitude), mfcc_book.mel_dense(magnitude))
+    np.testing.assert_array_equal(compact_tables.mel_sparse(magnitude), mfcc_book.mel_dense(magnitude))
 
 
 def test_mel_saturates_alike():
     loud = np.full(CONFIG.n_bins, 32767, np.int16)
-    np.testing.assert_array_equal(mfcc_book.mel_sparse(loud), mfcc_book.mel_dense(loud))
+    np.testing.assert_array_equal(compact_tables.mel_sparse(loud), mfcc_book.mel_dense(loud))
     assert mfcc_book.mel_dense(loud).max() == 32767
     with pytest.raises(ValueError, match="saturated"):
         mfcc_book.look_up_log(mfcc_book.mel_dense(loud))
@@ -65,15 +76,15 @@ def test_mel_saturates_alike():
 
 def test_compact_log_equals_the_table_everywhere():
     indices = np.arange(32768)
-    np.testing.assert_array_equal(mfcc_book.compact_log(indices[:-1]), mfcc_book.look_up_log(indices[:-1]))
-    np.testing.assert_array_equal(mfcc_book.compact_log(indices), mfcc_book.log_value(indices))
-    assert len(mfcc_book.log_table()) == 32767 and len(np.unique(mfcc_book.log_table())) == len(mfcc_book.log_thresholds()[0])
+    np.testing.assert_array_equal(compact_tables.compact_log(indices[:-1]), mfcc_book.look_up_log(indices[:-1]))
+    np.testing.assert_array_equal(compact_tables.compact_log(indices), mfcc_book.log_value(indices))
+    assert len(LOG_TABLE) == 32767 and len(np.unique(LOG_TABLE)) == len(compact_tables.log_thresholds()[0])
 
 
 def test_log_table_is_the_log():
     indices = np.arange(32767)
     exact = np.log(indices / 8 + 1e-6)
-    error = exact - mfcc_book.log_table() / 8
+    error = exact - LOG_TABLE / 8
     assert np.abs(error).max() < 1 / 8
 
 
@@ -84,18 +95,20 @@ def test_no_table_entry_for_what_lies_outside():
 
 
 def test_softer_audio_costs_the_book_more(music):
-    errors = mfcc_book.level_errors(music[None], mfcc_book.book_mfcc, (0, -36)).mean(axis=1)
+    level_errors = from_notebook("level_errors", "at_level")["level_errors"]
     no_floor = dataclasses.replace(CONFIG, log_floor_bits=0)  # float has none; ours adds one on purpose
-    ours = mfcc_book.level_errors(music[None], lambda clip: mfcc_q15.from_q15(mfcc_q15.q15_mfcc(clip, no_floor)), (0, -36)).mean(axis=1)
+    errors, ours = (np.mean([level_errors([music], method, level) for level in (0, -36)], axis=1) for method in (
+        mfcc_book.book_mfcc, lambda clip: mfcc_q15.from_q15(mfcc_q15.q15_mfcc(clip, no_floor))))
     assert errors[1] > 1.5 * errors[0]
     assert ours.max() < 0.5 * errors.min()
 
 
-def test_level():
+def test_changing_the_level_rounds_and_saturates():
+    at_level = from_notebook("at_level")["at_level"]
     samples = np.array([1000, -2000, 32767, -32768], np.int16)
-    assert mfcc_book.at_level(samples, -20).tolist() == [100, -200, 3277, -3277]
-    assert mfcc_book.at_level(samples, 20).tolist() == [10000, -20000, 32767, -32768]
-    assert mfcc_book.at_level(samples, 0).dtype == np.int16
+    assert at_level(samples, -20).tolist() == [100, -200, 3277, -3277]
+    assert at_level(samples, 20).tolist() == [10000, -20000, 32767, -32768]
+    assert at_level(samples, 0).dtype == np.int16
 
 
 def test_wrong_input_is_named():
@@ -116,9 +129,7 @@ def test_command_prints_the_comparison(capsys):
 
 def test_functions_shown_in_the_notebook_equal_the_helpers(music):
     """Notebook 04 shows the recipe with plain CMSIS-DSP calls; they must be what the helper computes."""
-    import cmsisdsp
-    names = {**vars(mfcc_book), "dsp": cmsisdsp, "mfcc": mfcc}
-    shown = functions_of("04_mfcc_fixed_point", names, "mfcc_book", "mel_sparse")
+    shown = from_notebook("mfcc_book", "mel_sparse")
     np.testing.assert_array_equal(shown["mfcc_book"](music), mfcc_book.book_mfcc(music))
     magnitude = mfcc_book.frame_stages(music[:CONFIG.frame_length])["magnitude"]
     np.testing.assert_array_equal(shown["mel_sparse"](magnitude), mfcc_book.mel_dense(magnitude))

@@ -26,7 +26,7 @@ def music(n: int = CONFIG.window_length) -> np.ndarray:
     return np.round(tones + 300 * np.random.default_rng(1).normal(size=n)).astype(np.int16)
 
 
-def test_raw_mfccs_follow_the_float_ones():
+def test_mfccs_follow_the_float_ones():
     audio, no_floor = music(), dataclasses.replace(CONFIG, log_floor_bits=0)
     fixed = mfcc_q15.q15_mfcc(audio, no_floor) / mfcc_q15.RAW_ONE
     real = mfcc.numpy_mfcc(audio) / np.log(2)  # natural log to log2
@@ -36,8 +36,8 @@ def test_raw_mfccs_follow_the_float_ones():
     assert level.std() < 0.1  # c0 differs by a constant only: the number format's
 
 
-def test_the_floor_stands_still_against_the_loudest_sample():
-    """Beside a loud tone, soft noise hardly changes the MFCCs; without the floor it does. Volume is nothing to it."""
+def test_the_floor_follows_the_loudest_sample():
+    """Beside a loud tone, soft noise hardly changes the MFCCs; without the floor it does. At any volume."""
     tone = np.round(12000 * np.sin(2 * np.pi * 440 / CONFIG.sample_rate * np.arange(CONFIG.window_length)))
     hiss = np.random.default_rng(2).normal(size=CONFIG.window_length)
     moved = []
@@ -50,7 +50,7 @@ def test_the_floor_stands_still_against_the_loudest_sample():
 
 
 @pytest.mark.parametrize("halvings", [1, 3, 5])
-def test_volume_leaves_only_rounding(halvings):
+def test_the_volume_does_not_change_raw_mfccs(halvings):
     loud = noise(8000) // 32 * 32
     quiet = loud // 2**halvings
     assert np.array_equal(mfcc_q15.mfcc_windows(loud[None]), mfcc_q15.mfcc_windows(quiet[None]))
@@ -61,7 +61,7 @@ def test_log2_is_within_a_step(value):
     assert abs(mfcc_q15.log2_q9(np.array([value]))[0] - 512 * np.log2(value)) <= 1
 
 
-def test_log2_never_falls():
+def test_log2_is_monotonic():
     values = np.unique(np.geomspace(1, 2**32 - 1, 300_000).astype(np.int64))
     assert np.all(np.diff(mfcc_q15.log2_q9(values)) >= 0)
 
@@ -93,14 +93,14 @@ def test_mel_sums_stay_below_their_bound():
 
 @settings(max_examples=50)
 @given(st.floats(1e-2, 0.2), st.integers(-128, 127), st.floats(-20, 20), st.floats(0.05, 10), st.integers(0, 2**32))
-def test_int8_features_are_rounded_real_ones(scale, zero_point, mean, std, seed):
+def test_int8_features_are_the_rounded_real_values(scale, zero_point, mean, std, seed):
     front_end = mfcc_q15.FrontEnd((mean,) * 3, (std,) * 3, scale, zero_point)
     raw = np.random.default_rng(seed).integers(-2**28, 2**28, (5, 3)).astype(np.int32)
     real = np.clip((raw / mfcc_q15.RAW_ONE - mean) / std / scale + zero_point, -128, 127)
     assert np.abs(mfcc_q15.quantize_features(raw, front_end) - real).max() < 0.51
 
 
-def test_adc_bias_and_scale():
+def test_adc_bias_is_removed_and_the_scale_kept():
     samples = music(CONFIG.sample_rate * 3)
     counts = np.clip(np.round(1990.5 + samples / 16), 0, 4095).astype(np.uint16)
     heard = adc.adc_to_q15(counts)
