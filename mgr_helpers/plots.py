@@ -282,30 +282,23 @@ def bars(names, values, ax=None, xlabel: str = "bytes", colors=None, number: str
     return ax
 
 
-def decisions(rows: list[dict], config: Config = CONFIG, ax=None):
-    """Scores over time, one step a window, from the decisions of `listen.listen`."""
-    ax = axes(ax, height=2)
-    scores = (np.array([row["scores"] for row in rows]) + 128) / 256
-    edges = np.arange(len(rows) + 1) * config.window_step / config.sample_rate
-    for genre, score in zip(config.genres, scores.T):
-        ax.stairs(score, edges, baseline=None, color=genre_color(genre), lw=2, label=genre)
-    ax.set(xlabel="time (s)", ylabel="score", ylim=(-0.05, 1.05))
-    ax.legend(ncols=len(config.genres), loc="lower center", bbox_to_anchor=(0.5, 1))
-    return ax
-
-
-def decision_bands(rows: list[dict], config: Config = CONFIG, ax=None):
-    """Decisions over time in genre colours: each window's own label, and what the Pico says after the vote."""
-    ax = axes(ax, height=1.2)
+def decisions(rows: list[dict], config: Config = CONFIG, pair=None):
+    """Decisions of `listen.listen` over time: what was said, in genre colours, above the scores of each window."""
+    top, below = pair if pair is not None else plt.subplots(2, sharex=True, figsize=(8, 3), height_ratios=(2, 3))[1]
     step = config.window_step / config.sample_rate
     for y, key in enumerate(("says", "label")):
         for i, row in enumerate(rows):
-            ax.barh(y, step, 0.8, i * step, color=genre_color(row[key]), edgecolor="white")
-            ax.text((i + 0.5) * step, y, row[key], ha="center", va="center", fontsize=8,
-                    color="black" if row[key] in NO_GENRE_COLORS else "white")
-    ax.set(xlabel="time (s)", yticks=(0, 1), yticklabels=("it says", "this window"), xlim=(0, len(rows) * step))
-    ax.grid(False)
-    return ax
+            top.barh(y, step, 0.8, i * step, color=genre_color(row[key]), edgecolor="white")
+            top.text((i + 0.5) * step, y, row[key], ha="center", va="center", fontsize=8,
+                     color="black" if row[key] in NO_GENRE_COLORS else "white")
+    top.set(yticks=(0, 1), yticklabels=("it says", "this window"), xlim=(0, len(rows) * step))
+    top.grid(False)
+    scores = (np.array([row["scores"] for row in rows]) + 128) / 256
+    for genre, score in zip(config.genres, scores.T):
+        below.stairs(score, np.arange(len(rows) + 1) * step, baseline=None, color=genre_color(genre), lw=2, label=genre)
+    below.set(xlabel="time (s)", ylabel="score", ylim=(-0.05, 1.05))
+    below.legend(ncols=len(config.genres), loc="upper right", fontsize=8)
+    return top, below
 
 
 def play_over(ax, samples, config: Config = CONFIG) -> None:

@@ -148,12 +148,12 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
         client.execute()
     except CellExecutionError as error:
         failed = build_dir() / "failed" / path.name
-        files.write_whole(failed, lambda file: file.write(nbformat.writes(notebook).encode()))
+        files.write_text(failed, nbformat.writes(notebook))
         raise RuntimeError(f"{path.name} stopped: {error.ename}: {error.evalue}\n"
                            f"see its outputs in {files.shown(failed)}") from error
     if not keep_players:
         notebook = nbformat.from_dict(clean(notebook))
-    files.write_whole(output, lambda file: file.write(nbformat.writes(notebook).encode()))
+    files.write_text(output, nbformat.writes(notebook))
     return time.monotonic() - start
 
 
@@ -228,7 +228,7 @@ def run(args: argparse.Namespace) -> int:
     except (RuntimeError, FileNotFoundError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-    files.write_whole(work_dir() / "series.json", lambda file: file.write(json.dumps(seconds, indent=1).encode()))
+    files.write_text(work_dir() / "series.json", json.dumps(seconds, indent=1))
     if args.summary:
         print_summary()
     return 0

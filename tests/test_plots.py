@@ -13,7 +13,7 @@ SAID = [{"says": "unsure", "label": "jazz", "scores": [-128, 0, 127]}]
 BLOCKS = [{"region": "RAM", "part": "model", "name": "W", "offset": 0, "bytes": 600}]
 FOUND = {"accuracy": 0.8, "interval": [0.7, 0.9]}
 CURVE = {"threshold": np.array([1, 2]), "coverage": np.array([1, 0.5]), "accuracy": np.array([0.8, 0.9])}
-UNLABELLED = {"x": ("bar_with_interval",),  # names stand there
+UNLABELLED = {"x": ("bar_with_interval", "decision_bands"),  # names stand there
               "y": ("bars", "decision_bands", "frame_timeline", "memory_map", "shares")}
 DRAWN = {
     "waveform": lambda: plots.waveform(np.zeros(50, np.int16)),
@@ -30,8 +30,8 @@ DRAWN = {
     "training_curves": lambda: plots.training_curves({"loss": [2, 1], "val_loss": [3, 2]}),
     "bar_with_interval": lambda: plots.bar_with_interval(["a", "b"], [1, 2], [0, 1], [2, 3]),
     "bars": lambda: plots.bars(["a", "b"], [1, 2]),
-    "decisions": lambda: plots.decisions(SAID),
-    "decision_bands": lambda: plots.decision_bands(SAID),
+    "decisions": lambda: plots.decisions(SAID)[1],
+    "decision_bands": lambda: plots.decisions(SAID)[0],
     "frame_timeline": lambda: plots.frame_timeline({"window": 30_000, "lstm": 120_000})[1],
     "memory_map": lambda: plots.memory_map(BLOCKS, "RAM", 1000),
     "quantised_row": lambda: plots.quantised_row(np.array([0.1, -0.2]), np.array([0.125, -0.25]), 0.125),

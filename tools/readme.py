@@ -128,10 +128,10 @@ def run(args) -> int:
     if args.measure or not (PRETRAINED / "firmware.json").exists():
         measured = bench.measure_pico(dataset.load_songs("mini").songs)  # cycles hardly depend on the music
         text = json.dumps(measured, indent=1) + "\n"
-        files.write_whole(PRETRAINED / "firmware.json", lambda file: file.write(text.encode()))
+        files.write_text(PRETRAINED / "firmware.json", text)
     readme = ROOT / "README.md"
     text = filled(readme.read_text(), results(_load("metrics.json"), _load("firmware.json")))
-    files.write_whole(readme, lambda file: file.write(text.encode()))
+    files.write_text(readme, text)
     wiring.draw_wiring().save(str(DATA / "wiring.svg"))
     print("README.md and data/wiring.svg are written")
     return 0

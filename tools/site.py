@@ -195,7 +195,7 @@ def write_site(folder: Path) -> Path:
     pages = {"index.html": index_page(chapters)}
     pages |= {chapter.page: chapter_page(chapters, number) for number, chapter in enumerate(chapters)}
     for name, text in pages.items():
-        files.write_whole(folder / name, lambda file, text=text: file.write(text.encode()))
+        files.write_text(folder / name, text)
     return folder / "index.html"
 
 

@@ -56,6 +56,11 @@ def write_whole(path: Path, write: Callable) -> Path:
     return path
 
 
+def write_text(path: Path, text: str) -> Path:
+    """`write_whole` of a text file in UTF-8."""
+    return write_whole(path, lambda file: file.write(text.encode()))
+
+
 def _sweep(path: Path) -> None:
     """Delete the temporary files that killed writers of this file left."""
     for left in path.parent.iterdir():

@@ -16,7 +16,7 @@ import numpy as np
 from ..config import build_dir
 from ..features import mfcc, mfcc_q15
 from ..features.mfcc_book import BOOK, book_mfcc, book_tables
-from ..host.files import write_whole
+from ..host.files import write_text
 from ..host.toolchain import EMULATOR
 from ..model.tflite import Model, load_model
 from . import emulator, headers
@@ -37,7 +37,7 @@ def book_image(compiler: str | None = None) -> dict:
     text = headers.c_header("BOOK_TABLES_H", '#include "generated/constants.h"\n',
                             headers.c_defines({"BOOK_N_MFCC": BOOK.n_mfcc}),
                             *(headers.c_array(name, table) for name, table in tables.items()))
-    header = write_whole(build_dir() / "book" / "book_tables.h", lambda file: file.write(text.encode()))
+    header = write_text(build_dir() / "book" / "book_tables.h", text)
     return build_image(EMULATOR / "book_way.c", compiler, include=(header.parent,))
 
 

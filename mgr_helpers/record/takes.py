@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from ..audio import adc
 from ..config import CONFIG, DATA
-from ..host.files import shown, write_whole
+from ..host.files import shown, write_text
 from .protocol import Decoder, End, Error, Event, Gap, Header, Samples
 
 RECORDINGS = DATA / "recordings"
@@ -44,7 +44,7 @@ def say(text: str) -> None:
 
 def write_json(path: Path, values) -> None:
     """Write a JSON file that is whole or absent."""
-    write_whole(path, lambda file: file.write(json.dumps(values, indent=1).encode() + b"\n"))
+    write_text(path, json.dumps(values, indent=1) + "\n")
 
 
 class TakeWriter:
