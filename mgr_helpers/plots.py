@@ -297,7 +297,7 @@ def decisions(rows: list[dict], config: Config = CONFIG, pair=None):
     for genre, score in zip(config.genres, scores.T):
         below.stairs(score, np.arange(len(rows) + 1) * step, baseline=None, color=genre_color(genre), lw=2, label=genre)
     below.set(xlabel="time (s)", ylabel="score", ylim=(-0.05, 1.05))
-    below.legend(ncols=len(config.genres), loc="upper right", fontsize=8)
+    below.legend(loc="upper left", bbox_to_anchor=(1, 1.05), fontsize=9)
     return top, below
 
 
