@@ -127,7 +127,8 @@ def test_command_writes_keeps_and_draws(songs, measured, monkeypatch, tmp_path, 
     with pytest.raises(FileNotFoundError, match="make bench"):
         bench.load()
     bench.save({"soak": {"minutes": 10}})
-    arguments = type("Arguments", (), {"audio": "mini", "compiler": None, "soak": None})
+    arguments = type("Arguments", (), {"audio": "mini", "compiler": None, "soak": None, "tables": False,
+                                         "decoder": False})
     assert bench.run(arguments) == 0
     figures = bench.load()
     assert figures["soak"] == {"minutes": 10} and figures["ours"] == json.loads(json.dumps(measured["ours"]))
