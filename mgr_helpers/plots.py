@@ -1,6 +1,6 @@
 """One look for every picture of the series: colours, fonts, and small plotting functions.
 
-A function draws on `ax` (a new figure when None), labels both axes with units, and returns the axes for more to be drawn.
+A function draws on `ax` (a new figure when None), labels both axes with units, and returns the axes.
 
 Notebooks: 01, 02, 03, 04, 05, 06, 07, 08.
 """
@@ -56,8 +56,7 @@ def axes(ax=None, width: float = 8, height: float = 3):
 
 def waveform(samples, config: Config = CONFIG, ax=None, **line):
     """Samples over time, int16 ones as fractions of full scale."""
-    ax = axes(ax)
-    samples = np.asarray(samples)
+    ax, samples = axes(ax), np.asarray(samples)
     scaled = samples / 32768 if samples.dtype == np.int16 else samples
     ax.plot(np.arange(len(scaled)) / config.sample_rate, scaled, **{"lw": 0.6, **line})
     ax.set(xlabel="time (s)", ylabel="amplitude (full scale = 1)")
@@ -128,22 +127,6 @@ def mel_bands(weights, magnitude, config: Config = CONFIG, color: str = PALETTE[
     return top, bottom
 
 
-def windowed_spectrum(frame, windows: dict, chosen: str, config: Config = CONFIG):
-    """Left, a frame times the `chosen` one of `windows` (arrays by name); right, its spectrum, the others' in grey.
-
-    Two axes. 0 dB is a sine at full scale.
-    """
-    left, right = plt.subplots(1, 2, figsize=(10, 3))[1]
-    waveform(frame * windows[chosen], config, left).set_title(f"what the FFT gets: {chosen}")
-    for name in sorted(windows, key=lambda name: name == chosen):  # the chosen one last, on top
-        style = {"color": PALETTE[0], "zorder": 3} if name == chosen else {"color": "#BBBBBB"}
-        magnitude = np.abs(np.fft.rfft(frame * windows[name]))
-        spectrum(magnitude, config, right, reference=windows[name].sum() / 2, label=name, **style)
-    right.set(title=f"{config.sample_rate / len(frame):.1f} Hz per bin", ylim=(-130, 0))
-    right.legend(loc="upper right", ncols=len(windows))
-    return left, right
-
-
 # of each stage: the labels of its two axes
 STAGE_AXES = {"frame": ("time (ms)", "amplitude (full scale = 1)"),
               "windowed": ("time (ms)", "amplitude (full scale = 1)"),
@@ -154,9 +137,7 @@ STAGE_AXES = {"frame": ("time (ms)", "amplitude (full scale = 1)"),
 
 def stage(name: str, values, config: Config = CONFIG, ax=None, color: str = PALETTE[0]):
     """One stage of one frame: one of `mfcc.STAGES`, or "fft" for the complex spectrum. Labels are from STAGE_AXES."""
-    ax = axes(ax, 5)
-    values = np.asarray(values)
-    xlabel, ylabel = STAGE_AXES[name]
+    ax, (xlabel, ylabel) = axes(ax, 5), STAGE_AXES[name]
     if xlabel == "time (ms)":
         ax.plot(1000 * np.arange(len(values)) / config.sample_rate, values, lw=0.7, color=color)
     elif xlabel == "frequency (Hz)":
@@ -176,8 +157,7 @@ def mfcc_image(mfccs, ax=None, title: str = "", label: str = "value (natural log
     ax = axes(ax)
     shown = ax.imshow(np.asarray(mfccs).T, origin="lower", aspect="auto", interpolation="nearest", **image)
     ax.set(xlabel="frame", ylabel="MFCC", title=title)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(integer=True)
     ax.grid(False)
     if label:
         ax.figure.colorbar(shown, ax=ax, label=label)
@@ -211,35 +191,22 @@ def word_lengths(stages: dict, ax=None, title: str = ""):
         ax.barh(name, word_bits, left=-fraction_bits, color="#DDDDDD")
         ax.barh(name, used, left=-fraction_bits, color="#D55E00" if full else "#0072B2")
         ax.text(word_bits - fraction_bits + 0.4, name, f"{used} of {word_bits}", va="center", fontsize=9)
-    ax.set(xlabel="bit (power of two that it stands for)", xlim=(-31, 27), title=title)
-    ax.set_ylim(len(stages) - 0.5, -0.5)
+    ax.set(xlabel="bit (power of two that it stands for)", xlim=(-31, 27), ylim=(len(stages) - 0.5, -0.5), title=title)
     ax.grid(False, axis="y")
     return ax
 
 
-def mfcc_difference(one, other, names: tuple[str, str], units=("natural log units", "natural log units")):
-    """Two MFCC images, each in its own colours, and their difference with zero white: three axes."""
-    row = plt.subplots(1, 3, figsize=(11, 3))[1]
-    for ax, values, name, unit in zip(row, (one, other), names, units):
-        mfcc_image(values, ax, name, label=unit)
-    difference = np.asarray(one) - other
-    bound = np.max(np.abs(difference))
-    mfcc_image(difference, row[2], "difference", "difference of the values", cmap=DIVERGING, vmin=-bound, vmax=bound)
-    return row
-
-
 def confusion_matrix(matrix, labels, ax=None, title: str = ""):
     """Counts (true, predicted) as an image; each cell says the count, and per cent of the true class."""
-    ax = axes(ax, 4, 3.5)
-    matrix = np.asarray(matrix)
+    ax, matrix = axes(ax, 4, 3.5), np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(matrix.shape):
         ax.text(column, row, f"{matrix[row, column]}\n{share[row, column]:.0%}", ha="center", va="center", fontsize=10,
                 color="white" if share[row, column] > 0.6 else "black")
-    ticks = np.arange(len(labels))
-    ax.set(xticks=ticks, yticks=ticks, xticklabels=labels, yticklabels=labels, title=title,
-           xlabel="predicted genre", ylabel="true genre")
+    ax.set(title=title, xlabel="predicted genre", ylabel="true genre")
+    ax.set_xticks(range(len(labels)), labels)
+    ax.set_yticks(range(len(labels)), labels)
     ax.grid(False)
     return ax
 
@@ -263,8 +230,7 @@ def bar_with_interval(names, values, low, high, ax=None, ylabel: str = "accuracy
     ax.bar(names, values, yerr=spread, capsize=4, color=colors or PALETTE[0], width=0.6, ecolor="#444444")
     for x, (value, top) in enumerate(zip(values, high)):
         ax.text(x, top, f"{value:.0f}", ha="center", va="bottom")
-    ax.set(ylabel=ylabel)
-    ax.margins(y=0.12)  # for the numbers
+    ax.set(ylabel=ylabel, ymargin=0.12)  # room for the numbers
     ax.grid(False, axis="x")
     return ax
 
@@ -275,8 +241,7 @@ def bars(names, values, ax=None, xlabel: str = "bytes", colors=None, number: str
     drawn = ax.barh(list(names), values, color=colors or PALETTE[0])
     ax.bar_label(drawn, labels=[number.format(value) for value in values], padding=3)
     ax.invert_yaxis()
-    ax.margins(x=0.15)
-    ax.set(xlabel=xlabel)
+    ax.set(xlabel=xlabel, xmargin=0.15)
     ax.locator_params(axis="x", nbins=6)
     ax.grid(False, axis="y")
     return ax
@@ -302,10 +267,9 @@ def decisions(rows: list[dict], config: Config = CONFIG, pair=None):
 
 
 def play_over(ax, samples, config: Config = CONFIG) -> None:
-    """Show the figure of `ax`, and below it an audio player; a line over the picture shows its position.
+    """Show the figure of `ax` (x: seconds), and below it an audio player; a line over the picture shows its position.
 
-    The x axis of `ax` must be time in seconds. A click into the picture plays from there. Outside of a browser only
-    the picture is shown.
+    A click into the picture plays from there. Outside of a browser only the picture is shown.
     """
     from IPython.display import HTML, Audio, Image, display
     figure, png, name = ax.figure, io.BytesIO(), f"player{uuid.uuid4().hex}"
@@ -367,7 +331,8 @@ def frame_timeline(stages: dict[str, int], config: Config = CONFIG, clock_hz: fl
                                          (0, ends[-1], max(0, period - ends[-1]), "#E4E4E4", "asleep")):
         whole.barh(y, width, 0.8, start, color=color)
         whole.text(start + width / 2, y, text, ha="center", va="center", fontsize=9)
-    whole.set(yticks=(0, 1), yticklabels=("processor", "microphone"), xlabel="time (ms)", xlim=(0, max(period, ends[-1])))
+    whole.set(yticks=(0, 1), yticklabels=("processor", "microphone"), xlabel="time (ms)",
+              xlim=(0, max(period, ends[-1])))
     drawn = zoom.barh(list(stages), spent, 0.75, ends - spent, color=PALETTE[1])
     zoom.bar_label(drawn, [f"{ms:.2f} ms" for ms in spent], padding=4, fontsize=9)
     zoom.set(xlabel=f"time (ms) at {clock_hz / 1e6:.0f} MHz", xlim=(0, 1.12 * ends[-1]))
