@@ -142,7 +142,8 @@ def symbols_of(elf: Path) -> list[dict]:
             kind = symbol["st_info"]["type"]
             if symbol["st_size"] and kind in ("STT_OBJECT", "STT_FUNC"):
                 function = kind == "STT_FUNC"  # bit 0 of its address is set: Thumb code
-                found.append({"name": symbol.name, "address": symbol["st_value"] & (~1 if function else ~0),
+                name = re.sub(r"^_ZL\d+", "", symbol.name)  # a static variable of the sketch, whose C++ adds a prefix
+                found.append({"name": name, "address": symbol["st_value"] & (~1 if function else ~0),
                               "bytes": symbol["st_size"], "section": image.get_section(symbol["st_shndx"]).name,
                               "function": function})
     return found
