@@ -120,7 +120,7 @@ def test_mel_scale_round_trip_and_one_kilohertz():
     assert mfcc.hertz_to_mel(1000) == pytest.approx(1000, abs=0.1)  # by definition of the scale
 
 
-def test_stages_of_one_frame_are_that_row_of_all(music):
+def test_stages_of_one_frame_equal_its_row_of_all(music):
     start, all_frames = 7 * CONFIG.frame_step, mfcc.numpy_stages(music)
     alone = mfcc.numpy_stages(music[start:start + CONFIG.frame_length])
     one = {name: values[0] for name, values in alone.items()}
