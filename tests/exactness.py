@@ -38,7 +38,7 @@ def windows_of_songs(songs: list[dataset.Song], config: Config) -> tuple[np.ndar
 
 
 def cmsisdsp_features(heard: np.ndarray, config: Config) -> np.ndarray:
-    """`mfcc_q15.mfcc_windows`, the oracle: nothing of the firmware's C takes part. Parts of the windows run in parallel."""
+    """`mfcc_q15.mfcc_windows` on all cores: the oracle, in which nothing of the firmware's C takes part."""
     starts = range(0, len(heard), PART)
     parts = joblib.Parallel(-1, return_as="generator")(
         joblib.delayed(mfcc_q15.mfcc_windows)(heard[start : start + PART], config) for start in starts)

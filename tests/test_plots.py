@@ -92,7 +92,7 @@ def test_word_lengths(largest, used, color):
 
 
 @pytest.mark.parametrize("value, kind", [(4, int), (0.5, float)])
-def test_sliders_draw_when_let_go(value, kind):
+def test_sliders_update_when_released(value, kind):
     slider = plots.slider("Mel bands", value, 0, 8)
     assert type(slider.value) is kind and slider.description == "Mel bands" and not slider.continuous_update
 
@@ -112,12 +112,12 @@ def test_unsure_and_silence_are_grey():
         assert len(set(matplotlib.colors.to_rgb(plots.genre_color(word)))) == 1
 
 
-def test_a_frame_that_takes_longer_than_it_may_has_no_sleep():
+def test_a_frame_that_takes_too_long_has_no_sleep():
     whole, _ = plots.frame_timeline({"mel": 10_000_000})
     assert whole.patches[-1].get_width() == 0 and whole.get_xlim()[1] == pytest.approx(80)
 
 
-def test_a_player_below_its_picture(monkeypatch):
+def test_the_line_of_a_player_is_at_the_right_place(monkeypatch):
     """The cursor's places are those of the picture that is shown, which isn't cropped."""
     import io
     import re

@@ -79,9 +79,9 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     ValueError
         When a genre is left without a usable song, or a manifest.csv is damaged.
     """
-    folders = [(_source_folder(source, config), "")]
-    if recordings:
-        folders.append((Path(recordings), "recordings/"))
+    built_in = {"mini": mini_set.folder, "gtzan": lambda: gtzan.fetch(config)}
+    folders = [(built_in.get(source, lambda: Path(source))(), "")]
+    folders += [(Path(recordings), "recordings/")] if recordings else []
     found = [entry for root, prefix in folders for entry in _list_files(root, prefix, config)]
     others = [prefix + name for root, prefix in folders for name in _other_folders(root, config)]
     read = joblib.Parallel(-1, prefer="threads", return_as="generator")(
@@ -93,17 +93,8 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
         else:
             _add_pieces(song, result, songs, skipped, config)
     _check_genres(songs, skipped, config)
-    return SongSet(songs, skipped, others, " + ".join(_short_name(part) for part in (source, recordings) if part))
-
-
-def _short_name(source: str | Path) -> str:
-    return str(source) if source in ("mini", "gtzan") else Path(source).resolve().name
-
-
-def _source_folder(source: str | Path, config: Config) -> Path:
-    if source == "mini":
-        return mini_set.folder()
-    return gtzan.fetch(config) if source == "gtzan" else Path(source)
+    names = [str(part) if part in built_in else Path(part).resolve().name for part in (source, recordings) if part]
+    return SongSet(songs, skipped, others, " + ".join(names))
 
 
 def _list_files(root: Path, prefix: str, config: Config) -> list[tuple[Path, Song]]:
@@ -137,8 +128,8 @@ def _describe(path: Path, genre: str, prefix: str, manifest: dict) -> Song:
     row = {**_gtzan_facts().get(path.stem, {}), **manifest.get(name, {})}
     name = prefix + _printable(name)
     song = name.removesuffix(path.suffix)
-    group = row.get("group") or row.get("artist") or song
-    return Song(name, genre, song, group, np.zeros(0, np.int16), SPLIT_NAMES[row.get("fault_filtered_split") or ""])
+    return Song(name, genre, song, row.get("group") or row.get("artist") or song, np.zeros(0, np.int16),
+                SPLIT_NAMES[row.get("fault_filtered_split") or ""])
 
 
 def _read_manifest(root: Path) -> dict[str, dict]:
@@ -181,9 +172,8 @@ def _problem(row: dict, named: dict[str, dict]) -> str | None:
 def _gtzan_facts() -> dict[str, dict]:
     """Artist and fault-filtered part of GTZAN's songs by name ("jazz.00001"); see data/gtzan_splits/README.md."""
     with open(SPLIT_LISTS / "artists.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {row["file"].removesuffix(".wav"): {"artist": row["artist"], "fault_filtered_split": row["filtered_split"]}
-            for row in rows}
+        return {row["file"].removesuffix(".wav"): {"artist": row["artist"], "fault_filtered_split": row["filtered_split"]}
+                for row in csv.DictReader(file)}
 
 
 def _other_folders(root: Path, config: Config) -> list[str]:
@@ -251,9 +241,11 @@ def cut_clips(songs: SongSet | list[Song], config: Config = CONFIG) -> dict[str,
         audio int16 (n_clips, clip_length); genre int64 (n_clips,), index into config.genres; song, group, split str
         (n_clips,), as in `Song`.
     """
+    length = config.clip_length
     rows = [(part, config.genres.index(song.genre), song.song, song.group, song.split)
             for song in (songs.songs if isinstance(songs, SongSet) else songs)
-            for part in _cut(song.samples, config.clip_length) if reading.peak(part) >= config.silence_peak]
+            for part in song.samples[: len(song.samples) // length * length].reshape(-1, length)
+            if reading.peak(part) >= config.silence_peak]
     audio, genre, song, group, split = zip(*rows)
     return {"audio": np.stack(audio), "genre": np.array(genre, np.int64), "song": np.array(song),
             "group": np.array(group), "split": np.array(split)}
@@ -271,10 +263,6 @@ def songs_of(clips: dict, config: Config = CONFIG) -> list[Song]:
     return [Song("", config.genres[clips["genre"][row]], str(clips["song"][row]), str(clips["group"][row]),
                  clips["audio"][index == number].reshape(-1), str(clips["split"][row]))
             for number, row in enumerate(first)]
-
-
-def _cut(samples: np.ndarray, length: int) -> np.ndarray:
-    return samples[:len(samples) // length * length].reshape(-1, length)
 
 
 # --- what the next notebooks read -------------------------------------------------------------------------------------

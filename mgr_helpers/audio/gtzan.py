@@ -39,14 +39,8 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
           sha256: str = SHA256, kaggle: str | None = KAGGLE) -> Path:
     """GTZAN's folder of genres: the one in `folder`, else downloaded from Hugging Face, else from Kaggle.
 
-    Parameters
-    ----------
-    folder : Path
-        Cache, `data/gtzan/`. What the user put there is used as it is.
-    url, size, sha256 : str, int, str
-        Archive (tar.gz), its bytes and its checksum.
-    kaggle : str or None
-        Kaggle data set to fall back to (needs the package kagglehub).
+    What the user put into `folder` is used as it is. `url` is a tar.gz; `kaggle` a data set of Kaggle, or None for no
+    such attempt (it needs the package kagglehub).
 
     Raises
     ------
@@ -196,7 +190,7 @@ def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None
 
 def _from_kaggle(name: str) -> Path:
     try:
-        import kagglehub  # optional: pip install kagglehub
+        import kagglehub  # optional
     except ImportError:
         raise ConnectionError(f"for Kaggle, the package is missing: pip install kagglehub. {REMEDY}") from None
     return Path(kagglehub.dataset_download(name))

@@ -129,15 +129,10 @@ def _peaking_filter(gain_db: float, hertz: float, rate: float) -> np.ndarray:
 
 
 def room_response(rng: np.random.Generator, ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
-    """A random room's impulse response: direct sound, early reflections, then decaying noise.
+    """A random room's impulse response (n,) until it has decayed by 60 dB; its energy is 1, so it keeps the level.
 
-    The reflections are those of a shoebox room (Allen and Berkley, J. Acoust. Soc. Am. 1979). The rest is noise that
-    decays exponentially (Polack 1988), faster above 1 kHz.
-
-    Returns
-    -------
-    float64 array (n,)
-        At config.sample_rate, up to where it has decayed by 60 dB. Its energy is 1, so the room keeps the level.
+    After the direct sound come the early reflections of a shoebox room (Allen and Berkley, J. Acoust. Soc. Am. 1979),
+    then noise that decays exponentially (Polack 1988), faster above 1 kHz.
     """
     drawn = draw(rng, ranges)
     seconds, rate = drawn["room_seconds"], config.sample_rate
@@ -213,19 +208,8 @@ def agc_attenuation(sound: np.ndarray, threshold: float, attack_seconds: float, 
     """By how many dB the MAX9814 turns itself down: as much as peaks exceed the threshold, at most 20 dB.
 
     The gain falls with the attack's time constant and holds for 30 ms. Then the attenuation decays exponentially in dB:
-    within the release time it goes from 20 dB to where the gain is 0.9 of the full one.
-
-    Parameters
-    ----------
-    sound : array (n,)
-        What the output would be at full gain, around 0.
-    threshold : float
-        Peak at which the AGC begins, in the same unit.
-
-    Returns
-    -------
-    float64 array (n,)
-        0 to 20 dB.
+    within the release time it goes from 20 dB to where the gain is 0.9 of the full one. `sound` is the output at full
+    gain, around 0; `threshold`, in the same unit, is the peak at which the AGC begins.
     """
     padded = np.pad(np.abs(sound), (0, -len(sound) % AGC_BLOCK))
     peaks = padded.reshape(-1, AGC_BLOCK).max(axis=1)
@@ -260,23 +244,16 @@ def at_rate(sound: np.ndarray, rate_error: float, config: Config = CONFIG) -> np
 
 def adc_counts(samples: np.ndarray, rng: np.random.Generator, level_db: float | None = None, room: bool = False,
                ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
-    """What the Pico's ADC delivers when music is played to the microphone.
+    """What the Pico's ADC reads when clean int16 audio is played to the microphone: uint16 counts (n,).
 
     Parameters
     ----------
-    samples : int16 array (n,)
-        Clean audio.
     rng : numpy Generator
         Draws the parameters and the noise.
     level_db : float, optional
         Level of the music before the AGC acts; drawn from `ranges` when not given.
     room : bool
         Put a random room before the microphone.
-
-    Returns
-    -------
-    uint16 array (n,)
-        Counts from 0 to 4095 around the microphone's bias.
     """
     drawn = draw(rng, ranges)
     sound = adc.scale_to_counts(samples, drawn["level_db"] if level_db is None else level_db, config)

@@ -28,17 +28,10 @@ class UnusableFile(ValueError):
 
 
 def read_audio(path: Path, config: Config = CONFIG) -> np.ndarray:
-    """A sound file as mono int16 samples at the configuration's rate, read and resampled block by block.
+    """A sound file as mono int16 samples (n,) at the configuration's rate, read and resampled block by block.
 
-    Parameters
-    ----------
-    path : Path
-        WAV, FLAC, AU, MP3 or OGG; any rate from 4 to 384 kHz, any number of channels (averaged), any length.
-
-    Returns
-    -------
-    int16 array, shape (n_samples,)
-        Full scale is 32768; samples beyond it are clipped. Memory stays near the size of this array (43 KB a second).
+    WAV, FLAC, AU, MP3 or OGG; any rate from 4 to 384 kHz, any number of channels (averaged), any length. Full scale is
+    32768; samples beyond it are clipped. Memory stays near the size of the result (43 KB a second).
 
     Raises
     ------

@@ -24,15 +24,7 @@ def split_by_group(clips: dict, seed: int = 0, config: Config = CONFIG) -> np.nd
     validation. Taken is the choice whose parts are nearest to the wanted share of every genre; it sees only genres and
     groups, never audio.
 
-    Returns
-    -------
-    str array, shape (n_clips,)
-        One of PARTS.
-
-    Raises
-    ------
-    ValueError
-        When a genre has fewer than three groups; the message names it.
+    Returns a str array (n_clips,) of PARTS. Raises ValueError when a genre has fewer than three groups, and names it.
     """
     _check_groups(clips, 3, config)
     for n_folds in (5, 4, 3):
@@ -78,17 +70,9 @@ def _check_groups(clips: dict, needed: int, config: Config) -> None:
 
 
 def folds_by_group(clips: dict, n_folds: int = 5, seed: int = 0, config: Config = CONFIG) -> np.ndarray:
-    """Number of the fold of each clip, for cross-validation: no group in two folds, every genre in each.
+    """Fold of each clip, int (n_clips,), for cross-validation: no group in two folds, every genre in each.
 
-    Returns
-    -------
-    int array, shape (n_clips,)
-        0 to n_folds - 1.
-
-    Raises
-    ------
-    ValueError
-        When a genre has fewer groups than folds; the message names it.
+    Raises ValueError when a genre has fewer groups than folds, and names it.
     """
     _check_groups(clips, n_folds, config)
     share = np.full(n_folds, 1 / n_folds)

@@ -15,9 +15,6 @@ from ..config import CONFIG, Config
 LOG_FLOOR = 1e-6  # the book's; added before the logarithm, so that silence is -13.8 and not minus infinity
 STAGES = ("frame", "windowed", "magnitude", "mel", "log_mel", "mfcc")
 
-# librosa's defaults, which the book keeps
-BOOK_LIBROSA = {"htk": False, "norm": "slaney", "power": 2.0, "decibels": True, "scale_c0": False}
-
 
 def to_float(samples) -> np.ndarray:
     """int16 samples as float64 from -1 to 1; floats as float64, unchanged."""
@@ -117,7 +114,9 @@ def numpy_mfcc(samples, config: Config = CONFIG) -> np.ndarray:
 
 def librosa_mfcc(samples, config: Config = CONFIG, *, htk: bool = True, norm: str | None = None, power: float = 1.0,
                  decibels: bool = False, scale_c0: bool = True) -> np.ndarray:
-    """MFCCs by librosa: float64 (frames, n_mfcc). The defaults equal TensorFlow's; `**BOOK_LIBROSA` gives the book's.
+    """MFCCs by librosa: float64 (frames, n_mfcc), equal to TensorFlow's.
+
+    Each argument can be set back to librosa's default, which the book keeps.
 
     Parameters
     ----------

@@ -64,15 +64,15 @@ def test_float_beyond_full_scale_is_clipped(tmp_path):
     assert samples.max() == 32767 and samples.min() == -32768
 
 
-def test_blocks_join_without_a_seam(tmp_path):
-    """A file longer than a block is resampled as one signal: a sine stays a sine."""
+def test_blocks_are_resampled_as_one_signal(tmp_path):
+    """A sine in a file of several blocks stays a sine."""
     samples = reading.read_audio(write(tmp_path / "a.flac", 20, 44100)).astype(float)
     ideal = 32768 * tone(20)[:, 0]
     inner = slice(RATE, -RATE)
     assert np.abs(samples[inner] - ideal[:len(samples)][inner]).max() < 3
 
 
-def test_memory_of_a_long_file_is_that_of_its_samples(tmp_path):
+def test_reading_a_long_file_takes_little_more_memory_than_its_samples(tmp_path):
     write(tmp_path / "a.flac", 300, 44100, 2)
     tracemalloc.start()
     samples = reading.read_audio(tmp_path / "a.flac")
@@ -165,8 +165,8 @@ def make_bad_files(root):
     (folder / "text.wav").write_text("not a sound")
     (folder / "notes.txt").write_text("not a sound")
     return {"corrupt.wav": "corrupt", "empty.flac": "empty", "short.wav": "0.30 s", "silent.wav": "silent",
-            "offset.wav": "silent", "nan.wav": "NaN", "infinite.wav": "infinity", "integers.wav": "times full scale", "folder.wav": "is a folder",
-            "text.wav": "not audio", "notes.txt": "not one of"}
+            "offset.wav": "silent", "nan.wav": "NaN", "infinite.wav": "infinity", "integers.wav": "times full scale",
+            "folder.wav": "is a folder", "text.wav": "not audio", "notes.txt": "not one of"}
 
 
 def test_bad_files_are_named_and_the_rest_is_used(folder):
@@ -286,7 +286,8 @@ def test_a_silent_second_is_no_clip():
 
 def test_songs_of_joins_clips(folder):
     loaded = dataset.load_songs(folder)
-    for before, after in zip(sorted(loaded.songs, key=lambda song: song.song), dataset.songs_of(dataset.cut_clips(loaded))):
+    again = dataset.songs_of(dataset.cut_clips(loaded))
+    for before, after in zip(sorted(loaded.songs, key=lambda song: song.song), again):
         assert (before.song, before.genre, before.group) == (after.song, after.genre, after.group)
         assert np.array_equal(before.samples[:2 * RATE], after.samples)
 
@@ -318,7 +319,7 @@ def test_no_group_in_two_parts(clips, seed):
 
 
 def test_few_big_artists_are_spread():
-    """The jazz of the subset that this was made for: three artists have 38 of 40 songs."""
+    """Where three artists have nearly all songs of a genre, each part gets one of them."""
     sizes = {0: [4] * 25, 1: [150, 140, 90, 2, 2], 2: [10] * 19}
     genre = np.repeat(list(sizes), [sum(size) for size in sizes.values()])
     group = np.concatenate([np.repeat([f"{g}-{n}" for n in range(len(size))], size) for g, size in sizes.items()])
@@ -376,7 +377,7 @@ def test_artists_file_agrees_with_the_lists():
             song for song, row in facts.items() if row["fault_filtered_split"] == part)
 
 
-def test_names_of_gtzan_bring_their_artist(folder):
+def test_a_gtzan_file_name_gives_artist_and_split(folder):
     write(folder / "disco" / "disco.00001.wav")
     song = next(song for song in dataset.load_songs(folder).songs if song.song == "disco/disco.00001")
     assert (song.group, song.split) == ("Gloria Gaynor", "test")

@@ -105,7 +105,7 @@ def test_resumes_after_a_cut(tmp_path):
     assert server.requests == [0, 4 * BLOCK, 5 * BLOCK]  # whole blocks of what came
 
 
-def test_next_run_goes_on(tmp_path):
+def test_the_next_run_resumes_the_download(tmp_path):
     content = make_archive()
     with pytest.raises(ConnectionError, match=f"stopped at {BLOCK} of .*Run it again"):
         fetch(Server(content, cuts=[100_000] + [0] * 10), tmp_path / "gtzan")
@@ -125,7 +125,7 @@ def test_bad_checksum(tmp_path):
     assert [path.name for path in (tmp_path / "gtzan").iterdir() if path.suffix != ".lock"] == []
 
 
-def test_nobody_answers(tmp_path):
+def test_no_server_answers(tmp_path):
     server = Server(b"x")
     server.http.shutdown()
     server.http.server_close()
@@ -336,7 +336,7 @@ def test_evaluating_the_shipped_model_on_gtzan(served, capsys):
     assert [row["file"] for row in result["skipped"]] == ["metal/metal.99999.wav"]
 
 
-def test_the_test_part_alone(served):
+def test_only_songs_of_the_published_test_list_are_scored(served):
     """Only songs of the published test list are scored: their windows, and no other song's."""
     found = [song for song in dataset.load_songs("gtzan").songs if song.split == "test"]
     windows = evaluate.windows_of(found)

@@ -43,7 +43,7 @@ def test_testing_is_wider_than_training_everywhere():
 
 
 @pytest.mark.parametrize("ranges", [microphone.TRAINING, microphone.TESTING])
-def test_draws_fill_their_ranges(ranges):
+def test_drawn_parameters_cover_their_ranges(ranges):
     draws = [microphone.draw(rng(seed), ranges) for seed in range(400)]
     for field in dataclasses.fields(ranges):
         low, high = getattr(ranges, field.name)
@@ -56,7 +56,7 @@ def test_draws_fill_their_ranges(ranges):
 
 # --- loudspeaker and room
 
-def test_the_loudspeaker_is_a_band_with_a_hump():
+def test_the_loudspeaker_is_a_band_pass_with_a_peak():
     gains = {hertz: level_db(microphone.loudspeaker(tone(hertz, 1000), 200, 5000, 4, 1000)[RATE // 4 :])
              - level_db(tone(hertz, 1000)) for hertz in (50, 200, 1000, 5000, 10000)}
     assert gains[50] == pytest.approx(-24, abs=1)  # 12 dB an octave
@@ -66,7 +66,7 @@ def test_the_loudspeaker_is_a_band_with_a_hump():
     assert gains[10000] < -7
 
 
-def test_a_room_rings_on_and_keeps_the_level():
+def test_a_room_response_decays_and_has_energy_one():
     for seed in range(5):
         response = microphone.room_response(rng(seed))
         assert np.sum(response**2) == pytest.approx(1)
@@ -75,7 +75,7 @@ def test_a_room_rings_on_and_keeps_the_level():
 
 
 def test_a_rooms_reverberation_time_and_early_reflections():
-    """T60 from the slope of Schroeder's integral; the first echoes are single ones."""
+    """T60 from the slope of Schroeder's integral; the early echoes are single ones."""
     ranges = dataclasses.replace(microphone.TRAINING, room_seconds=(0.5, 0.5), treble_decay=(1.0, 1.0))
     for seed in range(5):
         response = microphone.room_response(rng(seed), ranges)
@@ -160,7 +160,7 @@ def test_agc_release_time_is_the_data_sheets():
 
 
 def test_agc_evens_out_levels_through_the_whole_chain():
-    """6 dB more before the AGC are hardly any more behind it; below its threshold they stay 6 dB."""
+    """Above its threshold the AGC takes away most of 6 dB more; below it, 6 dB stay 6 dB."""
     music = tone(700, 30000).astype(np.int16)
     heard = {db: level_db(microphone.hear(music, rng(3), db)[4096:]) for db in (-14, -8, 2, 8)}
     assert heard[-8] - heard[-14] == pytest.approx(6, abs=0.6)
@@ -169,7 +169,7 @@ def test_agc_evens_out_levels_through_the_whole_chain():
 
 # --- the ADC
 
-def test_dnl_spikes_stand_out_of_a_ramps_histogram():
+def test_the_wide_codes_show_in_a_ramps_histogram():
     ramp = np.linspace(0, STEPS, 100 * STEPS)
     counts = np.bincount(adc.digitise(ramp, rng(), noise_lsb=0.0), minlength=STEPS) / 100
     erratum = [512, 1536, 2560, 3584]
@@ -181,7 +181,7 @@ def test_dnl_spikes_stand_out_of_a_ramps_histogram():
 
 
 def effective_bits(**settings) -> float:
-    """From a full-scale sine: what a best-fitting sine leaves (IEEE 1241)."""
+    """Effective bits from a full-scale sine, less the best-fitting sine (IEEE 1241)."""
     angle = 2 * np.pi * 997.0 * np.arange(4 * RATE) / RATE
     counts = adc.digitise((STEPS - 1) / 2 * (1 + 0.99 * np.sin(angle)), rng(), **settings).astype(float)
     basis = np.stack([np.sin(angle), np.cos(angle), np.ones_like(angle)], axis=1)
@@ -225,7 +225,7 @@ def test_a_fast_clock_lowers_the_pitch():
 
 # --- the whole way
 
-def test_level_moves_the_level():
+def test_level_db_sets_the_level():
     music = tone(1000, 20000).astype(np.int16)
     loud, soft = (level_db(microphone.hear(music, rng(), db)[2048:]) for db in (-6, -26))
     assert loud - soft == pytest.approx(20, abs=1.5)
@@ -239,7 +239,7 @@ def test_a_seed_repeats_bit_for_bit(songs):
         assert np.array_equal(one, two) and not np.array_equal(one, other)
 
 
-def test_hear_clips_keeps_the_window_and_repeats(songs):
+def test_hear_clips_gives_whole_windows_and_repeats(songs):
     clips = np.stack([song.samples[: CONFIG.clip_length] for song in songs])
     heard = microphone.hear_clips(clips, 1, room=0.5)
     assert heard.shape == (len(clips), CONFIG.window_length) and heard.dtype == np.int16
@@ -257,7 +257,7 @@ def test_random_windows_are_balanced_and_repeat(songs):
     assert not np.array_equal(one["raw"], training.random_windows(songs, 12, seed=5)["raw"])
 
 
-def test_clean_windows_are_the_front_ends(songs, monkeypatch):
+def test_clean_windows_have_the_features_of_the_song(songs, monkeypatch):
     """With nothing changed on the way, features are those of `mfcc_windows` on a piece of the song."""
     cut = []
     monkeypatch.setattr(training, "_cut_window", lambda *given: cut.append(mini_cut(*given)) or cut[-1])
@@ -272,8 +272,8 @@ def test_random_windows_of_the_shortest_song(songs):
     assert training.random_windows(short, 30, seed=0)["raw"].shape == (30, CONFIG.n_frames, CONFIG.n_mfcc)
 
 
-def test_windows_of_hears_every_song_its_own_way(songs):
-    """The same song twice in a list meets other microphones; the list's seed repeats."""
+def test_windows_of_draws_another_microphone_for_every_song(songs):
+    """The same song twice in a list has other features the second time; the same seed repeats the list."""
     twice = [songs[0], songs[0]]
     heard, again = (evaluate.windows_of(twice, -12.0, seed=1)["raw"] for _ in range(2))
     half = len(heard) // 2

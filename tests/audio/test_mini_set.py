@@ -1,4 +1,4 @@
-"""The synthetic mini set: the same everywhere, plausible as audio, separable but not trivially."""
+"""The synthetic mini set: the same everywhere, plausible as audio, and neither trivial nor impossible to separate."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ def test_same_song_twice(genre):
     assert not np.array_equal(first[:1000], mini_set.song(genre, 2)[:1000])
 
 
-def test_song_is_that_of_other_machines():
-    """Rounded figures of one song, so that a change of the recipe, or a machine that hears another song, is noticed."""
+def test_a_song_is_the_same_on_every_machine():
+    """Rounded figures of one song: they change with the recipe, or where a machine computes another song."""
     samples = mini_set.song("jazz", 0).astype(float)
     figures = [len(samples), np.abs(samples).max(), samples.std(), np.abs(np.diff(samples)).mean()]
     assert np.allclose(figures, (315544, 7016.0, 1752.277, 251.305), rtol=1e-4)
@@ -46,7 +46,7 @@ def test_unknown_song(genre, index):
         mini_set.song(genre, index)
 
 
-def test_tempo_of_disco_is_four_on_the_floor():
+def test_disco_has_a_kick_drum_on_every_beat():
     """The kick drum's autocorrelation peaks at a beat of 112 to 130 a minute."""
     song = mini_set.song("disco", 0).astype(float)
     level = np.abs(stft(song, CONFIG.sample_rate, nperseg=512, noverlap=256)[2][1:3]).sum(0)
@@ -64,7 +64,7 @@ def test_levels_overlap_between_genres(clips):
     assert max(low for low, _ in ranges) < min(high for _, high in ranges)
 
 
-def test_separable_but_not_trivially(clips):
+def test_a_linear_model_separates_the_genres_but_not_perfectly(clips):
     features = np.stack([_spectral_statistics(clip) for clip in clips["audio"]])
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)

@@ -66,7 +66,7 @@ def test_sparse_mel_equals_dense(seed, top, negative_ends):
     np.testing.assert_array_equal(compact_tables.mel_sparse(magnitude), mfcc_book.mel_dense(magnitude))
 
 
-def test_mel_saturates_alike():
+def test_sparse_and_dense_mel_saturate_alike():
     loud = np.full(CONFIG.n_bins, 32767, np.int16)
     np.testing.assert_array_equal(compact_tables.mel_sparse(loud), mfcc_book.mel_dense(loud))
     assert mfcc_book.mel_dense(loud).max() == 32767
@@ -81,14 +81,14 @@ def test_compact_log_equals_the_table_everywhere():
     assert len(LOG_TABLE) == 32767 and len(np.unique(LOG_TABLE)) == len(compact_tables.log_thresholds()[0])
 
 
-def test_log_table_is_the_log():
+def test_the_log_table_is_within_a_step_of_the_log():
     indices = np.arange(32767)
     exact = np.log(indices / 8 + 1e-6)
     error = exact - LOG_TABLE / 8
     assert np.abs(error).max() < 1 / 8
 
 
-def test_no_table_entry_for_what_lies_outside():
+def test_mel_sums_outside_of_the_log_table_are_refused():
     for index in (-1, 32767):
         with pytest.raises(ValueError, match="no entry"):
             mfcc_book.look_up_log(np.array([5, index], np.int16))

@@ -31,7 +31,7 @@ def test_mfccs_follow_the_float_ones():
     fixed = mfcc_q15.q15_mfcc(audio, no_floor) / mfcc_q15.RAW_ONE
     real = mfcc.numpy_mfcc(audio) / np.log(2)  # natural log to log2
     difference = np.abs(fixed[:, 1:] - real[:, 1:])
-    assert difference.mean() < 0.1 and difference.max() < 0.6  # bands 40 dB below the loudest one feel the rounding
+    assert difference.mean() < 0.1 and difference.max() < 0.6  # rounding changes bands 40 dB below the loudest one
     level = fixed[:, 0] - real[:, 0]
     assert level.std() < 0.1  # c0 differs by a constant only: the number format's
 
@@ -45,7 +45,8 @@ def test_the_floor_follows_the_loudest_sample():
         clean, noisy = (mfcc_q15.q15_mfcc((tone + rms * hiss).astype(np.int16), config)[:, 1:] for rms in (0, 20))
         moved.append(np.abs(clean - noisy).mean())
     assert moved[0] < moved[1] / 4
-    soft, softer = (mfcc_q15.q15_mfcc(((tone + 200 * hiss) // 32 * factor).astype(np.int16))[:, 1:] for factor in (32, 1))
+    soft, softer = (mfcc_q15.q15_mfcc(((tone + 200 * hiss) // 32 * factor).astype(np.int16))[:, 1:]
+                    for factor in (32, 1))
     assert np.array_equal(soft, softer)
 
 
