@@ -29,12 +29,7 @@ def shown(path: Path) -> str:
 def write_whole(path: Path, write: Callable) -> Path:
     """Write a file so that a reader sees the old one or the new one, never a part of it. Returns `path`.
 
-    Parameters
-    ----------
-    path : Path
-        The file; its folder is made when missing.
-    write : callable
-        Called with an open binary file, which it fills.
+    `write` is called with an open binary file, which it fills. A missing folder is made.
     """
     path = Path(path)
     try:
@@ -73,14 +68,8 @@ def _sweep(path: Path) -> None:
 def build_whole(folder: Path, fill: Callable[[Path], None], stamp: str) -> Path:
     """Build a folder once. It is whole or absent, even if two processes try or one is killed. Returns `folder`.
 
-    Parameters
-    ----------
-    folder : Path
-        It is built as a hidden folder beside it, which is then renamed.
-    fill : callable
-        Called with the hidden folder, which it fills.
-    stamp : str
-        Goes into the folder's file `.stamp`. A folder with another stamp is out of date and is built again.
+    `fill` is called with a hidden folder beside it, which it fills and which is then renamed. `stamp` goes into the
+    folder's file `.stamp`: a folder with another stamp is out of date and is built again.
     """
     folder = Path(folder)
     if _has_stamp(folder, stamp):  # before the lock: the folder may be read-only

@@ -73,17 +73,10 @@ class HostLibrary:
 
 
 def host_library(generated: Path | None = None) -> HostLibrary:
-    """Compile the firmware's C for this computer and load it.
+    """Compile the firmware's C for this computer, once, and load it.
 
-    Parameters
-    ----------
-    generated : Path, optional
-        Folder with headers of your own model instead of those that ship.
-
-    Raises
-    ------
-    RuntimeError
-        When there is no C compiler, or it refuses the source.
+    `generated` is a folder with headers of your own model, instead of those that ship. A RuntimeError says why it does
+    not compile.
     """
     source = toolchain.deploy_sketch("genre_recognizer", generated) / "src"
     batch = EMULATOR / "host_batch.c"

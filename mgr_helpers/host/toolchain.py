@@ -43,10 +43,7 @@ _INCLUDE = re.compile(r'^(\s*#\s*include\s*")(?:[\w./]*/)?(\w+\.h)"', re.MULTILI
 def call(command: list, what: str, remedy: str, **options) -> str:
     """Run a program and return what it printed. `options` are those of `subprocess.run`.
 
-    Raises
-    ------
-    RuntimeError
-        Naming what was tried, the remedy, and the end of what the program said.
+    When it fails, a RuntimeError names what was tried, the remedy, and the end of what the program said.
     """
     try:
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, stdin=subprocess.DEVNULL,
@@ -213,12 +210,8 @@ def deploy_sketch(name: str | Path = "genre_recognizer", generated: Path | None 
     name : str or Path
         A folder of `firmware/` by name, or any sketch folder by its Path.
     generated : Path, optional
-        Folder with headers of your own model (`headers.write_headers`), instead of those that ship.
-
-    Returns
-    -------
-    Path
-        `build/sketches/<name>`; with `generated`, `build/sketches/own_model/<name>`.
+        Folder with headers of your own model (`headers.write_headers`), instead of those that ship. The sketch then
+        lies in `build/sketches/own_model/`, else in `build/sketches/`.
     """
     source = name if isinstance(name, Path) else FIRMWARE / name
     if not list(source.glob("*.ino")):

@@ -109,14 +109,9 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
 
 
 def features_and_scores(windows: np.ndarray, image: dict, config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray]:
-    """Features and scores, int8 (n, n_frames, n_mfcc) and (n, genres), that the emulated Pico computes from windows.
+    """int8 features (n, n_frames, n_mfcc) and scores (n, genres) of int16 windows (n, >= window_length) by the Pico.
 
-    Parameters
-    ----------
-    windows : int16 array (n, >= config.window_length)
-        Audio; the first `window_length` samples of each row count.
-    image : dict
-        From `image.build_image(EMULATOR / "pico_batch.c", ...)`.
+    `image` is from `build_image(EMULATOR / "pico_batch.c", ...)`.
     """
     cut = np.ascontiguousarray(np.asarray(windows)[:, : config.window_length], "<i2")
     parts = np.array_split(cut, -(-len(cut) // 16))
