@@ -6,8 +6,6 @@ Python reads these numbers here. The C headers of the firmware are generated fro
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +91,6 @@ class Config:
         if unknown:
             raise ValueError(f"unknown configuration fields {sorted(unknown)}: made by a newer version?")
         return cls(**{**values, "genres": tuple(values["genres"])})
-
-    def fingerprint(self) -> str:
-        """Twelve hex digits that change when any field changes."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 CONFIG = Config()
