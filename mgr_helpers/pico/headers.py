@@ -292,7 +292,7 @@ def headers_of(model: Model) -> Path:
     return folder
 
 
-# --- TFLM's sigmoid table ---------------------------------------------------------------------------------------------
+# --- TFLM's sigmoid table -------------------------------------------------------------------------------------------
 
 def _activation_model(op: str, n: int, input_scale: float) -> bytes:
     """A .tflite file whose only operator is an int16 LOGISTIC or TANH of `n` values."""
