@@ -211,17 +211,6 @@ def confusion_matrix(matrix, labels, ax=None, title: str = ""):
     return ax
 
 
-def training_curves(history: dict, metric: str = "loss", ax=None):
-    """A Keras history's `metric` and `val_<metric>` over epochs (counted from 1)."""
-    ax = axes(ax, 5)
-    for name, label, style in ((metric, "training", "-"), (f"val_{metric}", "validation", "--")):
-        if name in history:
-            ax.plot(np.arange(1, len(history[name]) + 1), history[name], style, label=label)
-    ax.set(xlabel="epoch", ylabel="loss (nats)" if metric == "loss" else f"{metric} (0 to 1)")
-    ax.legend()
-    return ax
-
-
 def bar_with_interval(names, values, low, high, ax=None, ylabel: str = "accuracy (%)", colors=None):
     """Bars with their values on top, and an interval each from `low` to `high`."""
     ax = axes(ax, 6)
@@ -399,45 +388,3 @@ def confusion_matrices(matrices: dict, labels):
     for ax, (title, matrix) in zip(np.atleast_1d(places), matrices.items()):
         confusion_matrix(matrix, labels, ax, title)
     return places
-
-
-def accuracy_lines(x, lines: dict[str, list[dict]], xlabel: str, clean: dict | None = None, ax=None):
-    """Accuracy with its interval (`evaluate.figures`' dictionaries) over `x`, a line for each name."""
-    ax = axes(ax, 7)
-    for name, results in lines.items():
-        low, high = 100 * np.transpose([result["interval"] for result in results])
-        ax.plot(x, [100 * result["accuracy"] for result in results], "o-", label=name)
-        ax.fill_between(x, low, high, alpha=0.15)
-    if clean:
-        ax.axhline(100 * clean["accuracy"], color="#888888", ls="--", label="clean files")
-    ax.set(xlabel=xlabel, ylabel="accuracy of windows (%)", ylim=(0, 102))
-    ax.legend(loc="lower left")
-    return ax
-
-
-def coverage(curves: dict[str, dict], threshold: int, ax=None):
-    """Accuracy of the decided votes over their share (`evaluate.coverage_curve`); a dot marks the threshold."""
-    ax = axes(ax, 7, 3.2)
-    for color, (name, curve) in zip(PALETTE, curves.items()):
-        ax.plot(100 * curve["coverage"], 100 * curve["accuracy"], color=color, label=name)
-        at = threshold - int(curve["threshold"][0])
-        ax.plot(100 * curve["coverage"][at], 100 * curve["accuracy"][at], "o", ms=9, color=color)
-    lowest = 100 * min(np.nanmin(curve["accuracy"]) for curve in curves.values())
-    ax.set(xlabel="votes that say a genre (%)", ylabel="of these, right (%)", xlim=(102, 0), ylim=(lowest - 4, 101))
-    ax.legend(loc="best", title=f"unsure below {threshold} %")
-    return ax
-
-
-def shares(rows: dict[str, dict[str, float]], colors: dict[str, str], ax=None):
-    """Stacked bars of shares from 0 to 1, one bar a row; `colors` names the parts in order."""
-    ax = axes(ax, 7, 0.9 + 0.35 * len(rows))
-    start = np.zeros(len(rows))
-    for part, color in colors.items():
-        width = 100 * np.array([row[part] for row in rows.values()])
-        ax.barh(list(rows), width, 0.75, start, color=color, label=part)
-        start += width
-    ax.invert_yaxis()
-    ax.set(xlabel="share (%)", xlim=(0, 100))
-    ax.grid(False, axis="y")
-    ax.legend(ncols=len(colors), loc="lower right", bbox_to_anchor=(1, 1))
-    return ax

@@ -11,10 +11,8 @@ from mgr_helpers.features import mfcc  # noqa: E402
 
 SAID = [{"says": "unsure", "label": "jazz", "scores": [-128, 0, 127]}]
 BLOCKS = [{"region": "RAM", "part": "model", "name": "W", "offset": 0, "bytes": 600}]
-FOUND = {"accuracy": 0.8, "interval": [0.7, 0.9]}
-CURVE = {"threshold": np.array([1, 2]), "coverage": np.array([1, 0.5]), "accuracy": np.array([0.8, 0.9])}
 UNLABELLED = {"x": ("bar_with_interval", "decision_bands"),  # names stand there
-              "y": ("bars", "decision_bands", "frame_timeline", "memory_map", "shares")}
+              "y": ("bars", "decision_bands", "frame_timeline", "memory_map")}
 DRAWN = {
     "waveform": lambda: plots.waveform(np.zeros(50, np.int16)),
     "spectrum": lambda: plots.spectrum(np.ones(1025)),
@@ -25,7 +23,6 @@ DRAWN = {
     "mfcc_images": lambda: plots.mfcc_images({"a": np.ones((20, 18)), "b": np.ones((20, 18))})[0],
     "mfcc_image": lambda: plots.mfcc_image(np.ones((20, 18))),
     "confusion_matrix": lambda: plots.confusion_matrix([[3, 0], [1, 2]], ["a", "b"]),
-    "training_curves": lambda: plots.training_curves({"loss": [2, 1], "val_loss": [3, 2]}),
     "bar_with_interval": lambda: plots.bar_with_interval(["a", "b"], [1, 2], [0, 1], [2, 3]),
     "bars": lambda: plots.bars(["a", "b"], [1, 2]),
     "decisions": lambda: plots.decisions(SAID)[1],
@@ -34,9 +31,6 @@ DRAWN = {
     "memory_map": lambda: plots.memory_map(BLOCKS, "RAM", 1000),
     "quantised_row": lambda: plots.quantised_row(np.array([0.1, -0.2]), np.array([0.125, -0.25]), 0.125),
     "before_and_after": lambda: plots.before_and_after(np.linspace(-1, 1, 9), np.arange(-4, 5), 0.25)[0],
-    "accuracy_lines": lambda: plots.accuracy_lines([0], {"a": [FOUND]}, "level (dB)", FOUND),
-    "coverage": lambda: plots.coverage({"test": CURVE}, 2),
-    "shares": lambda: plots.shares({"hum": {"genre": 0.4, "unsure": 0.6}}, {"genre": "red", "unsure": "grey"}),
 }
 
 

@@ -1,10 +1,8 @@
 """What the shipped model is compared with, and what else was tried.
 
-`compare` measures ours and every baseline for the one table of README, model card and notebook 07; the command
-``python -m tools.experiments --data FOLDER`` changes one thing of our recipe at a time and writes
-docs/experiments.md. All of it by five folds by artist, with several seeds.
-
-Explained in notebooks/05_train_lstm.ipynb and 07_evaluate_model.ipynb.
+`compare` measures ours and every baseline: figures for README, model card and notebook 07. The command
+``python -m tools.experiments --data FOLDER`` changes one thing of our recipe at a time and writes docs/experiments.md.
+Everything is measured by five folds by artist, with several seeds.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from tqdm.auto import tqdm
 from mgr_helpers.audio import adc, dataset, microphone, splits
 from mgr_helpers.config import CONFIG, ROOT, Config, build_dir
 from mgr_helpers.features import mfcc, mfcc_book, mfcc_q15
+from mgr_helpers.features.windows import stream_windows
 from mgr_helpers.host.command_line import main
 from mgr_helpers.host import files
 from mgr_helpers.host.quiet import import_tf
@@ -41,7 +40,7 @@ CONDITIONS = {"clean": (None, False), "microphone 0 dB": (0.0, False), "micropho
 BOOK_EPOCHS, BOOK_BATCH = 30, 50
 BOOK_BIAS = 1552  # the book's sketch takes this constant, 1.25 V, off each ADC count and hands the rest on as q15
 LOG_MEL, POOLING = "log-Mel bands instead of MFCCs", "no recurrence: mean and maximum, Dense(32)"
-VARIANTS = {  # what is asked first stands first
+VARIANTS = {  # measured in this order; the questions asked most stand first
     "what ships": SHIPPED,
     LOG_MEL: Recipe(log_mel=True),
     POOLING: Recipe("pooling", recurrent_dropout=0.0),
@@ -73,7 +72,7 @@ def test_windows(songs: list, seed: int, config: Config = CONFIG) -> dict[str, d
 
 
 def view(raw: np.ndarray, recipe: Recipe, config: Config = CONFIG) -> np.ndarray:
-    """What the recipe looks at: all MFCCs, the first few, or log Mel bands (the inverse DCT, its mean left out)."""
+    """The recipe's features: all MFCCs, the first few, or log Mel bands (inverse DCT of all MFCCs but the first)."""
     if not recipe.log_mel:
         return raw[..., : recipe.n_mfcc]
     level_free = np.concatenate([np.zeros_like(raw[..., :1]), raw[..., 1:]], axis=-1)
@@ -87,20 +86,14 @@ def chosen(training: dict, recipe: Recipe) -> dict:
     return {name: values[kept] for name, values in training.items()}
 
 
-def calibration_of(raw: np.ndarray, genre: np.ndarray) -> np.ndarray:
-    """Some training windows of music, for the quantisation."""
-    music = np.flatnonzero(genre != NO_GENRE)
-    return raw[music][calibration_choice(len(music))]
-
-
 def fit_engines(raw: np.ndarray, genre: np.ndarray, seed: int, recipe: Recipe = SHIPPED, int8: bool = False) -> dict:
-    """For `experiments.cross_validate`: train, and return the float network and its int8 twin in TFLM as functions."""
+    """For `cross_validate`: train, and return the network in float, and with `int8` also in TFLM, as functions."""
     import_tf().config.experimental.enable_op_determinism()
     seen = view(raw, recipe)
     network, mean, std, _ = train_on(seen, genre, seed, recipe)
     engines = {"float": lambda test: predict(network, mfcc_q15.normalise(view(test, recipe), mean, std))}
     if int8:
-        calibration = mfcc_q15.normalise(calibration_of(seen, genre), mean, std)
+        calibration = mfcc_q15.normalise(seen[calibration_choice(genre)], mean, std)
         model = quantize.convert(network, calibration, front_end_dict(mean, std))
         engines["tflm"] = lambda test: engine_scores("tflm", model, test)
     return engines
@@ -181,14 +174,25 @@ def fit_book(raw: np.ndarray, genre: np.ndarray, seed: int) -> dict:
     return {"float": lambda test: predict(network, mfcc_q15.normalise(test, mean, std))}
 
 
+def book_windows(songs: list, level_db: float | None, room: bool, seed: list[int]) -> np.ndarray:
+    """`book_features` of all windows of songs that aren't silent, in the order of `evaluate.windows_of`."""
+    raw = []
+    for index, song in enumerate(songs):
+        samples = evaluate.whole_steps(song)
+        if level_db is not None:
+            rng = np.random.default_rng([*seed, index])
+            samples = hear_as_the_book(samples, rng, level_db, room, microphone.TESTING, CONFIG)
+        raw.append(book_features(stream_windows(samples)[evaluate.loud_windows(song)]))
+    return np.concatenate(raw)
+
+
 def measure_book(songs: list) -> dict:
     """Figures of the book's recipe as the book does it (windows dealt at random, which leaks), and split by artist."""
-    tests = [{name: evaluate.windows_of(songs, level, room, seed=[1000 + index, seed], hear=hear_as_the_book,
-                                        features=book_features)
-              for index, (name, (level, room)) in enumerate(CONDITIONS.items()) if seed == 0 or level is not None}
-             for seed in SEEDS]
-    clean = tests[0]["clean"]
-    tests = [{"clean": clean, **test} for test in tests]
+    ours = evaluate.windows_of(songs)  # for the genre, song and group of each window
+    clean = {**ours, "raw": book_windows(songs, None, False, [])}
+    tests = [{"clean": clean, **{name: {**ours, "raw": book_windows(songs, level, room, [1000 + index, seed])}
+                                 for index, (name, (level, room)) in enumerate(CONDITIONS.items())
+                                 if level is not None}} for seed in SEEDS]
     alone = {**clean, "group": np.arange(len(clean["genre"])).astype(str)}  # each window its own group: a random deal
     by_artist = [cross_validate(clean, tests[seed], fit_book, seed=seed, n_jobs=N_JOBS) for seed in SEEDS]
     leaking = [cross_validate(alone, {"clean": alone}, fit_book, seed=seed, n_jobs=N_JOBS) for seed in SEEDS]
@@ -196,7 +200,7 @@ def measure_book(songs: list) -> dict:
 
 
 def compare(songs: list, training: dict, tests: list[dict]) -> tuple[dict, dict]:
-    """Ours and everything that stands beside it.
+    """Figures of ours and of all baselines, by five folds.
 
     Parameters
     ----------
@@ -211,8 +215,6 @@ def compare(songs: list, training: dict, tests: list[dict]) -> tuple[dict, dict]
         the published split where there is one), "log-Mel", "pooling", "book", "book, leaking" and "majority".
     scores : dict
         Of ours by engine and condition, as `measure` gives them.
-
-    Explained in notebooks/07_evaluate_model.ipynb.
     """
     clean = tests[0]["clean"]
     scores = measure(training, tests, int8=True)
@@ -228,7 +230,7 @@ def compare(songs: list, training: dict, tests: list[dict]) -> tuple[dict, dict]
 # --- docs/experiments.md ----------------------------------------------------------------------------------------------
 
 def cache_file(what: str, arrays: list[np.ndarray]) -> Path:
-    """Where figures are kept: a name that changes with what is measured, the seeds and the data."""
+    """File for the figures of `what`; its name changes with what is measured, the seeds and the data."""
     digest = hashlib.sha256(f"{what} {SEEDS}".encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array))
@@ -236,12 +238,12 @@ def cache_file(what: str, arrays: list[np.ndarray]) -> Path:
 
 
 def variant_file(name: str, training: dict, tests: list[dict]) -> Path:
-    """Where the figures of a variant of the recipe are kept."""
+    """File for the figures of one of `VARIANTS`."""
     return cache_file(repr(VARIANTS[name]), [training["raw"], *(test["raw"] for one in tests for test in one.values())])
 
 
 def kept(path: Path, measured: Callable[[], dict]) -> dict:
-    """Figures that were measured before, or are measured now and kept."""
+    """The figures in the file; measured and written first where there is none."""
     if not path.exists():
         text = json.dumps(measured())
         files.write_whole(path, lambda file: file.write(text.encode()))
@@ -279,7 +281,7 @@ def variant_row(name: str, figures: dict) -> str:
 
 
 def write_document(found: dict[str, dict], source: str, path: Path) -> None:
-    """The table of all variants, what ships first, the others from best to worst."""
+    """Write docs/experiments.md: what ships first, then the other variants from best to worst."""
     def mean(name):
         return np.mean([found[name][condition]["windows"]["accuracy"] for condition in CONDITIONS])
 
@@ -296,7 +298,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure every variant (hours; what is measured stays measured) and write the table after each."""
+    """Measure every variant and write the table after each. It takes hours, but can be stopped and started again."""
     songs = dataset.load_songs(args.data)
     training, tests = training_windows(songs.songs), [test_windows(songs.songs, seed) for seed in SEEDS]
     found: dict[str, dict] = {}
@@ -333,8 +335,6 @@ def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_fold
     ------
     ValueError
         When a genre has fewer artists than folds.
-
-    Explained in notebooks/07_evaluate_model.ipynb.
     """
     first = next(iter(tests.values()))
     folds = dict(zip(first["group"], splits.folds_by_group(first, n_folds, seed, config)))
@@ -354,7 +354,7 @@ def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_fold
 
 def published_split(training: dict, tests: dict[str, dict], fit: Callable,
                     seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
-    """GTZAN's published split: train on the songs of its training and validation lists, test on those of its test list.
+    """GTZAN's published split: train on the songs of its training and validation lists, test on its test list.
 
     Parameters
     ----------
@@ -365,8 +365,6 @@ def published_split(training: dict, tests: dict[str, dict], fit: Callable,
     -------
     dict
         scores[engine][condition], array (n_tested, n_genres), of the windows whose split is "test".
-
-    Explained in notebooks/07_evaluate_model.ipynb.
     """
     first = next(iter(tests.values()))
     known = np.unique(first["song"][np.isin(first["split"], ("train", "validation"))])

@@ -20,7 +20,7 @@ from mgr_helpers.host.command_line import main
 from mgr_helpers.host import files
 from mgr_helpers.host.quiet import import_tf
 from mgr_helpers.model import evaluate, quantize
-from mgr_helpers.model.network import EPOCH_STEPS, NO_GENRE, calibration_choice, save
+from mgr_helpers.model.network import EPOCH_STEPS, calibration_choice, save
 from mgr_helpers.model.tflite import Model, front_end_dict, load_model
 from mgr_helpers.model.training import CLEAN, N_OTHER, N_WINDOWS, ROOM, SHIPPED, STRETCH, train_on, training_windows
 from mgr_helpers.pico import headers
@@ -32,18 +32,18 @@ COVERAGE = 0.8  # share of music to which the Pico says a genre; below that conf
 
 
 def curves_of(training: dict, clean: dict, seed: int) -> dict:
-    """Training curves with other artists for validation: training.json, for those who don't train themselves."""
+    """Training curves with other artists for validation: training.json."""
     part = splits.split_by_group(clean, seed)
     held_out = np.unique(clean["group"][part == "validation"])
     kept, valid = ~np.isin(training["group"], held_out), part == "validation"
     return train_on(training["raw"][kept], training["genre"][kept], seed,
-                                validation=(clean["raw"][valid], clean["genre"][valid]))[3]
+                    validation=(clean["raw"][valid], clean["genre"][valid]))[3]
 
 
 # --- unsure -----------------------------------------------------------------------------------------------------------
 
 def all_conditions(scores: dict[str, np.ndarray], test: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores of every condition and seed as if they were songs of their own: scores, genre, song."""
+    """Scores of all conditions and seeds, one after another, each as songs of its own: scores, genre, song."""
     runs = [(f"{name} {seed} ", run) for name, part in scores.items() for seed, run in enumerate(part)]
     return (np.concatenate([run for _, run in runs]), np.tile(test["genre"], len(runs)),
             np.concatenate([np.char.add(label, test["song"]) for label, _ in runs]))
@@ -75,7 +75,7 @@ def held_out_coverage(scores: dict[str, np.ndarray], test: dict) -> dict[str, di
 
 
 def unsure_figures(scores: dict[str, np.ndarray], test: dict) -> dict:
-    """What ships of *unsure*: the threshold, accuracy against coverage, and both measured on held-out folds."""
+    """For metrics.json: the threshold, the curve it was read from, and `held_out_coverage`."""
     curve = evaluate.coverage_curve(*all_conditions(scores, test))
     rounded = {name: [None if np.isnan(value) else round(float(value), 4) for value in values]
                for name, values in curve.items()}
@@ -113,8 +113,10 @@ with the same probability. Adam, {steps} steps of 64 windows, seed {seed}.
 
 {protocol}
 
-In brackets: 95 % intervals by resampling songs. The row *book, leaking* deals windows at random, as the book does, so that
-parts of one song are in training and test: it is there to show what that does. All rows but the book's share one recipe,
+In brackets: 95 % intervals by resampling songs. The row *book, leaking* deals windows at random, \
+as the book does, so that
+parts of one song are in training and test: it is there to show what that does. \
+All rows but the book's share one recipe,
 which was chosen for ours.
 
 ## Figures
@@ -127,7 +129,8 @@ Recall of windows, clean: {recall}.
 
 ## Unsure
 
-Below {unsure[threshold]} % confidence of the running vote the Pico says *unsure*. With a threshold set on the other folds
+Below {unsure[threshold]} % confidence of the running vote the Pico says *unsure*. \
+With a threshold set on the other folds
 so that it says a genre to {coverage:.0%} of the music:
 
 | condition | says a genre | and is right |
@@ -155,9 +158,17 @@ draws of the microphone simulation), ± their standard deviation. The test's mic
 the training's, and other seeds."""
 
 
+def percent(part: dict) -> str:
+    """Accuracy with spread and interval, as text."""
+    if not part["n"]:
+        return "-"
+    spread = f" ± {100 * part['spread']:.1f}" if "spread" in part else ""
+    return f"{100 * part['accuracy']:.1f}{spread} % ({part['interval'][0]:.0%} to {part['interval'][1]:.0%})"
+
+
 def card_row(row: str, engine: str, condition: str, figures: dict) -> str:
     """One line of the card's table."""
-    cells = [evaluate.share(figures[part]) for part in ("windows", "songs", "votes")]
+    cells = [percent(figures[part]) for part in ("windows", "songs", "votes")]
     return f"| {' | '.join([row, engine, condition, *cells])} |"
 
 
@@ -231,21 +242,20 @@ def write_text(path: Path, text: str) -> None:
 
 def write_models(folder: Path, network, mean: np.ndarray, std: np.ndarray, training: dict,
                  unsure_below: int = 1) -> dict[str, Model]:
-    """model.keras, calibration.npz, model_int8.tflite and model_float.tflite: what notebooks 05 and 06 write, too."""
-    music = training["genre"] != NO_GENRE
-    raw, front_end = training["raw"][music], front_end_dict(mean, std)
-    calibration = mfcc_q15.normalise(raw[calibration_choice(len(raw))], mean, std)
+    """Write model.keras, calibration.npz, model_int8.tflite and model_float.tflite, as notebooks 05 and 06 do."""
+    raw, genre, front_end = training["raw"], training["genre"], front_end_dict(mean, std)
+    calibration = mfcc_q15.normalise(raw[calibration_choice(genre)], mean, std)
     models = {"model_int8.tflite": quantize.convert(network, calibration, front_end),
               "model_float.tflite": quantize.convert(network, None, front_end)}
     models = {name: model.with_threshold(unsure_below) for name, model in models.items()}
-    save(folder, network, mean, std, raw, training["genre"][music])
+    save(folder, network, mean, std, raw, genre)
     for name, model in models.items():
         files.write_whole(Path(folder) / name, lambda file, model=model: file.write(model.content))
     return models
 
 
 def write_checked_headers(folder: Path) -> None:
-    """The sketch's headers; RuntimeError where their C gives other scores than TFLM on the calibration windows."""
+    """Write the sketch's headers; RuntimeError when their C gives other scores than TFLM on the calibration windows."""
     model = load_model(folder / "model_int8.tflite")
     with np.load(folder / "calibration.npz") as file:
         raw = file["raw"]
@@ -262,7 +272,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build the pretrained model, and the sketch's headers when it goes to its usual place."""
+    """Build the pretrained model; when it goes to data/pretrained/, write the sketch's headers, too."""
     metrics = build(args.data, args.output, args.seed)
     if args.output.resolve() == PRETRAINED:
         write_checked_headers(PRETRAINED)

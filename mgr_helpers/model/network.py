@@ -1,7 +1,8 @@
-"""The recurrent network: architectures, normalisation and training in Keras 3.
+"""The networks: one definition of each architecture, normalisation, and training in Keras 3.
 
-Mirrors the recipe "Design and train an LSTM RNN model" of the TinyML Cookbook 2e, chapter 6.
-Explained in notebooks/05_train_lstm.ipynb.
+Mirrors the recipe "Designing and training an LSTM RNN model" of the TinyML Cookbook 2e, chapter 6.
+
+Notebooks: 05, 06, 07.
 """
 
 from __future__ import annotations
@@ -16,18 +17,14 @@ from ..host.files import write_whole
 from ..host.quiet import import_tf
 
 BATCH, EPOCH_STEPS, EMA_MOMENTUM = 64, 60, 0.99
-UNITS = {"book": [32, 32], "lstm2": [32, 32], "lstm_mean": [36], "lstm_mean2": [28, 28], "lstm_many": [32, 32], "pooling": []}
-NO_GENRE = -1  # label of sounds that are none of the genres: the model shall say each with the same probability
+UNITS = {"book": [32, 32], "lstm2": [32, 32], "lstm_mean": [36], "lstm_mean2": [28, 28], "lstm_many": [32, 32],
+         "pooling": []}  # of the LSTM layers, by architecture
+NO_GENRE = -1  # label of a sound that is none of the genres; the model learns to give all genres the same probability
 N_CALIBRATION = 200
 
 
 def fit_normalisation(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each coefficient over training windows.
-
-    Parameters
-    ----------
-    raw : int32 array (n, n_frames, n_mfcc)
-        Raw MFCCs of the training set only (`mfcc_q15.mfcc_windows`).
+    """Mean and standard deviation of each coefficient of raw MFCCs, int32 (n, n_frames, n_mfcc), of training windows.
 
     Returns
     -------
@@ -45,17 +42,17 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
     Parameters
     ----------
     architecture : str
-        "lstm2": the book's many-to-one network, two LSTMs of 32 units, the last step into a dense softmax.
-        "book": the same with the book's dropout, half of the last step's values.
-        "lstm_many": many-to-many, a dense softmax on each step, averaged.
-        "lstm_mean": one LSTM of 36 units, the mean over its steps into a dense softmax; "lstm_mean2": two of 28.
-        "pooling": no recurrence, mean and maximum over time into Dense(32): a baseline to beat.
+        "lstm2": the book's many-to-one network: two LSTMs of 32 units, last step, dense layer, softmax.
+        "book": the same, with the book's dropout of 0.5 after the last step.
+        "lstm_many": many-to-many: dense layer and softmax at each step, then their mean.
+        "lstm_mean": one LSTM of 36 units, mean over its steps, dense layer, softmax. "lstm_mean2": two of 28.
+        "pooling": no recurrence: mean and maximum over time, Dense(32), dense layer, softmax.
     units : int, optional
         Units of each LSTM, instead of those above.
     dropout, recurrent_dropout : float
         Of the LSTM layers. Recurrent dropout makes training on a CPU about 2.5 times slower.
     seed : int
-        Of the initial weights, the dropout and the order of training windows.
+        Fixes initial weights, dropout and the order of training windows.
     noise : float
         Standard deviation of Gaussian noise on the normalised input, in training only.
 
@@ -83,12 +80,9 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
 
 def connect(layers, x, architecture: str, units: list[int], n_genres: int, dropout: float = 0.0,
             recurrent_dropout: float = 0.0):
-    """The layers of an architecture on the input `x`: the one definition, for Keras 3 and for tf_keras.
+    """Output of an architecture's layers for the input `x`.
 
-    Parameters
-    ----------
-    layers : module
-        `keras.layers`, or `tf_keras.layers` where a model is converted (see `quantize.convert`).
+    `layers` is `keras.layers`, or `tf_keras.layers` where a model is converted (see `quantize.convert`).
     """
     for index, n in enumerate(units):
         last_only = architecture in ("lstm2", "book") and index == len(units) - 1
@@ -100,20 +94,14 @@ def connect(layers, x, architecture: str, units: list[int], n_genres: int, dropo
         x = layers.GlobalAveragePooling1D()(x)
     if architecture == "pooling":
         x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
-        drop = layers.Dropout(dropout)  # before the dense layer, as each draws its seed when it is made
+        drop = layers.Dropout(dropout)  # each layer draws its seed when it is made: this one first
         x = drop(layers.Dense(32, activation="relu")(x))
     x = layers.Dense(n_genres, activation="softmax")(x)
     return layers.GlobalAveragePooling1D()(x) if architecture == "lstm_many" else x
 
 
 def class_weights(genre: np.ndarray, n_genres: int) -> dict[int, float]:
-    """Weight of each genre in the loss, so that all count the same however many windows they have.
-
-    Raises
-    ------
-    ValueError
-        When a genre has no window.
-    """
+    """Weight of each genre in the loss: all genres count the same. ValueError when a genre has no window."""
     counts = np.bincount(genre[genre != NO_GENRE], minlength=n_genres)
     if not counts.all():
         raise ValueError(f"genre number {int(counts.argmin())} has no training window: add songs of it")
@@ -121,9 +109,9 @@ def class_weights(genre: np.ndarray, n_genres: int) -> dict[int, float]:
 
 
 def targets(genre: np.ndarray, n_genres: int) -> np.ndarray:
-    """Wanted probabilities float32 (n, n_genres): 1 for the genre, or all the same for `NO_GENRE`.
+    """Wanted probabilities, float32 (n, n_genres): 1 for the genre; 1 / n_genres for each where it is `NO_GENRE`.
 
-    To train towards "each is as likely" on sounds of no genre is called outlier exposure (Hendrycks et al., ICLR 2019).
+    The latter is outlier exposure (Hendrycks et al., ICLR 2019).
     """
     table = np.vstack([np.eye(n_genres), np.full(n_genres, 1 / n_genres)])
     return table[genre].astype(np.float32)  # NO_GENRE is -1: the last row
@@ -131,10 +119,9 @@ def targets(genre: np.ndarray, n_genres: int) -> np.ndarray:
 
 def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None,
           epochs: int = 15, learning_rate: float = 5e-3, patience: int = 5, callbacks: list = ()) -> dict[str, list]:
-    """Train in place: Adam with a cosine decay to 5 %, gradients clipped, genres balanced by weight.
+    """Train in place: Adam, learning rate along a cosine down to 5 %, gradients clipped, genres weighted.
 
-    The weights become a running mean of the last hundred steps or so (Polyak and Juditsky 1992); with `validation`
-    they are those of the best epoch.
+    The weights become a running mean over about the last hundred steps (Polyak and Juditsky 1992).
 
     Parameters
     ----------
@@ -143,20 +130,18 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
     x : float32 array (n, n_frames, n_mfcc)
         Normalised windows.
     genre : int array (n,)
-        `NO_GENRE` for sounds that are none.
+        `NO_GENRE` where a window holds none of the genres.
     validation : (x, genre) of other artists, optional
-        With it, training stops when its accuracy hasn't risen for `patience` epochs; the best epoch's weights are
-        kept. (Not its loss: with few artists it grows with each overconfident error long before accuracy falls.)
+        Training then stops when their accuracy hasn't risen for `patience` epochs, and the best epoch's weights are
+        kept. (The loss is no good for that: with few artists it rises long before the accuracy falls.)
     epochs : int
-        Of 60 steps of 64 windows each, however many windows there are: a small set is passed more often.
+        Of 60 steps of 64 windows each, however many windows there are.
     callbacks : list of keras.callbacks.Callback
 
     Returns
     -------
     dict
-        Curves by epoch: loss, accuracy, val_loss, val_accuracy.
-
-    Explained in notebooks/05_train_lstm.ipynb.
+        loss, accuracy, and with validation val_loss, val_accuracy: a list each, one number an epoch.
     """
     tf = import_tf()
     import keras
@@ -175,48 +160,22 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
-def live_curves(draw):
-    """A Keras callback that draws again after each epoch, in one output of the notebook.
-
-    Parameters
-    ----------
-    draw : callable
-        Takes the curves so far (dict of lists, as `train` returns them) and returns a matplotlib figure.
-    """
-    import keras
-    import matplotlib.pyplot as plt
-    from IPython.display import display
-    curves: dict[str, list] = {}
-    shown: list = []
-
-    def update(epoch, logs):
-        for name, value in logs.items():
-            curves.setdefault(name, []).append(value)
-        figure = draw(curves)
-        if shown:
-            shown[0].update(figure)
-        else:
-            shown.append(display(figure, display_id=True))
-        plt.close(figure)
-
-    return keras.callbacks.LambdaCallback(on_epoch_end=update)
-
-
 def predict(model, x: np.ndarray) -> np.ndarray:
     """Probabilities float32 (n, n_genres) of normalised windows, without Keras' progress bar."""
     parts = [model(x[start : start + 512], training=False).numpy() for start in range(0, len(x), 512)]
     return np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
 
 
-# --- what notebook 06 reads -----------------------------------------------------------------------------------------
+# --- what notebook 06 reads -------------------------------------------------------------------------------------------
 
-def calibration_choice(n: int, seed: int = 0) -> np.ndarray:
-    """Indices of at most 200 of n training windows, at random and sorted: they calibrate the quantisation."""
-    return np.sort(np.random.default_rng(seed).permutation(n)[:N_CALIBRATION])
+def calibration_choice(genre: np.ndarray) -> np.ndarray:
+    """Indices of at most 200 training windows of music, drawn at random and sorted: they calibrate the quantisation."""
+    music = np.flatnonzero(genre != NO_GENRE)
+    return music[np.sort(np.random.default_rng(0).permutation(len(music))[:N_CALIBRATION])]
 
 
 def save(folder: Path, network, mean: np.ndarray, std: np.ndarray, raw: np.ndarray, genre: np.ndarray) -> None:
-    """Write model.keras and calibration.npz: normalisation, and some training windows for notebook 06.
+    """Write model.keras and calibration.npz: normalisation, and `calibration_choice` of the training windows.
 
     Parameters
     ----------
@@ -225,10 +184,7 @@ def save(folder: Path, network, mean: np.ndarray, std: np.ndarray, raw: np.ndarr
         Saved without the optimiser's state, which is two thirds of the bytes.
     mean, std : float arrays (n_mfcc,)
     raw : int32 array (n, n_frames, n_mfcc)
-        All training windows; `calibration_choice` of them are kept.
     genre : int array (n,)
-
-    Explained in notebooks/05_train_lstm.ipynb.
     """
     import keras
     folder = Path(folder)
@@ -236,18 +192,13 @@ def save(folder: Path, network, mean: np.ndarray, std: np.ndarray, raw: np.ndarr
     bare = keras.models.clone_model(network)
     bare.set_weights(network.get_weights())
     bare.save(folder / "model.keras")
-    chosen = calibration_choice(len(raw))
+    chosen = calibration_choice(genre)
     write_whole(folder / "calibration.npz", lambda file: np.savez_compressed(
         file, raw=raw[chosen], genre=genre[chosen], mean=mean, std=std))
 
 
-def load(folder: Path | None = None) -> tuple:
-    """The network and calibration windows that `save` wrote.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        By default the work folder when notebook 05 has filled it, else data/pretrained/.
+def load() -> tuple:
+    """The network and calibration windows that `save` wrote: notebook 05's, else those that ship.
 
     Returns
     -------
@@ -258,12 +209,10 @@ def load(folder: Path | None = None) -> tuple:
     Raises
     ------
     FileNotFoundError
-        When neither folder has them.
-
-    Explained in notebooks/06_quantize_model.ipynb.
+        When there is neither.
     """
     import_tf()
     import keras
-    path = artifact("model.keras") if folder is None else Path(folder) / "model.keras"
+    path = artifact("model.keras")
     with np.load(path.with_name("calibration.npz")) as file:
         return keras.models.load_model(path), dict(file)

@@ -1,6 +1,7 @@
-"""From a trained Keras model to a .tflite file with fused LSTM layers, int8 or float.
+"""From a trained Keras network to a .tflite file, int8 or float.
 
-Mirrors the recipe "Quantize the model" of the TinyML Cookbook 2e, chapter 6.
+Mirrors the quantisation in the recipe "Evaluating the accuracy of the quantized model on the test dataset" of the
+TinyML Cookbook 2e, chapter 6.
 
 Notebooks: 06.
 """
@@ -17,24 +18,24 @@ ARCHITECTURES = ("lstm2", "lstm_mean", "lstm_mean2", "lstm_many", "pooling")
 
 
 def convert(network, calibration: np.ndarray | None, front_end: dict) -> Model:
-    """Convert a Keras 3 network to a .tflite file whose LSTM layers are fused.
+    """Convert a Keras 3 network to a .tflite file in which each LSTM layer is one operator ("fused").
 
-    Keras 3's own conversion can't fuse an LSTM, so the weights are copied into the same network in tf_keras, with a
-    fixed batch of one.
+    From Keras 3 itself TensorFlow Lite can't fuse an LSTM, so the weights are copied into the same network in tf_keras,
+    with a fixed batch of one.
 
     Parameters
     ----------
     network : keras.Model
         From `network.build_model`; its name says the architecture (one of `ARCHITECTURES`).
     calibration : float32 array (n, n_frames, n_mfcc), or None
-        Normalised windows of the *training* set: their range fixes the scales. None: a float file.
+        Normalised windows of the *training* set: their range fixes the scales. None for a float file.
     front_end : dict
-        From `tflite.front_end_dict`; embedded in the file.
+        From `tflite.front_end_dict`; it is written into the file.
 
     Returns
     -------
     Model
-        int8 in and out, shape [1, n_frames, n_mfcc] (float32 when not calibrated).
+        int8 in and out (float32 when not calibrated); its input has shape [1, n_frames, n_mfcc].
 
     Raises
     ------
@@ -64,7 +65,7 @@ def _twin(network):
 
 
 def _make_int8(converter, calibration: np.ndarray, shape: tuple[int, int]) -> None:
-    """Ask for int8 everywhere, scales calibrated on real windows."""
+    """Ask the converter for int8 everywhere; the calibration windows fix the scales."""
     tf = import_tf()
     if calibration.ndim != 3 or calibration.shape[1:] != shape or len(calibration) == 0:
         raise ValueError(f"calibration windows have shape {calibration.shape}, need (n > 0, {shape[0]}, {shape[1]})")

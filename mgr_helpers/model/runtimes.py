@@ -1,8 +1,6 @@
-"""Scores of a .tflite file by TensorFlow Lite Micro and by LiteRT.
+"""Scores of a model by TensorFlow Lite Micro (TFLM) and by LiteRT; both clear the LSTM's state before each window.
 
-Both clear the LSTM's state before each window.
-
-Notebooks: 06, 07, 08.
+Notebooks: 06, 08.
 """
 
 from __future__ import annotations
@@ -18,24 +16,16 @@ ARENA_BYTES = 200_000  # TFLM's working memory on this computer
 
 
 def run_tflm(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarray:
-    """Scores by TensorFlow Lite Micro, the reference for the Pico.
+    """int8 scores (n, n_genres) by TFLM, the reference for the Pico.
 
     Parameters
     ----------
     model : Model
         An int8 model of ours.
     features : int8 array (n, n_frames, n_mfcc)
+        Of another type or shape: a ValueError.
     reset : bool
-        Clear the LSTM's state before each window. False shows what a sketch that forgets it does.
-
-    Returns
-    -------
-    int8 array (n, n_genres)
-
-    Raises
-    ------
-    ValueError
-        When model or features don't fit.
+        Clear the LSTM's state before each window. False shows what a sketch does that forgets to.
     """
     shape = (model.config.n_frames, model.config.n_mfcc)
     if features.dtype != np.int8 or features.ndim != 3 or features.shape[1:] != shape:
@@ -52,24 +42,13 @@ def run_tflm(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarr
 
 
 def run_litert(model: Model, features: np.ndarray) -> np.ndarray:
-    """Scores by LiteRT (TensorFlow Lite on the computer).
+    """Scores (n, n_genres) by LiteRT, TensorFlow Lite for computers: int8, or float32 probabilities of a float model.
 
     Parameters
     ----------
     model : Model
-        int8 or float.
     features : array (n, n_frames, n_mfcc)
-        int8, or float32 (normalised) for a float model.
-
-    Returns
-    -------
-    array (n, n_genres)
-        int8 scores, or float32 probabilities.
-
-    Raises
-    ------
-    ValueError
-        When model or features don't fit.
+        int8, or float32 (normalised) for a float model. Of another type or shape: a ValueError.
     """
     ends = model.description["input"]
     if features.dtype != ends["dtype"] or features.shape[1:] != ends["shape"][1:]:
@@ -82,16 +61,11 @@ def run_litert(model: Model, features: np.ndarray) -> np.ndarray:
 
 
 def activations(model: Model, features: np.ndarray) -> dict[str, dict]:
-    """What flows between the operators of a model, by LiteRT: to compare a float model with its int8 twin.
-
-    Parameters
-    ----------
-    model, features
-        As for `run_litert`.
+    """What flows between the operators of a model, by LiteRT; `model` and `features` as for `run_litert`.
 
     Returns
     -------
-    dict
+    dict of dict
         By what it is ("features", "lstm, hidden state", "lstm, last cell state", "mean", ...): values (array of the
         model's dtype, one row a window), scale (float; [] in a float model), zero_point.
     """

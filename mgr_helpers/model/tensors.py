@@ -1,7 +1,6 @@
 """Tensors of a parsed .tflite file, and the numbers in them that the firmware's LSTM needs.
 
-The firmware's `lstm.c` computes what TFLM computes for these operators with these options and in these ranges only, so
-a file with others is refused here.
+The firmware's `lstm.c` equals TFLM for these operators, options and ranges only, so a file with others is refused here.
 
 Notebooks: none.
 """
@@ -16,7 +15,7 @@ from ..config import Config
 _LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 _GATES = ("input", "forget", "cell", "output")  # the order in the .tflite file; Keras has the same
 _ABSENT = (9, 10, 11, 16, 17, 20, 21, 22, 23)  # inputs for peepholes, projection and layer normalisation
-_OPTIONS = {  # what the converter writes, and lstm.c does; STRIDED_SLICE: `x[:, -1]`
+_OPTIONS = {  # what the converter writes and lstm.c computes; STRIDED_SLICE is `x[:, -1]`
     _LSTM: {"fusedActivationFunction": schema.ActivationFunctionType.TANH, "projClip": 0, "timeMajor": False,
             "diagonalRecurrentTensors": False},
     "MEAN": {"keepDims": False},
@@ -60,7 +59,7 @@ def _need(holds: bool, what: str) -> None:
 
 
 def check_frames(config: Config) -> None:
-    """What recognizer.c, which shifts instead of dividing, and CMSIS-DSP's FFT take for granted."""
+    """Raise ValueError where recognizer.c, which shifts instead of dividing, or CMSIS-DSP's FFT can't do this."""
     def power_of_two(n: int, low: int, high: int) -> bool:
         return low <= n <= high and n & (n - 1) == 0
 
@@ -93,7 +92,7 @@ def firmware_numbers(parsed: schema.ModelT) -> dict:
 
 
 def _check_graph(parsed: schema.ModelT, ops: list[tuple[str, schema.OperatorT]]) -> None:
-    """Each operator has the known options, and takes what the one before it gives: int8 with one scale."""
+    """Each operator has the known options, and its input is the output of the one before: int8 with one scale."""
     at = parsed.subgraphs[0].inputs[0]
     for name, op in ops:
         wrong = {key: getattr(op.builtinOptions, key) for key, value in _OPTIONS[name].items()
@@ -107,7 +106,7 @@ def _check_graph(parsed: schema.ModelT, ops: list[tuple[str, schema.OperatorT]])
 
 def _expect(parsed: schema.ModelT, index: int, dtype: str, shape: tuple | None = None,
             zero_point: int | None = None) -> dict:
-    """A tensor of this type and shape, with one finite scale, and the given zero point or one that int8 holds."""
+    """A tensor; ValueError unless it has this type and shape, one finite scale, and this zero point (any of int8)."""
     tensor = tensor_at(parsed, int(index))
     low, high = (-128, 127) if zero_point is None else (zero_point, zero_point)
     scale, zeros = tensor["scale"], tensor["zero_points"]
@@ -119,7 +118,7 @@ def _expect(parsed: schema.ModelT, index: int, dtype: str, shape: tuple | None =
 
 
 def _constants(parsed: schema.ModelT, index: int, shape: tuple) -> np.ndarray:
-    """Constant int32 values; their scale is that of the weights and the input."""
+    """Constant int32 values of a bias."""
     tensor = tensor_at(parsed, int(index))
     _need(tensor["dtype"] == "int32" and tensor["shape"] == shape and tensor["data"] is not None,
           f"{tensor['name']} is {tensor['dtype']} {tensor['shape']}, need int32 {shape}")
@@ -127,7 +126,7 @@ def _constants(parsed: schema.ModelT, index: int, shape: tuple) -> np.ndarray:
 
 
 def _check_range(weights: np.ndarray, bias: np.ndarray | int, scale: float | np.ndarray, what: str) -> None:
-    """Sums of weights * (x - zero point) + bias, times their factor, stay within 32 bits."""
+    """Raise ValueError unless sums of weights * (x - zero point) + bias, times `scale`, stay within 32 bits."""
     largest = 255 * np.abs(weights.astype(np.int64)).sum(axis=-1) + np.abs(np.asarray(bias, np.int64))
     shift = np.frexp(np.broadcast_to(scale, largest.shape))[1]
     _need(bool((shift >= -30).all() and (largest < 2.0 ** (31 - np.maximum(shift, 0))).all()),
@@ -160,7 +159,7 @@ def _lstm_layer(parsed: schema.ModelT, op: schema.OperatorT) -> dict:
 
 
 def _states(parsed: schema.ModelT, op: schema.OperatorT, at: list[int], output: dict, units: int) -> tuple[dict, dict]:
-    """Hidden and cell state: both start at zero, and the hidden state has its output's scale."""
+    """Hidden and cell state; ValueError unless both start at zero and the hidden state has its output's scale."""
     hidden = _expect(parsed, at[18], "int8", (1, units), output["zero_point"])
     cell = _expect(parsed, at[19], "int16", (1, units), 0)
     mantissa, power = np.frexp(cell["scale"])

@@ -1,9 +1,9 @@
-"""A .tflite file of ours, opened once: its front end, its threshold, its tensors, and the checks that it is ours.
+"""A .tflite file of ours, opened once: front end, threshold and tensors, and the checks that it is ours.
 
-A model carries its front end in the file's own metadata: configuration, normalisation and labels, sealed by a SHA-256
-over the whole file. LiteRT and TFLM skip metadata that they don't know.
+The file carries its front end in its own metadata: configuration, normalisation and labels, with a SHA-256 over the
+whole file. LiteRT and TFLM skip metadata that they don't know.
 
-Notebooks: 06, 07, 08.
+Notebooks: 06, 08.
 """
 
 from __future__ import annotations
@@ -36,16 +36,15 @@ _DAMAGE = (struct.error, IndexError, KeyError, TypeError, ValueError, AttributeE
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A .tflite file, parsed once; what is derived from it is computed at first use and kept.
+    """A .tflite file, parsed once. What follows from it is computed at first use and kept.
 
     Attributes
     ----------
     name : str
-        What messages call it: the file's name.
+        The file's name, for messages.
     content : bytes
-        The file.
     parsed : schema.ModelT
-        The file as plain Python objects.
+        The content as plain Python objects.
     """
 
     name: str
@@ -56,10 +55,7 @@ class Model:
     def metadata(self) -> dict:
         """What `embed_front_end` wrote: config, mean, std, labels, and unsure_below where it has been set.
 
-        Raises
-        ------
-        ValueError
-            When the file carries no front end.
+        ValueError when the file carries no front end.
         """
         index = _find_metadata(self.parsed)
         if index is None or self.parsed.buffers[index].data is None:
@@ -69,15 +65,10 @@ class Model:
 
     @cached_property
     def description(self) -> dict:
-        """What is inside the file.
+        """What is inside the file; ValueError when it is damaged.
 
-        `bytes` (of the file), `weight_bytes`, `ops` (names in order), `tensors` (a list of name, dtype, shape, scale,
-        zero_point, bytes of constant data), `input` and `output` (the two of them at the ends).
-
-        Raises
-        ------
-        ValueError
-            When the file is damaged.
+        bytes (of the file), weight_bytes, ops (names in order), tensors (a list of name, dtype, shape, scale,
+        zero_point, bytes of constant data), input and output (two of these tensors).
         """
         try:
             return _description(self.parsed, len(self.content))
@@ -87,13 +78,7 @@ class Model:
 
     @cached_property
     def front_end(self) -> FrontEnd:
-        """The front end, with the quantisation of the model's input.
-
-        Raises
-        ------
-        ValueError
-            When this is no int8 genre model of ours: types, shapes, metadata.
-        """
+        """The front end, with the quantisation of the model's input; ValueError when this is no int8 model of ours."""
         _check_int8(self)
         ends = self.description["input"]
         return FrontEnd(tuple(self.metadata["mean"]), tuple(self.metadata["std"]), float(ends["scale"]),
@@ -106,14 +91,9 @@ class Model:
 
     @cached_property
     def unsure_below(self) -> int:
-        """The confidence of a vote, in percent, below which the Pico says *unsure*: 1 to 100.
+        """The confidence of a vote, in percent, below which the Pico says *unsure*: 1 to 100, else a ValueError.
 
-        A file in which it was never set has 1: unsure only where nothing has been heard.
-
-        Raises
-        ------
-        ValueError
-            When the file holds another number.
+        A file in which it was never set has 1: the Pico then says *unsure* only when it has heard nothing.
         """
         percent = self.metadata.get("unsure_below", 1)
         if type(percent) is not int or not 1 <= percent <= 100:
@@ -130,7 +110,7 @@ class Model:
 
     @cached_property
     def tensors(self) -> dict:
-        """Everything that the firmware's LSTM needs, as plain numbers and arrays.
+        """Everything that the firmware's LSTM needs; ValueError when the firmware can't run the model.
 
         pooling : "last" (STRIDED_SLICE: the last step) or "mean" (MEAN over the steps).
         n_frames, n_mfcc : int.
@@ -141,8 +121,8 @@ class Model:
                 "R": int8 (units, units), "R_scale": float, "b": int32 (units,)}. W and R have zero point 0; b has
                 scale x_scale * W_scale.
             x_scale, x_zero_point : of the layer's input.
-            h_scale, h_zero_point : of the hidden state; output_scale, output_zero_point of the sequence that it hands
-                on are the same.
+            h_scale, h_zero_point : of the hidden state.
+            output_scale, output_zero_point : of the layer's output, the same.
             c_scale, c_scale_log2 : of the int16 cell state, a power of two (zero point 0).
             cell_clip : float, in real units (10.0).
         mean : None, or {"n": steps, "x_scale", "x_zero_point", "output_scale", "output_zero_point"}.
@@ -150,11 +130,6 @@ class Model:
             "x_zero_point", "output_scale", "output_zero_point"}. W has zero point 0, its scale is per output row.
         softmax : {"beta": float, "x_scale", "x_zero_point", "output_scale", "output_zero_point"}.
         output_scale, output_zero_point : of the scores (1/256 and -128).
-
-        Raises
-        ------
-        ValueError
-            When the firmware can't run the model.
         """
         config = self.config
         try:
@@ -165,25 +140,13 @@ class Model:
 
 
 def open_model(content: bytes, name: str = "model") -> Model:
-    """Parse the bytes of a .tflite file and check its seal.
-
-    Raises
-    ------
-    ValueError
-        When it is no .tflite file, truncated or damaged; the message names it and the remedy.
-    """
+    """Parse the bytes of a .tflite file and check its checksum; ValueError when it is no such file, or damaged."""
     _check_seal(content, name)
     return Model(name, content, _parse(content, name))
 
 
 def load_model(path: str | Path = SHIPPED) -> Model:
-    """Open an int8 model of ours; the one that ships when no path is given.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        When it is missing, or not such a model (see `Model.front_end`); naming the file, and the remedy.
-    """
+    """Open an int8 model of ours; FileNotFoundError or ValueError when it is missing or no such model."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path.name}: run notebook 06, or `make pretrained DATA=<folder>`")
@@ -203,7 +166,7 @@ def _parse(content: bytes, name: str = "model") -> schema.ModelT:
 
 
 def _check_seal(content: bytes, name: str) -> None:
-    """Raise ValueError unless a file with our metadata is, byte for byte, the one that `embed_front_end` wrote."""
+    """Raise ValueError when a file with our metadata has changed since `embed_front_end` wrote it."""
     if METADATA_NAME.encode() not in content:
         return
     seals = _SEAL.findall(content)
@@ -223,20 +186,9 @@ def front_end_dict(mean: np.ndarray, std: np.ndarray, config: Config = CONFIG) -
 
 
 def embed_front_end(content: bytes, front_end: dict) -> bytes:
-    """Write the front end's numbers into the .tflite file's own metadata, replacing older ones.
+    """Write a front end (of `front_end_dict`) into a .tflite file's own metadata, in place of an older one.
 
-    Parameters
-    ----------
-    content : bytes
-        A .tflite file.
-    front_end : dict
-        From `front_end_dict`.
-
-    Returns
-    -------
-    bytes
-        The new file, sealed: its SHA-256 (taken with zeros in the place of the digest) is part of the metadata, so that
-        any changed byte is noticed.
+    The new file's metadata also hold its SHA-256, taken with zeros in the digest's place: any changed byte is noticed.
     """
     parsed = open_model(content, "the file").parsed
     index = _find_metadata(parsed)
@@ -254,7 +206,7 @@ def embed_front_end(content: bytes, front_end: dict) -> bytes:
 
 
 def pack(parsed: schema.ModelT) -> bytes:
-    """Bytes of the .tflite file (each buffer on a four-byte boundary, as a Cortex-M0+ needs)."""
+    """Bytes of the .tflite file; each buffer starts at a multiple of four bytes, as a Cortex-M0+ needs."""
     builder = flatbuffers.Builder(1024)
     builder.Finish(parsed.Pack(builder), b"TFL3")
     return bytes(builder.Output())
@@ -271,7 +223,7 @@ def _find_metadata(parsed: schema.ModelT) -> int | None:
 # --- is it ours? ------------------------------------------------------------------------------------------------------
 
 def _check_int8(model: Model) -> None:
-    """Raise ValueError unless the file is an int8 genre model of ours: one graph, types, front end, shapes."""
+    """Raise ValueError unless it is an int8 model of ours: one graph, int8 ends, a front end, shapes that fit it."""
     name, graphs = model.name, model.parsed.subgraphs or []
     if len(graphs) != 1 or not graphs[0].operators:
         raise ValueError(f"{name} has {len(graphs)} subgraphs, need one with operators")
@@ -290,7 +242,7 @@ def _check_int8(model: Model) -> None:
 
 
 def _checked_config(model: Model) -> Config:
-    """The configuration; ValueError unless it, normalisation and labels fit each other, and can stand in C headers."""
+    """The configuration; ValueError unless normalisation and labels fit it, and can be written into C headers."""
     values, remedy = model.metadata, "convert it in notebook 06"
     try:
         config, labels = Config.from_dict(values["config"]), values["labels"]

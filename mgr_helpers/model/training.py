@@ -1,6 +1,6 @@
 """Random training windows, and the recipe of the model that ships.
 
-Used by notebooks/05_train_lstm.ipynb.
+Notebooks: 05, 07.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from ..features.windows import features_of
 from .network import NO_GENRE, build_model, fit_normalisation, train
 
 N_WINDOWS, N_OTHER = 24000, 6000
-WINDOW_BATCH = 512  # windows that `random_windows` holds at a time: 22 MB
-CLEAN, ROOM, STRETCH = 0.45, 0.3, 0.16  # of training windows: share that stays clean, share in a room, change of speed
+WINDOW_BATCH = 512  # `random_windows` holds the audio of so many windows at a time: 22 MB
+CLEAN = 0.45  # share of training windows that stay clean; the others go through the simulated microphone
+ROOM = 0.3  # share of these others that are heard in a room
+STRETCH = 0.16  # largest change of a window's speed, as a natural logarithm
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,13 @@ class Recipe:
 
     Attributes
     ----------
-    architecture, units, dropout, recurrent_dropout, noise : see `network.build_model`
-    epochs, learning_rate : see `network.train`
-    n_mfcc : how many of the MFCCs are kept, None for all.
-    log_mel : the log Mel bands instead of MFCCs.
-    heard : which training windows are taken: clean, through the microphone, and in a room.
-    other : sounds of no genre among the training windows.
-    n_windows : how many random training windows, None for all.
+    architecture, units, dropout, recurrent_dropout, noise
+        See `network.build_model`.
+    epochs, learning_rate
+        See `network.train`.
+    n_mfcc, log_mel, heard, other, n_windows
+        For `tools.experiments`: how many MFCCs (None: all), log Mel bands instead of MFCCs, which training windows by
+        how they were heard, whether sounds of no genre are among them, and how many there are (None: all).
     """
 
     architecture: str = "lstm_mean"
@@ -60,9 +62,9 @@ SHIPPED = Recipe()
 
 def training_windows(songs: list, n: int = N_WINDOWS, n_other: int | None = None, seed: int = 0,
                      config: Config = CONFIG) -> dict:
-    """Random windows of music (`training.random_windows`), then some of other sounds, whose genre is NO_GENRE.
+    """`random_windows` of `n` windows of music, then `other_windows`, whose genre is NO_GENRE.
 
-    As many of these as `n_other` says, else in the proportion of what ships.
+    `n_other` of the latter; as large a part as in what ships when not given.
     """
     n_other = n * N_OTHER // N_WINDOWS if n_other is None else n_other
     music = random_windows(songs, n, seed, config=config)
@@ -70,62 +72,38 @@ def training_windows(songs: list, n: int = N_WINDOWS, n_other: int | None = None
     return {name: np.concatenate([music[name], other[name]]) for name in music}
 
 
-# --- models -----------------------------------------------------------------------------------------------------------
-
-def train_on(raw: np.ndarray, genre: np.ndarray, seed: int = 0, recipe: Recipe = SHIPPED,
-             validation: tuple[np.ndarray, np.ndarray] | None = None, config: Config = CONFIG) -> tuple:
-    """Train one model on raw features.
-
-    Returns
-    -------
-    network (keras.Model), mean, std, curves
-    """
-    mean, std = fit_normalisation(raw)
-    config = dataclasses.replace(config, n_mfcc=raw.shape[-1])
-    network = build_model(recipe.architecture, recipe.units, recipe.dropout, recipe.recurrent_dropout, seed, config,
-                          recipe.noise)
-    if validation is not None:
-        validation = (mfcc_q15.normalise(validation[0], mean, std), validation[1])
-    curves = train(network, mfcc_q15.normalise(raw, mean, std), genre, validation, recipe.epochs,
-                   recipe.learning_rate)
-    return network, mean, std, curves
-def random_windows(songs: list, n: int, seed: int, clean: float = CLEAN, room: float = ROOM,
-                   stretch: float = STRETCH, ranges: microphone.Ranges = microphone.TRAINING, config: Config = CONFIG) -> dict:
-    """Feature windows cut at random from songs, most of them heard through the microphone: what the model trains on.
+def random_windows(songs: list, n: int, seed: int, clean: float = CLEAN, config: Config = CONFIG) -> dict:
+    """Feature windows cut from songs at random, most of them heard through the microphone.
 
     Genres come equally often; a genre's songs by the square root of their length. Each window is played a little faster
-    or slower (up to e^+-stretch), which changes pitch and tempo. Window i depends on `seed` and i alone.
+    or slower, which changes pitch and tempo. Window i depends on `seed` and i alone.
 
     Parameters
     ----------
     songs : list of dataset.Song
-    n : int
-        Number of windows.
-    seed : int
-    clean, room : float
-        Share of windows that stay clean, and share of the others that get a room.
-    stretch : float
-        Largest change of speed, as a logarithm.
+    n, seed : int
+    clean : float
+        Share of windows that stay clean.
 
     Returns
     -------
     dict of arrays
-        raw int32 (n, n_frames, n_mfcc), from `mfcc_q15.mfcc_windows`; genre int (n,); song, group str (n,); heard str
+        raw int32 (n, n_frames, n_mfcc), as of `mfcc_q15.mfcc_windows`; genre int (n,); song, group str (n,); heard str
         (n,): "clean", "microphone" or "room".
-
-    Explained in notebooks/05_train_lstm.ipynb.
     """
     genre = np.array([config.genres.index(song.genre) for song in songs])
     weight = np.sqrt([len(song.samples) for song in songs])
 
     def one(index: int) -> tuple[int, str, np.ndarray]:
         rng = np.random.default_rng([seed, index])
-        pick = _pick(weight * (genre == index % len(config.genres)), rng)
-        window = _cut_window(songs[pick].samples, np.exp(rng.uniform(-stretch, stretch)), rng, config)
+        likely = weight * (genre == index % len(config.genres))
+        pick = int(rng.choice(len(songs), p=likely / likely.sum()))
+        window = _cut_window(songs[pick].samples, np.exp(rng.uniform(-STRETCH, STRETCH)), rng, config)
         if rng.random() < clean:
             return pick, "clean", window
-        in_room = bool(rng.random() < room)
-        return pick, "room" if in_room else "microphone", microphone.hear(window, rng, None, in_room, ranges, config)
+        in_room = bool(rng.random() < ROOM)
+        heard = microphone.hear(window, rng, None, in_room, microphone.TRAINING, config)
+        return pick, "room" if in_room else "microphone", heard
 
     raw, picks, heard = np.zeros((n, config.n_frames, config.n_mfcc), np.int32), np.zeros(n, int), np.zeros(n, "U10")
     for start in tqdm(range(0, n, WINDOW_BATCH), desc="training windows", unit="batch", leave=False):
@@ -136,8 +114,39 @@ def random_windows(songs: list, n: int, seed: int, clean: float = CLEAN, room: f
             "group": np.array([songs[p].group for p in picks]), "heard": heard}
 
 
+def _cut_window(samples: np.ndarray, speed: float, rng: np.random.Generator, config: Config) -> np.ndarray:
+    """A window from a random place of int16 samples, played at `speed`."""
+    length = config.window_length
+    needed = min(int(np.ceil(length * speed)) + 8, len(samples))
+    start = rng.integers(0, len(samples) - needed + 1)
+    part = samples[start : start + needed]
+    played = soxr.resample(part.astype(np.float32), config.sample_rate * speed, config.sample_rate, quality="MQ")
+    played = np.pad(played, (0, max(0, length - len(played))), mode="reflect")[:length]
+    return np.clip(np.round(played), -32768, 32767).astype(np.int16)
+
+
+def other_windows(n: int, seed: int, clean: float = CLEAN, room: float = ROOM, config: Config = CONFIG) -> dict:
+    """Feature windows of `other_sounds.TRAINED`, heard as `random_windows` hears music.
+
+    `clean` and `room` are shares, as in `CLEAN` and `ROOM`.
+
+    Returns
+    -------
+    dict of arrays
+        As `random_windows` gives them, without genre; song is the kind of sound, group "".
+    """
+    kinds = [other_sounds.TRAINED[i % len(other_sounds.TRAINED)] for i in range(n)]
+    jobs = [joblib.delayed(_other_window)(i, kind, seed, clean, room, config) for i, kind in enumerate(kinds)]
+    heard, raw = zip(*tqdm(joblib.Parallel(-1, return_as="generator")(jobs), total=n, desc="other sounds",
+                           unit="window", leave=False))
+    return {"raw": np.stack(raw), "heard": np.array(heard), "song": np.array(kinds), "group": np.full(n, "")}
+
+
 def _other_window(index: int, kind: str, seed: int, clean: float, room: float, config: Config) -> tuple:
-    """How it is heard, and the features of the last window of three seconds (a voice pauses, the AGC comes to rest)."""
+    """How a sound is heard, and the features of its last window.
+
+    Of three seconds: a voice may pause in the last one, and the microphone's automatic gain comes to rest before it.
+    """
     rng, seconds, heard = np.random.default_rng([seed, 1, index]), 3.0, "clean"
     if kind != other_sounds.OPEN_PIN and rng.random() < clean:
         samples = other_sounds.make(kind, seconds, rng, config)
@@ -148,34 +157,21 @@ def _other_window(index: int, kind: str, seed: int, clean: float, room: float, c
     return heard, mfcc_q15.mfcc_windows(samples[None, -config.window_length :], config)[0]
 
 
-def other_windows(n: int, seed: int, clean: float = CLEAN, room: float = ROOM, config: Config = CONFIG) -> dict:
-    """Feature windows of `other_sounds.TRAINED`, heard as `random_windows` hears music.
+# --- a model ----------------------------------------------------------------------------------------------------------
+
+def train_on(raw: np.ndarray, genre: np.ndarray, seed: int = 0, recipe: Recipe = SHIPPED,
+             validation: tuple[np.ndarray, np.ndarray] | None = None, config: Config = CONFIG) -> tuple:
+    """Train one model on raw features; `validation` are raw features and genres of other artists.
 
     Returns
     -------
-    dict of arrays
-        As `random_windows` gives them, without genre; song is the kind of sound, group "".
-
-    Explained in notebooks/05_train_lstm.ipynb.
+    network (keras.Model), mean, std (see `fit_normalisation`), curves (see `train`)
     """
-    kinds = [other_sounds.TRAINED[i % len(other_sounds.TRAINED)] for i in range(n)]
-    jobs = [joblib.delayed(_other_window)(i, kind, seed, clean, room, config) for i, kind in enumerate(kinds)]
-    heard, raw = zip(*tqdm(joblib.Parallel(-1, return_as="generator")(jobs), total=n, desc="other sounds",
-                           unit="window", leave=False))
-    return {"raw": np.stack(raw), "heard": np.array(heard),
-            "song": np.array(kinds), "group": np.full(n, "")}
-
-
-def _pick(weight: np.ndarray, rng: np.random.Generator) -> int:
-    return int(rng.choice(len(weight), p=weight / weight.sum()))
-
-
-def _cut_window(samples: np.ndarray, speed: float, rng: np.random.Generator, config: Config) -> np.ndarray:
-    """One window of int16 samples from a random place, played at `speed`; in whole frame steps."""
-    length = config.window_length
-    needed = min(int(np.ceil(length * speed)) + 8, len(samples))
-    start = rng.integers(0, len(samples) - needed + 1)
-    part = samples[start : start + needed]
-    played = soxr.resample(part.astype(np.float32), config.sample_rate * speed, config.sample_rate, quality="MQ")
-    played = np.pad(played, (0, max(0, length - len(played))), mode="reflect")[:length]
-    return np.clip(np.round(played), -32768, 32767).astype(np.int16)
+    mean, std = fit_normalisation(raw)
+    config = dataclasses.replace(config, n_mfcc=raw.shape[-1])
+    network = build_model(recipe.architecture, recipe.units, recipe.dropout, recipe.recurrent_dropout, seed, config,
+                          recipe.noise)
+    if validation is not None:
+        validation = (mfcc_q15.normalise(validation[0], mean, std), validation[1])
+    curves = train(network, mfcc_q15.normalise(raw, mean, std), genre, validation, recipe.epochs, recipe.learning_rate)
+    return network, mean, std, curves

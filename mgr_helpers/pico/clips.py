@@ -1,10 +1,11 @@
-"""The clips of a folder on the emulated Pico, decision by decision against Python.
+"""The `pico` command: recordings on the emulated Pico, and clips of a folder, each decision compared with Python's.
 
-Used by notebooks/08_deploy_to_pico.ipynb.
+Notebooks: none.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import os
@@ -22,21 +23,16 @@ from . import headers, listen
 from .image import build_image
 
 
-# ---- the clips of a folder
+SEED = 0  # of the microphone simulation; each clip draws its own parameters
+COMPARED = ("window", "vote", "confidence", "says", "scores")  # of a decision, with Python's
+
+
+# --- the clips of a folder --------------------------------------------------------------------------------------------
 
 def choose_clips(songs: list, n: int, config: Config = CONFIG) -> list:
-    """`n` clips, as many of each genre, spread evenly over its songs: the middle of each, of at most a whole vote.
+    """The middles of `n` songs (dataset.Song), as many of each genre, evenly spread; each at most one vote long.
 
-    Parameters
-    ----------
-    songs : list of dataset.Song
-    n : int
-        A genre with too few songs that hold a window gives fewer.
-
-    Returns
-    -------
-    list of dataset.Song
-        Their samples cut.
+    A genre gives fewer where too few of its songs hold a window.
     """
     length, chosen = config.window_length + (config.vote_windows - 1) * config.window_step, []
     for code, genre in enumerate(config.genres):
@@ -48,61 +44,37 @@ def choose_clips(songs: list, n: int, config: Config = CONFIG) -> list:
     return chosen
 
 
-def hear_clip(adc: np.ndarray, model: Model, image: dict, config: Config = CONFIG, bar: bool = False) -> dict:
+def hear_clip(adc: np.ndarray, model: Model, image: dict, bar: bool = False) -> dict:
     """One clip of ADC counts: what the emulated Pico says, and whether Python says the same to the same counts.
 
     Returns
     -------
     dict
-        decisions : those of the sketch; equal : how many of them are `recognizer.decisions`, in window, vote,
-        confidence, what is said and scores; missed : how many were due and never came; overruns, self_test, genre : as
-        of `listen`; stack_bytes, awake_share : as of `emulate`.
+        decisions : the sketch's; equal : how many of them equal `recognizer.decisions` in all that is `COMPARED`;
+        missed : how many were due and never came; overruns (how many), self_test, genre : as of `listen.listen`;
+        stack_bytes, awake_share : as of `emulator.emulate`.
     """
+    config = model.config
     due = max(0, len(adc) - config.window_length) // config.window_step + 1
     result = listen.listen_to_counts(adc, image, config, bar=bar)
     heard, expected = result["decisions"][:due], recognizer.decisions(result["adc"], model)
-    equal = sum(all(ours[key] == theirs[key] for key in ("window", "vote", "confidence", "says", "scores"))
-                for ours, theirs in zip(expected, heard))
+    equal = sum(all(ours[key] == theirs[key] for key in COMPARED) for ours, theirs in zip(expected, heard))
     return {"decisions": heard, "equal": equal, "missed": due - len(heard), "overruns": len(result["overruns"]),
             **{key: result[key] for key in ("self_test", "stack_bytes", "awake_share")},
             "genre": listen.overall(heard, config)}
 
 
-def compare_clips(audio: str | Path, n: int = 30, level_db: float = 0.0, room: bool = False, seed: int = 0,
-                  path: Path | None = None, compiler: str | None = None) -> dict:
-    """Clips of a folder through the microphone simulation and the ADC of the emulated Pico, and Python beside it.
+def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | None, compiler: str | None) -> dict:
+    """Clips of a folder (or "mini", or "gtzan"), through the microphone simulation to the emulated Pico and to Python.
 
-    Parameters
-    ----------
-    audio : str or Path
-        "mini", "gtzan" or a folder with one sub-folder per genre.
-    n : int
-        See `choose_clips`.
-    level_db : float
-        Level at the microphone.
-    room : bool
-        In a random room.
-    seed : int
-        Of the simulation; each clip draws its own parameters.
-    path : Path, optional
-        An int8 .tflite file of ours; the one that ships when not given.
-    compiler : "gcc", "zig" or None
-        See `toolchain.find_compiler`.
+    `path` is an int8 .tflite file of ours, None for the one that ships.
 
     Returns
     -------
     dict
-        decisions {"n", "equal", "missed"}, overruns, self_tests (passed); windows and votes {"n", "accuracy"}: each
-        window alone, and the genre of each whole clip; said (shares of genre, unsure, silence, see `recognizer.said`) and
-        decided {"n", "accuracy"}: the decisions that say a genre; clips (a list: song, genre, said, windows, equal);
-        skipped, source, microphone_db, room, seed, image.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError, RuntimeError
-        Naming the file and the remedy.
-
-    Explained in notebooks/08_deploy_to_pico.ipynb.
+        decisions {"n", "equal", "missed"}, overruns, self_tests (passed); {"n", "accuracy"} of windows (each alone),
+        votes (the genre of each whole clip) and decided (decisions that say a genre); said (see `recognizer.said`);
+        clips (a list: song, genre, said, windows, equal); skipped, source, microphone_db, room, seed, image.
     """
     model = load_model(path or SHIPPED)
     config = model.config
@@ -111,15 +83,19 @@ def compare_clips(audio: str | Path, n: int = 30, level_db: float = 0.0, room: b
     clips = choose_clips(found.songs, n, config)
 
     def hear_one(index: int) -> dict:
-        rng = np.random.default_rng([seed, index])
+        rng = np.random.default_rng([SEED, index])
         adc = microphone.adc_counts(clips[index].samples, rng, level_db, room, microphone.TESTING, config)
-        return hear_clip(adc, model, image, config)
+        return hear_clip(adc, model, image)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a thread mostly waits for its emulator
         heard = list(tqdm(pool.map(hear_one, range(len(clips))), total=len(clips), desc="emulated Pico", unit="clip"))
-    size = {key: image[key] for key in ("compiler", "flash_bytes", "ram_static")}
     return {**_clip_figures(clips, heard), "skipped": found.skipped, "source": found.source, "microphone_db": level_db,
-            "room": room, "seed": seed, "image": size}
+            "room": room, "seed": SEED, "image": image_size(image)}
+
+
+def image_size(image: dict) -> dict:
+    """Of an image: compiler, flash_bytes, ram_static."""
+    return {key: image[key] for key in ("compiler", "flash_bytes", "ram_static")}
 
 
 def _clip_figures(clips: list, heard: list[dict]) -> dict:
@@ -138,18 +114,18 @@ def _clip_figures(clips: list, heard: list[dict]) -> dict:
                       for clip, result in zip(clips, heard)]}
 
 
-# ---- command line
+# --- command line -----------------------------------------------------------------------------------------------------
 
-def run(arguments) -> int:
-    """`python -m mgr_helpers pico`: what the emulated Pico says about a recording, or to the clips of a folder."""
+def run(arguments: argparse.Namespace) -> int:
+    """`python -m mgr_helpers pico`: what the emulated Pico says to a recording, or to the clips of a folder."""
     if arguments.clips:
         return _run_clips(arguments)
     image = build_image("genre_recognizer", arguments.compiler)
     result = listen.listen(arguments.audio, arguments.gain, arguments.noise, arguments.seconds, image)
     if arguments.json:
         left_out = ("uart", "output", "adc", "lines", "pins", "stages", "xip")
-        size = {key: image[key] for key in ("compiler", "flash_bytes", "ram_static")}
-        print(json.dumps({**{key: value for key, value in result.items() if key not in left_out}, "image": size}))
+        kept = {key: value for key, value in result.items() if key not in left_out}
+        print(json.dumps({**kept, "image": image_size(image)}))
         return 0
     print(f"{'time':>8}  {'window':8}{'vote':8}{'confidence':>10}   {'says':8}{'scores'}")
     for decision in result["decisions"]:
@@ -165,10 +141,10 @@ def run(arguments) -> int:
     return 0
 
 
-def _run_clips(arguments) -> int:
+def _run_clips(arguments: argparse.Namespace) -> int:
     """Print what `compare_clips` finds; 1 when a decision is missing or differs from Python's."""
-    found = compare_clips(arguments.audio, arguments.clips, arguments.mic, arguments.room, path=arguments.model,
-                          compiler=arguments.compiler)
+    found = compare_clips(arguments.audio, arguments.clips, arguments.mic, arguments.room, arguments.model,
+                          arguments.compiler)
     decisions = found["decisions"]
     failed = decisions["missed"] or decisions["equal"] != decisions["n"] or found["overruns"] or not decisions["n"]
     if arguments.json:

@@ -1,4 +1,4 @@
-"""Figures, votes, intervals, engines, the microphone simulation and the evaluate command."""
+"""Figures, votes, intervals, engines, thresholds and the evaluate command."""
 
 import json
 
@@ -12,7 +12,7 @@ from mgr_helpers.audio import dataset, mini_set
 from mgr_helpers.config import CONFIG
 from mgr_helpers.features import mfcc_q15
 from mgr_helpers.model import evaluate, recognizer, training
-from mgr_helpers.model.tflite import load_model, open_model
+from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import engines
 from tools import experiments, pretrained
 
@@ -36,14 +36,15 @@ def windows(songs):
 def trained(tmp_path_factory, windows):
     """A folder with a small model, as `pretrained` writes it."""
     folder = tmp_path_factory.mktemp("model")
-    network, mean, std, _ = training.train_on(windows["raw"], windows["genre"], recipe=training.Recipe(epochs=2, recurrent_dropout=0.0))
+    recipe = training.Recipe(epochs=2, recurrent_dropout=0.0)
+    network, mean, std, _ = training.train_on(windows["raw"], windows["genre"], recipe=recipe)
     pretrained.write_models(folder, network, mean, std, windows)
     return folder
 
 
 # --- figures
 
-def test_figures_of_a_known_case():
+def test_figures_of_six_windows():
     scores = np.eye(3)[[0, 0, 1, 1, 1, 2]]
     genre, song = np.array([0, 0, 0, 1, 1, 2]), np.array(["a", "a", "a", "b", "b", "c"])
     result = evaluate.figures(scores, genre, song)
@@ -54,7 +55,7 @@ def test_figures_of_a_known_case():
     json.dumps(result)
 
 
-def test_int8_scores_vote_as_their_probabilities():
+def test_int8_scores_vote_like_probabilities():
     scores = np.array([[127, -128, -128], [-128, 100, -100], [-128, 100, -100]], np.int8)
     _, true, voted = evaluate.song_votes(scores, np.zeros(3, int), np.array(["a"] * 3))
     assert true.tolist() == [0] and voted.tolist() == [1]
@@ -62,7 +63,7 @@ def test_int8_scores_vote_as_their_probabilities():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10), st.integers(1, 10)), min_size=2, max_size=40))
-def test_the_interval_holds_the_accuracy(pairs):
+def test_the_accuracy_lies_in_its_interval(pairs):
     correct, total = np.array([min(pair) for pair in pairs]), np.array([pair[1] for pair in pairs])
     low, high = evaluate.bootstrap_interval(correct, total)
     assert 0 <= low <= correct.sum() / total.sum() <= high <= 1
@@ -73,14 +74,14 @@ def test_more_songs_give_a_narrower_interval():
     assert abs(many) < abs(few) / 3
 
 
-def test_no_window_is_an_error():
+def test_figures_need_at_least_one_window():
     with pytest.raises(ValueError, match="no window"):
         evaluate.figures(np.zeros((0, 3)), np.zeros(0, int), np.zeros(0, str))
 
 
 # --- windows
 
-def test_windows_are_those_of_the_stream(songs, windows):
+def test_windows_follow_one_another_without_a_gap(songs, windows):
     expected = sum((len(song.samples) // 1024 - 21) // 20 + 1 for song in songs)
     assert len(windows["raw"]) == expected == len(windows["genre"])
     first = mfcc_q15.mfcc_windows(songs[0].samples[None, : CONFIG.window_length])
@@ -97,8 +98,8 @@ def test_silent_windows_are_left_out(songs):
 # --- engines and protocols
 
 @pytest.mark.slow
-def test_engines_agree(trained, windows):
-    model, float_model = (open_model((trained / name).read_bytes()) for name in ("model_int8.tflite", "model_float.tflite"))
+def test_c_equals_tflm_and_other_engines_are_close(trained, windows):
+    model, float_model = engines.load_models(trained / "model_int8.tflite")
     scores = {name: engines.engine_scores(name, model, windows["raw"], float_model) for name in engines.ENGINES}
     assert np.array_equal(scores["c"], scores["tflm"])
     for engine in ("litert", "tflm"):
@@ -121,7 +122,7 @@ def test_cross_validation_never_tests_on_an_artist_it_trained_on(songs, windows)
     assert not scores["spy"]["clean"].any()
 
 
-def test_what_ships_is_ours_and_small():
+def test_shipped_files_are_valid_and_small():
     folder = pretrained.PRETRAINED
     load_model(folder / "model_int8.tflite")
     assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000
@@ -131,7 +132,7 @@ def test_what_ships_is_ours_and_small():
 
 
 @pytest.mark.slow
-def test_command_prints_json(trained, songs, tmp_path, capsys):
+def test_evaluate_command_prints_json(trained, songs, tmp_path, capsys):
     import soundfile
     for song in songs:
         (tmp_path / song.genre).mkdir(exist_ok=True)
@@ -159,7 +160,7 @@ def test_running_votes_start_anew_with_each_song():
     assert np.array_equal(as_probabilities, mixed)
 
 
-def test_coverage_and_threshold_of_a_known_case():
+def test_coverage_and_threshold_of_five_windows():
     rows = [(0.9, 0, 0), (0.8, 1, 1), (0.7, 2, 2), (0.6, 0, 1), (0.5, 0, 0)]  # confidence, winner, true genre
     scores = np.array([[share if i == winner else (1 - share) / 2 for i in range(3)] for share, winner, _ in rows])
     curve = evaluate.coverage_curve(scores, np.array([true for *_, true in rows]), np.array(list("abcde")))
@@ -172,7 +173,7 @@ def test_coverage_and_threshold_of_a_known_case():
 
 
 @pytest.mark.parametrize("coverage", [0.0, 1.1])
-def test_a_coverage_must_be_a_share(coverage):
+def test_a_coverage_must_lie_between_0_and_1(coverage):
     with pytest.raises(ValueError, match="coverage"):
         evaluate.threshold_for({"threshold": np.array([1]), "coverage": np.array([1.0])}, coverage)
 
@@ -188,7 +189,7 @@ def test_a_higher_threshold_gives_fewer_other_sounds_a_genre(trained):
     assert low["white noise"]["genre"] == 1
 
 
-def test_what_was_said_is_counted():
+def test_shares_of_genre_unsure_and_silence():
     rows = [{"says": word} for word in ("jazz", "unsure", "silence", "jazz")]
     assert recognizer.said(rows) == {"windows": 4, "genre": 0.5, "unsure": 0.25, "silence": 0.25}
     assert recognizer.said([])["genre"] == 0

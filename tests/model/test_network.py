@@ -10,7 +10,7 @@ from mgr_helpers.model.network import build_model, class_weights, fit_normalisat
 
 @pytest.fixture(scope="module")
 def task():
-    """Windows that a network can learn: each genre has one coefficient that is raised."""
+    """Windows that a network can learn: in each genre another coefficient is raised."""
     rng = np.random.default_rng(1)
     genre = rng.integers(0, 3, 300)
     x = rng.normal(size=(300, CONFIG.n_frames, CONFIG.n_mfcc)).astype(np.float32)
@@ -33,14 +33,14 @@ def test_a_constant_coefficient_does_not_divide_by_zero():
     assert np.all(mean == 1) and np.all(std > 0)
 
 
-def test_class_weights_balance():
+def test_class_weights_make_all_genres_count_the_same():
     weights = class_weights(np.array([0, 0, 0, 0, 1, 1, 2]), 3)
     assert weights[0] * 4 == pytest.approx(weights[1] * 2) == pytest.approx(weights[2])
     with pytest.raises(ValueError, match="genre number 1"):
         class_weights(np.array([0, 2]), 3)
 
 
-def test_unknown_architecture():
+def test_an_unknown_architecture_is_an_error():
     with pytest.raises(ValueError, match="choose one of"):
         build_model("transformer")
 
@@ -54,7 +54,7 @@ def test_each_architecture_gives_probabilities(name, task):
     assert predict(network, task[0][:0]).shape == (0, 3)
 
 
-def test_training_learns_and_repeats(task):
+def test_training_learns_and_the_same_seed_gives_the_same_network(task):
     x, genre = task
     results = []
     for _ in range(2):
@@ -66,10 +66,10 @@ def test_training_learns_and_repeats(task):
     assert results[0] == pytest.approx(results[1], abs=1e-4)
 
 
-def test_training_stops_early_and_keeps_the_best(task):
+def test_training_stops_early_and_keeps_the_best_epoch(task):
     x, genre = task
     network = build_model("pooling", seed=5)
-    random_genre = np.random.default_rng(0).permutation(genre[200:])  # nothing to learn for validation
+    random_genre = np.random.default_rng(0).permutation(genre[200:])  # nothing that validation could learn
     curves = train(network, x[:200], genre[:200], (x[200:], random_genre), epochs=30, patience=2)
     assert len(curves["loss"]) < 30
     accuracy = (predict(network, x[200:]).argmax(axis=1) == random_genre).mean()

@@ -1,4 +1,4 @@
-"""Conversion, reading and running of .tflite files."""
+"""Converting, opening, checking and running .tflite files."""
 
 import json
 
@@ -31,7 +31,7 @@ def windows():
 
 @pytest.fixture(scope="module")
 def networks(windows):
-    """One trained a little, so that its weights aren't symmetric about zero; the others with their first weights."""
+    """lstm2 trained a little, so that its weights aren't symmetric about zero; the others with their first weights."""
     made = {name: network.build_model(name, seed=3) for name in quantize.ARCHITECTURES}
     network.train(made["lstm2"], windows, np.arange(60) % 3, epochs=1)
     return made
@@ -68,15 +68,16 @@ def test_int8_agrees_with_float_in_both_runtimes(name, files, networks, windows)
         scores = run(files[name], to_int8(files[name], windows))
         ends = files[name].description["output"]
         assert scores.dtype == np.int8 and scores.shape == (60, 3)
-        assert np.abs((scores.astype(float) - ends["zero_point"]) * ends["scale"] - expected).max() < 0.08  # untrained, on noise
+        found = (scores.astype(float) - ends["zero_point"]) * ends["scale"]
+        assert np.abs(found - expected).max() < 0.08  # untrained networks, on noise
 
 
-def test_lstm_is_fused(files):
+def test_each_lstm_layer_is_one_operator(files):
     for name, ops in OPS.items():
         assert files[name].description["ops"] == ops
 
 
-def test_the_books_network_has_its_parameters(networks):
+def test_number_of_parameters(networks):
     assert network.build_model("book", config=mfcc_book.BOOK).count_params() == 14947
     assert networks["lstm_mean"].count_params() <= 15000 and networks["lstm_mean2"].count_params() <= 15000
 
@@ -88,7 +89,7 @@ def test_float_file_equals_keras(networks, windows):
         check_int8(model.content, "other.tflite")
 
 
-def test_front_end_travels_in_the_file(files):
+def test_the_file_carries_its_front_end(files):
     assert read_front_end(files["lstm2"].content) == json.loads(json.dumps(FRONT_END))
     again = embed_front_end(files["lstm2"].content, {**FRONT_END, "labels": ["a", "b", "c"]})
     assert read_front_end(again)["labels"] == ["a", "b", "c"]
@@ -107,7 +108,7 @@ def test_any_changed_byte_is_noticed(files):
         embed_front_end(bytes(damaged), FRONT_END)
 
 
-def test_no_file_may_lack_its_checksum(files):
+def test_a_file_without_a_checksum_is_refused(files):
     with pytest.raises(ValueError, match="old.tflite carries no checksum"):
         check_int8(files["lstm2"].content.replace(b'"sha256"', b'"sha25x"'), "old.tflite")
     check_int8((PRETRAINED / "model_int8.tflite").read_bytes())
@@ -152,7 +153,7 @@ def test_a_model_that_the_firmware_would_run_wrongly_is_refused(name, files):
         lstm_tensors(foreign, "mine.tflite")
 
 
-def test_frames_that_the_sketch_cannot_step_through_are_refused(files):
+def test_frame_sizes_that_the_sketch_cannot_run_are_refused(files):
     for change in ({"frame_step": 1000}, {"frame_length": 1536}, {"fft_length": 3000}, {"silence_bits": 15}):
         other = embed_front_end(files["lstm2"].content, {**FRONT_END, "config": {**FRONT_END["config"], **change}})
         with pytest.raises(ValueError, match="^mine.tflite: the firmware can't run this model"):
@@ -166,7 +167,7 @@ def test_a_front_end_that_does_not_fit_is_refused(change, files):
         check_int8(embed_front_end(files["lstm2"].content, {**FRONT_END, **change}), "mine.tflite")
 
 
-def test_buffers_are_aligned_for_a_cortex_m0(files):
+def test_buffers_start_at_multiples_of_four_bytes(files):
     parsed = schema.Model.GetRootAsModel(files["lstm_mean"].content, 0)
     for index in range(parsed.BuffersLength()):
         buffer = parsed.Buffers(index)
@@ -203,12 +204,12 @@ def test_lstm_tensors_hold_the_weights(files, networks):
 
 
 @pytest.mark.parametrize("name", ["lstm_many", "pooling"])
-def test_lstm_tensors_refuses_what_the_firmware_cannot_run(name, files):
+def test_an_architecture_that_the_firmware_cannot_run_is_refused(name, files):
     with pytest.raises(ValueError, match="the firmware runs LSTM layers"):
         files[name].tensors
 
 
-def test_refuses_wrong_input(files, networks, windows):
+def test_input_of_another_type_or_shape_is_refused(files, networks, windows):
     with pytest.raises(ValueError, match="need int8"):
         runtimes.run_tflm(files["lstm2"], windows)
     with pytest.raises(ValueError, match="the model takes int8"):
@@ -220,7 +221,7 @@ def test_refuses_wrong_input(files, networks, windows):
         check_int8(embed_front_end(files["pooling"].content, other), "8 MFCC")
 
 
-def test_load_names_the_file(tmp_path, files):
+def test_load_model_names_a_bad_file(tmp_path, files):
     with pytest.raises(FileNotFoundError, match="none.tflite"):
         load_model(tmp_path / "none.tflite")
     for content in (b"", b"hello world", files["pooling"].content[:2000], files["pooling"].content[:-40]):
@@ -285,7 +286,7 @@ def test_sigmoid_table_reproduces_tflm_for_every_input():
         assert np.array_equal(tanh_by_table(z, log2_scale, table), tanh)
 
 
-def test_sigmoid_table_is_not_simply_rounded():
+def test_sigmoid_table_differs_from_rounding_by_one_at_most():
     table = headers.sigmoid_table()
     rounded = np.round(65536 / (1 + np.exp(-np.arange(256) / 24)))
     difference = table.astype(int) - np.minimum(rounded, 65535)

@@ -1,4 +1,4 @@
-"""The vote, *unsure* and *silence*: Python, the C on this machine and the emulated Pico say the same."""
+"""The vote, *unsure* and *silence*: Python, the C on this computer and the emulated Pico say the same."""
 
 import json
 
@@ -21,14 +21,14 @@ SURE, NEVER = MODEL.with_threshold(90), MODEL.with_threshold(100)
 
 
 def generated(model, name):
-    folder = build_dir() / "generated" / f"test_{name}"
+    folder = build_dir() / "models" / f"test_{name}"
     headers.write_headers(model, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def adc():
-    """Nothing, three genres one after another, so that votes mix, and nothing again."""
+    """Silence, three genres one after another, so that a vote spans two genres, and silence again."""
     quiet = np.zeros(2 * CONFIG.sample_rate, np.int16)
     songs = [mini_set.song(genre, 3)[: 3 * CONFIG.sample_rate] for genre in CONFIG.genres]
     return ideal_counts(np.concatenate([quiet, *songs, quiet]), gain_db=-12, noise_lsb=0.4)
@@ -36,7 +36,7 @@ def adc():
 
 # --- the vote
 
-def test_vote_of_a_known_case():
+def test_vote_of_four_windows():
     scores = np.array([[127, -128, -128], [-128, 27, -28], [-128, 27, -28], [-128, -128, 127]], np.int8)
     winner, confidence = recognizer.vote(scores, np.array([False, False, False, True]), 2)
     assert winner.tolist() == [0, 0, 1, 1]
@@ -46,7 +46,7 @@ def test_vote_of_a_known_case():
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(*[st.integers(-128, 127)] * 3, st.booleans()), min_size=1, max_size=40),
        st.integers(1, 12))
-def test_confidence_is_a_share_and_0_only_of_nothing(rows, vote_windows):
+def test_confidence_is_at_least_a_third_or_0_without_scores(rows, vote_windows):
     scores, silent = np.array([row[:3] for row in rows], np.int8), np.array([row[3] for row in rows])
     _, confidence = recognizer.vote(scores, silent, vote_windows)
     nothing = [all(silent[max(0, i + 1 - vote_windows) : i + 1]
@@ -65,7 +65,7 @@ def test_a_file_without_a_threshold_says_every_vote(adc):
     assert [row["unsure"] for row in heard] == [row["confidence"] == 0 for row in heard]
 
 
-def test_the_threshold_is_kept_and_nothing_else_changed():
+def test_with_threshold_changes_nothing_else():
     assert SURE.unsure_below == 90
     assert SURE.description["tensors"] == MODEL.description["tensors"]
     assert SURE.metadata == {**MODEL.metadata, "unsure_below": 90}
@@ -87,7 +87,7 @@ def test_a_damaged_threshold_is_refused(value):
 
 # --- what is said
 
-def test_unsure_and_silence_in_python(adc):
+def test_python_says_unsure_below_the_threshold_and_silence(adc):
     heard = recognizer.decisions(adc, SURE)
     said = {row["says"] for row in heard}
     assert {"silence", "unsure"} < said
@@ -98,7 +98,7 @@ def test_unsure_and_silence_in_python(adc):
     assert sum(row["says"] in CONFIG.genres for row in recognizer.decisions(adc, NEVER)) < sure
 
 
-def test_c_on_this_machine_says_the_same(adc):
+def test_c_on_this_computer_says_the_same(adc):
     theirs = host_c.host_library(generated(SURE, "sure")).decisions(adc)
     ours = recognizer.decisions(adc, SURE)
     assert len(ours) == len(theirs["window"]) >= 12

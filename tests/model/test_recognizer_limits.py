@@ -21,7 +21,7 @@ def held(found):
     return found["figures"]
 
 
-def test_frames_at_their_limits_hold_every_kind():
+def test_frames_at_the_limits_are_of_every_kind():
     windows = numbers.frames(2 * len(numbers.KINDS))
     assert windows.dtype == np.int16 and windows.shape == (24, CONFIG.window_length)
     assert windows.min() == -32768 and windows.max() == 32767
@@ -50,27 +50,27 @@ def test_a_wrong_value_is_reported(monkeypatch):
     assert len(numbers.of_the_model(12)["broke"]) == 1
 
 
-def test_sanitizers_have_nothing_to_say():
+def test_sanitizers_find_nothing():
     found = numbers.under_sanitizers(12, 2)
     if "not_run" in found["figures"]:
         pytest.skip(found["figures"]["not_run"])
     held(found)
 
 
-def test_a_sanitizer_is_heard(monkeypatch):
+def test_what_a_sanitizer_finds_is_reported(monkeypatch):
     monkeypatch.setattr(numbers, "sanitized_program", lambda folder: folder)
     monkeypatch.setattr(numbers, "_sanitized", lambda program, what, data: (b"", "runtime error: something"))
     found = numbers.under_sanitizers(12, 1)
     assert len(found["broke"]) == 2 and "runtime error" in found["broke"][0]
 
 
-def test_static_analysis_is_clean():
+def test_static_analysis_finds_nothing():
     held(numbers.static_analysis())
 
 
 # --- the Pico
 
-def test_faults_of_a_run_are_named():
+def test_faults_of_a_run_are_listed():
     run = {"decisions": [{}] * 3, "equal": 3, "missed": 0, "overruns": 0, "self_test": True, "stack_bytes": 700}
     assert stress_pico.faults(run, "x") == []
     bad = {**run, "equal": 2, "missed": 1, "overruns": 4, "self_test": False, "stack_bytes": 8192}
@@ -78,7 +78,7 @@ def test_faults_of_a_run_are_named():
                                             "self-test failed, stack of 8192 bytes"]
 
 
-def test_sounds_and_stalls():
+def test_sounds_and_stalls_of_the_pico_campaign():
     for name in ("unplugged, at ground", "unplugged, at the supply", "unplugged, floating", "clipping", "speech"):
         adc = stress_pico.sound(name, np.random.default_rng(0))
         assert adc.dtype == np.uint16 and adc.max() < 4096 and len(adc) == 220500

@@ -1,4 +1,4 @@
-"""The comparison and the table of what was tried, on a small scale with real training."""
+"""The comparison, the table of what was tried and the headers of a new model, on a small scale with real training."""
 
 import dataclasses
 
@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from mgr_helpers.audio import dataset, mini_set, splits
-from mgr_helpers.config import CONFIG
+from mgr_helpers.config import CONFIG, PRETRAINED
 from mgr_helpers.model import network
+from mgr_helpers.model.tflite import load_model
 from mgr_helpers.model.training import N_OTHER, N_WINDOWS, SHIPPED, Recipe, training_windows
+from mgr_helpers.pico import headers
 from tools import experiments, pretrained
 
 
@@ -31,7 +33,7 @@ def windows(songs):
 
 @pytest.fixture
 def small(monkeypatch):
-    """One seed, two folds, in this process, short training, plain networks but for what ships."""
+    """One seed, two folds, one process, short training; all variants without recurrence, but for what ships."""
     monkeypatch.setattr(experiments, "SEEDS", (0,))
     monkeypatch.setattr(pretrained, "SEEDS", (0,))
     monkeypatch.setattr(experiments, "BOOK_EPOCHS", 1)
@@ -56,12 +58,12 @@ def test_training_windows_hold_music_and_other_sounds(windows):
     assert set(training["group"][training["genre"] == network.NO_GENRE]) == {""}
 
 
-def test_other_sounds_come_in_the_proportion_of_what_ships(songs):
+def test_other_sounds_are_as_large_a_part_as_in_what_ships(songs):
     genre = training_windows(songs, 40)["genre"]
     assert np.sum(genre == network.NO_GENRE) == 40 * N_OTHER // N_WINDOWS
 
 
-def test_a_recipe_takes_its_windows(windows):
+def test_a_recipe_chooses_its_windows(windows):
     training = windows[0]
     clean = experiments.chosen(training, Recipe(heard=("clean",), other=False))
     assert set(clean["heard"]) == {"clean"} and clean["genre"].min() >= 0
@@ -69,7 +71,7 @@ def test_a_recipe_takes_its_windows(windows):
     assert len(third["raw"]) == len(training["raw"]) // 3
 
 
-def test_views(windows):
+def test_views_of_the_features(windows):
     raw = windows[0]["raw"]
     assert experiments.view(raw, Recipe(n_mfcc=18)).shape[-1] == 18
     bands = experiments.view(raw, Recipe(log_mel=True))
@@ -77,7 +79,7 @@ def test_views(windows):
 
 
 @pytest.mark.slow
-def test_comparison_and_what_ships(small, songs, windows, tmp_path, monkeypatch):
+def test_comparison_with_all_baselines(small, songs, windows, tmp_path, monkeypatch):
     training, tests = windows
     monkeypatch.setenv("MGR_BUILD", str(tmp_path))
     results, scores = experiments.compare(songs, training, tests)
@@ -93,7 +95,7 @@ def test_comparison_and_what_ships(small, songs, windows, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
-def test_document(small, windows, tmp_path, monkeypatch):
+def test_document_of_what_was_tried_measures_once(small, windows, tmp_path, monkeypatch):
     training, tests = windows
     monkeypatch.setenv("MGR_BUILD", str(tmp_path))
     monkeypatch.setattr(experiments, "SEEDS", (0, 1))
@@ -105,3 +107,28 @@ def test_document(small, windows, tmp_path, monkeypatch):
     experiments.write_document(found, "mini", tmp_path / "experiments.md")
     text = (tmp_path / "experiments.md").read_text()
     assert all(f"| {name} |" in text for name in names) and "nan" not in text
+
+
+# --- headers of a new model
+
+@pytest.mark.parametrize("off", [0, 1])
+def test_headers_are_written_only_when_c_equals_tflm(off, monkeypatch):
+    written = []
+
+    def scores(engine, model, raw):
+        return np.full((len(raw), 3), off * (engine == "c"), np.int8)
+
+    monkeypatch.setattr(pretrained, "engine_scores", scores)
+    monkeypatch.setattr(headers, "write_headers", written.append)
+    if off:
+        with pytest.raises(RuntimeError, match="other scores than TFLM"):
+            pretrained.write_checked_headers(PRETRAINED)
+    else:
+        pretrained.write_checked_headers(PRETRAINED)
+    assert len(written) == 1 - off
+
+
+@pytest.mark.slow
+def test_c_equals_tflm_on_the_calibration_windows():
+    raw, model = np.load(PRETRAINED / "calibration.npz")["raw"], load_model()
+    assert np.array_equal(pretrained.engine_scores("c", model, raw), pretrained.engine_scores("tflm", model, raw))
