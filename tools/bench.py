@@ -24,7 +24,7 @@ from mgr_helpers.features import mfcc_book, mfcc_q15
 from mgr_helpers.features.windows import FEATURE_BATCH, features_of, stream_windows
 from mgr_helpers.host import toolchain
 from mgr_helpers.host.command_line import main
-from mgr_helpers.host.files import shown, write_whole
+from mgr_helpers.host.files import shown, write_text, write_whole
 from mgr_helpers.host.quiet import import_tf
 from mgr_helpers.model import recognizer, training
 from mgr_helpers.model.network import build_model, fit_normalisation, train
@@ -374,7 +374,7 @@ def save(figures: dict) -> Path:
     path = build_dir() / "bench.json"
     kept = load() if path.is_file() else {}
     text = json.dumps({**kept, **figures}, indent=1) + "\n"
-    return write_whole(path, lambda file: file.write(text.encode()))
+    return write_text(path, text)
 
 
 def table(figures: dict) -> str:

@@ -246,7 +246,7 @@ def kept(path: Path, measured: Callable[[], dict]) -> dict:
     """The figures in the file; measured and written first where there is none."""
     if not path.exists():
         text = json.dumps(measured())
-        files.write_whole(path, lambda file: file.write(text.encode()))
+        files.write_text(path, text)
     return json.loads(path.read_text())
 
 
@@ -288,7 +288,7 @@ def write_document(found: dict[str, dict], source: str, path: Path) -> None:
     first, *rest = found
     rows = "\n".join(variant_row(name, found[name]) for name in [first, *sorted(rest, key=mean, reverse=True)])
     text = TEXT.format(source=source, n_seeds=len(SEEDS), rows=rows)
-    files.write_whole(path, lambda file: file.write(text.encode()))
+    files.write_text(path, text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

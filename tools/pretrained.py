@@ -229,15 +229,10 @@ def build(data: str | Path, folder: Path = PRETRAINED, seed: int = 0) -> dict:
                "bytes": {name: len(model.content) for name, model in models.items()},
                "data": about_data(songs, clean), "results": results, "unsure": unsure,
                "other_sounds": evaluate.of_other_sounds(int8)}
-    write_text(folder / "training.json", json.dumps(curves_of(training, clean, seed), indent=1))
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=1))
-    write_text(folder / "MODEL_CARD.md", model_card(metrics))
+    files.write_text(folder / "training.json", json.dumps(curves_of(training, clean, seed), indent=1) + "\n")
+    files.write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    files.write_text(folder / "MODEL_CARD.md", model_card(metrics))
     return metrics
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole, ending in a newline."""
-    files.write_whole(path, lambda file: file.write((text.rstrip("\n") + "\n").encode()))
 
 
 def write_models(folder: Path, network, mean: np.ndarray, std: np.ndarray, training: dict,

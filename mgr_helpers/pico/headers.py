@@ -285,7 +285,7 @@ def write_headers(model: Model, folder: Path = GENERATED) -> dict[str, int]:
     """
     texts = headers(model)  # all texts, before the first is written
     for name, text in texts.items():
-        files.write_whole(Path(folder) / name, lambda file, text=text: file.write(text.encode()))
+        files.write_text(Path(folder) / name, text)
     return {name: len(text) for name, text in texts.items()}
 
 
@@ -312,7 +312,7 @@ def recorder_constants_h() -> str:
 def write_recorder_constants() -> None:
     """Write the recorder's generated header."""
     text = recorder_constants_h()
-    files.write_whole(RECORDER_GENERATED / "constants.h", lambda file: file.write(text.encode()))
+    files.write_text(RECORDER_GENERATED / "constants.h", text)
 
 
 # --- TFLM's sigmoid table -------------------------------------------------------------------------------------------
