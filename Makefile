@@ -1,6 +1,8 @@
 # make                      run the series on the built-in mini set into build/notebooks/, and end with a table
 # make test                 run the tests
 # make notebooks DATA=…     run the series in place on a folder, gtzan or mini, and so keep the outputs
+# make lab                  open the notebooks in JupyterLab, in the browser
+# make kernel               let every Jupyter and VS Code of this user run notebooks with this project's packages
 # make html                 the series as web pages, for reading: build/site/index.html
 # make pretrained DATA=…    train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
 # make firmware             complete Arduino sketch folders and zips under build/
@@ -8,7 +10,7 @@
 # make audit                known security holes in the installed packages; fails also when one can't be looked up
 # make bench DATA=…         cycles and bytes on the emulated Pico, speed of this machine: build/bench.json
 .DEFAULT_GOAL := all
-.PHONY: all test notebooks html pretrained firmware bench stress audit clean
+.PHONY: all test notebooks lab kernel html pretrained firmware bench stress audit clean
 
 # the first Python of a version that TensorFlow supports
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -38,6 +40,17 @@ test: $(VENV)/.dev
 
 notebooks: $(VENV)/.run
 	$(RUN) -m notebooks.run --data "$(DATA)" --summary
+
+$(VENV)/.lab: $(VENV)/.run
+	$(RUN) -m pip install --quiet --prefer-binary --editable ".[lab]"
+	touch $@
+
+lab: $(VENV)/.lab
+	$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks
+
+# the set-up cell of the notebooks names this kernel
+kernel: $(VENV)/.run
+	$(RUN) -m ipykernel install --user --name music-genre-pico --display-name "Music genre (Pico)"
 
 html: $(VENV)/.run
 	$(RUN) -m tools.site

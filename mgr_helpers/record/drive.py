@@ -11,59 +11,33 @@ Notebooks: 01, 02.
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import random
 import re
 import sys
 import threading
 import time
+import webbrowser
 from pathlib import Path
 from typing import Callable
+from urllib.parse import parse_qsl, urlsplit
 
 from tqdm.auto import tqdm
 from tqdm.utils import CallbackIOWrapper
 
 from ..host.files import shown, write_whole
+from .drive_errors import ADVICE, TOKEN, DriveError, explain, http_error, is_transient
 from .takes import say, write_json
 
-TOKEN = Path.home() / ".config" / "music-genre-pico" / "drive_token.json"  # outside of any repository
-SCOPE = "https://www.googleapis.com/auth/drive.file"  # only files that this program made
-FULL_SCOPE = "https://www.googleapis.com/auth/drive"
+SCOPE = "https://www.googleapis.com/auth/drive"  # all files; with .file only those that this program made
 FOLDER_TYPE = "application/vnd.google-apps.folder"
+ADDRESS = re.compile(r"https?://\S+?(?:/folders/|[?&]id=)([\w-]+)")  # of a folder in the browser
+USUAL_ID = re.compile(r"1[\w-]{32}|0B[\w-]{26}|0A[\w-]{17}")  # what Drive gives out today; any may come
+LOGIN_SECONDS = 300.0  # so long the browser may take to answer
 PENDING = "pending_uploads.json"
 TIMEOUT = 60.0  # seconds without an answer
 ATTEMPTS = 10
 FIRST_DELAY, LONGEST_DELAY = 1.0, 64.0  # seconds between attempts: doubled each time
-RATE_LIMITS = ("rateLimitExceeded", "userRateLimitExceeded", "sharingRateLimitExceeded", "backendError")
-FULL = ("storageQuotaExceeded", "quotaExceeded", "teamDriveFileLimitExceeded")
-
-ADVICE = {
-    "invalid_grant": "Google no longer accepts the saved login (invalid_grant). Delete {token} and run again to log "
-                     "in. While the OAuth consent screen is in testing, a login ends after seven days: publish the "
-                     "app to keep it",
-    "consent": "access was refused (access_denied). Log in again and allow it; while the OAuth consent screen is in "
-               "testing, your address must be among its test users (console.cloud.google.com, APIs & Services)",
-    "secrets": "{secrets} is missing or no OAuth client. In console.cloud.google.com: enable the Google Drive API, "
-               "then Credentials, Create credentials, OAuth client ID, Desktop app, and download it under this name",
-    "login": "Google refused the login (401). Delete {token} and run again to log in",
-    "quota": "Google Drive is full (storageQuotaExceeded). Make room and run again. A service account has no room of "
-             "its own: let it write to a folder of a shared drive, or use an OAuth client",
-    "disabled": "the Google Drive API is not enabled for this project: enable it in console.cloud.google.com, wait a "
-                "minute, and run again",
-    "folder": "this program may not write to that Drive folder or can't find it. Give a folder's name instead of its "
-              "ID (it is created), or share the folder with the account that logs in",
-    "network": "Google Drive can't be reached: is there a network?",
-}
-
-
-class DriveError(RuntimeError):
-    """Drive needs the user: the message says what to do. What was not uploaded stays on the list.
-
-    `transient` is True when trying again later may be enough.
-    """
-
-    transient = False
 
 
 def _pydrive():
@@ -94,7 +68,7 @@ def connect_colab():
 
 
 def connect_local(secrets: Path = Path("client_secrets.json"), token: Path = TOKEN):
-    """Log in from this machine: with the browser the first time, afterwards with the saved token.
+    """Log in from this machine: with a browser (here or elsewhere) the first time, afterwards with the saved token.
 
     Returns a pydrive2.drive.GoogleDrive, or raises a DriveError with advice.
 
@@ -109,20 +83,62 @@ def connect_local(secrets: Path = Path("client_secrets.json"), token: Path = TOK
     service = _is_service_account(secrets)
     _make_private(secrets)
     if service:
-        settings = {"client_config_backend": "service", "oauth_scope": [FULL_SCOPE],
+        settings = {"client_config_backend": "service", "oauth_scope": [SCOPE],
                     "service_config": {"client_json_file_path": str(secrets), "client_user_email": None}}
     else:
-        token.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _make_private(token)
+        try:
+            token.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_private(token)
+        except OSError as error:
+            raise DriveError(f"the login can't be kept in {token} ({error}): move away what is in its place") from error
         settings = {"client_config_backend": "file", "client_config_file": str(secrets), "save_credentials": True,
                     "save_credentials_backend": "file", "save_credentials_file": str(token),
-                    "get_refresh_token": True, "oauth_scope": [SCOPE]}
+                    "get_refresh_token": True, "oauth_scope": [f"{SCOPE}.file"]}
     auth = pydrive2.auth.GoogleAuth(settings_file=None, http_timeout=TIMEOUT, settings=settings)
     try:
-        auth.ServiceAuth() if service else auth.LocalWebserverAuth()
+        auth.ServiceAuth() if service else pydrive2.auth.CheckAuth(_ask_for_code)(auth)
     except Exception as error:
-        raise DriveError(explain(error, secrets, token)) from error
+        raise DriveError(explain(error, secrets, token, "key" if service else "login")) from error
     return pydrive2.drive.GoogleDrive(auth)
+
+
+def _ask_for_code(auth) -> str:
+    """Let the user allow access in a browser; returns the code that Google then sends to this computer."""
+    # PyDrive2's own way waits without limit, and Google has closed the one that it offers without a browser
+    server, deadline = _listen(), time.monotonic() + LOGIN_SECONDS
+    auth.flow.redirect_uri = f"http://localhost:{server.server_port}/"
+    page = auth.GetAuthUrl()
+    say(f"to let this program use Google Drive, open this page and allow it:\n\n    {page}\n")
+    with server:
+        opened = webbrowser.open(page) is not False
+        while opened and not server.query_params and (left := deadline - time.monotonic()) > 0:
+            server.timeout = left
+            server.handle_request()
+    answer = server.query_params or _ask_for_address()
+    if "code" not in answer:
+        raise RuntimeError(f"access_denied: {answer}")
+    return answer["code"]
+
+
+def _listen():
+    """A server for the browser's answer. It leaves one that connects and says nothing alone after five seconds."""
+    from oauth2client.tools import ClientRedirectHandler, ClientRedirectServer
+    handler = type("Handler", (ClientRedirectHandler,), {"timeout": 5})
+    for port in (8080, 8090, 0):  # 0: any that is free
+        try:
+            return ClientRedirectServer(("localhost", port), handler)
+        except OSError:
+            say(f"port {port} is taken by another program: trying another one, as OAuth clients for desktop apps may")
+
+
+def _ask_for_address() -> dict[str, str]:
+    """Ask for the address at which a browser on another computer ended; returns what it says: code or error."""
+    if not sys.stdin.isatty() and type(input) is type(len):  # else a terminal, or a notebook, whose input() is Python
+        raise EOFError("no terminal")
+    say("no browser answers here. Open the page on any computer and allow access. The browser then shows an error: "
+        "copy the address from its address bar. (A service account's key as client secrets needs none of this.)")
+    answer = input("address > ").strip()
+    return dict(parse_qsl(urlsplit(answer).query)) or {"code": answer}
 
 
 def _is_service_account(secrets: Path) -> bool:
@@ -140,60 +156,13 @@ def _make_private(path: Path) -> None:
         path.chmod(0o600)
 
 
-def _http_error(error: BaseException | None) -> tuple[int, str]:
-    """HTTP status and Drive's reason of an error, or of the error that caused it; (0, "") when HTTP had no part."""
-    from googleapiclient.errors import HttpError
-    while error is not None and not isinstance(error, HttpError):
-        inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
-        error = inner or error.__cause__ or error.__context__
-    if error is None:
-        return 0, ""
-    try:
-        return int(error.resp.status), json.loads(error.content)["error"]["errors"][0]["reason"]
-    except (ValueError, KeyError, IndexError, TypeError):
-        return int(error.resp.status), ""
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help: server errors, rate limits, time-outs, no network.
-
-    Drive answers 409 when an attempt that seemed to fail had worked: the next attempt finds the file.
-    """
-    import httplib2
-    from oauth2client.client import HttpAccessTokenRefreshError
-    if isinstance(error, HttpAccessTokenRefreshError):
-        return str(getattr(error, "status", "")).startswith("5")
-    status, reason = _http_error(error)
-    if status:
-        return status in (408, 409, 429) or status >= 500 or status == 403 and reason in RATE_LIMITS
-    if isinstance(error, (FileNotFoundError, PermissionError, NotADirectoryError)):
-        return False
-    return isinstance(error, (httplib2.HttpLib2Error, http.client.HTTPException, OSError))
-
-
-def explain(error: BaseException, secrets: Path | str = "client_secrets.json", token: Path = TOKEN) -> str:
-    """What the user can do about an error."""
-    name, text, (status, reason) = type(error).__name__, f"{type(error).__name__}: {error}", _http_error(error)
-    cases = {
-        "invalid_grant": "invalid_grant" in text,
-        "consent": "access_denied" in text or name == "AuthenticationRejected",
-        "secrets": name in ("InvalidConfigError", "InvalidClientSecretsError"),
-        "login": status == 401,
-        "quota": reason in FULL,
-        "disabled": reason in ("accessNotConfigured", "SERVICE_DISABLED"),
-        "folder": status in (403, 404) and reason not in RATE_LIMITS,
-        "network": is_transient(error),
-    }
-    key = next((key for key, holds in cases.items() if holds), None)
-    advice = ADVICE[key].format(secrets=secrets, token=token) if key else "this was not expected"
-    return f"{advice}. ({text[:300]})"
-
-
 def retry(action: Callable, what: str):
     """Do `action()` until it succeeds, with growing pauses. An error that is not transient is a DriveError at once."""
     for attempt in range(ATTEMPTS):
         try:
             return action()
+        except DriveError:  # says what to do already
+            raise
         except Exception as error:
             failure = error
             if not is_transient(error):
@@ -211,10 +180,7 @@ def md5_of(path: Path) -> str:
 
 
 class DriveFolder:
-    """A folder in Google Drive with one sub-folder per label, created where missing.
-
-    `name` is that of a folder in My Drive, or the ID of any folder (the last part of its address).
-    """
+    """A folder in Drive with a sub-folder per label. `name`: a name in My Drive, or the ID or address of any folder."""
 
     def __init__(self, drive, name: str) -> None:
         self.drive, self.name = drive, name
@@ -227,17 +193,35 @@ class DriveFolder:
         if title is not None:
             quoted = title.replace("\\", "\\\\").replace("'", "\\'")
             query += f" and title = '{quoted}'"
-        return self.drive.ListFile({"q": query}).GetList()
+        return self.drive.ListFile({"q": query}).GetList()  # PyDrive2 lists shared drives, too
 
-    def folder_id(self, label: str | None = None) -> str:
-        """ID of the folder, or of a label's folder in it; created when missing."""
+    def folder_id(self, label: str | None = None, create: bool = True) -> str:
+        """ID of the folder, or of a label's folder in it; created when missing, or without `create` a DriveError."""
         if label not in self._folders:
-            if label is None and re.fullmatch(r"[\w-]{25,}", self.name):
-                return self.name
             parent, title = ("root", self.name) if label is None else (self.folder_id(), label)
             found = [item for item in self.list(parent, title) if item["mimeType"] == FOLDER_TYPE]
+            found = found or (self._by_id() if label is None else [])
+            if not found and (not create or "://" in title):
+                raise DriveError(f"this program sees no folder {title!r} in My Drive: give its name, or its address as "
+                                 "the browser shows it")
             self._folders[label] = (found[0] if found else self._insert(parent, title, FOLDER_TYPE))["id"]
         return self._folders[label]
+
+    def _by_id(self) -> list:
+        """The folder of which `name` is the ID or the address; empty when it is neither."""
+        address = ADDRESS.match(self.name)
+        if not (address or re.fullmatch(r"[\w-]{15,}", self.name)):
+            return []
+        item = self.drive.CreateFile({"id": address[1] if address else self.name})
+        try:
+            item.FetchMetadata()
+        except OSError as error:
+            if http_error(error)[0] == 404 and not (address or USUAL_ID.fullmatch(self.name)):
+                return []  # a long name
+            raise
+        if item["mimeType"] != FOLDER_TYPE or item["labels"]["trashed"]:
+            raise DriveError(f"{self.name} is {item['title']!r}, a file or in the bin: choose a folder")
+        return [item]
 
     def _insert(self, parent: str, title: str, mime_type: str, content=None) -> dict:
         """Create a file or folder. All attempts for the same one use the same ID, so that only one can succeed."""
@@ -365,26 +349,40 @@ class Uploader(threading.Thread):
 def download_recordings(drive, folder: str, to: Path) -> list[Path]:
     """Download a Drive folder of recordings to `<to>/<label>/<file>`; returns the paths of all its files.
 
-    `folder` is a name or an ID. Files that are there already with the same MD5 are not fetched again; a file is whole
-    or absent. A DriveError gives advice.
+    `folder` is a name, an ID or an address. Files that are there already with the same MD5 are not fetched again; a
+    file is whole or absent. Of files of one name the oldest keeps it. A DriveError gives advice.
     """
-    remote, paths = DriveFolder(drive, folder), []
-    root = retry(remote.folder_id, f"looking for {folder}")
+    remote = DriveFolder(drive, folder)
+    root = retry(lambda: remote.folder_id(create=False), f"looking for {folder}")
     labels = [item for item in retry(lambda: remote.list(root), folder) if item["mimeType"] == FOLDER_TYPE]
     items = [(label["title"], item) for label in labels
              for item in retry(lambda label=label: remote.list(label["id"]), label["title"]) if "md5Checksum" in item]
-    for label, item in tqdm(items, desc=f"downloading {folder}", disable=None):
-        if Path(label).name != label or Path(item["title"]).name != item["title"]:
-            raise DriveError(f"{label}/{item['title']} is no name for a file: rename it in Drive")
-        path = Path(to) / label / item["title"]
+    paths = _own_paths(items, Path(to))
+    for path, item in tqdm(paths.items(), desc=f"downloading {folder}", disable=None):
         if not (path.exists() and md5_of(path) == item["md5Checksum"]):
-            retry(lambda item=item, path=path: _download(item, path), f"{label}/{item['title']}")
-        paths.append(path)
+            retry(lambda item=item, path=path: _download(drive, item, path), f"{path.parent.name}/{item['title']}")
+    return list(paths)
+
+
+def _own_paths(items: list[tuple[str, dict]], to: Path) -> dict[Path, dict]:
+    """A path for each (label, file): in Drive two files may have one name, or names that differ only in case."""
+    paths, taken = {}, {}
+    for label, item in sorted(items, key=lambda pair: (pair[1].get("createdDate", ""), pair[1]["id"])):
+        name, number = Path(item["title"]), 1
+        if Path(label).name != label or name.name != item["title"]:
+            raise DriveError(f"{label}/{item['title']} is no name for a file: rename it in Drive")
+        path = to / label / name
+        while taken.setdefault(str(path).lower(), item["md5Checksum"]) != item["md5Checksum"]:
+            number += 1
+            path = path.with_name(f"{name.stem} ({number}){name.suffix}")
+        paths[path] = item
     return paths
 
 
-def _download(item, path: Path) -> None:
-    write_whole(path, lambda file: file.writelines(item.GetContentIOBuffer()))
-    if md5_of(path) != item["md5Checksum"]:
-        path.unlink()
+def _download(drive, item: dict, path: Path) -> None:
+    # PyDrive2's own way to read a file leaves out supportsAllDrives
+    request = drive.auth.service.files().get_media(fileId=item["id"], supportsAllDrives=True)
+    content = request.execute(http=drive.auth.Get_Http_Object())
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != item["md5Checksum"]:
         raise ConnectionError(f"{path.name} arrived damaged")
+    write_whole(path, lambda file: file.write(content))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import queue
 import signal
 import sys
@@ -29,11 +30,19 @@ from .book_text import TextDecoder
 from .protocol import BAUD_RATE, Decoder, End, Event, Gap, Header, Samples
 from .takes import say
 
-PICO_VENDOR = 0x2E8A  # Raspberry Pi's USB vendor id
+PICO_VENDOR = 0x2E8A  # Raspberry Pi's USB vendor id; Waveshare and Seeed use it too, Adafruit, Arduino, SparkFun don't
 RETRY_SECONDS = 0.3  # between two looks for the port
+PATIENT_TRIES = 3  # a port that comes or goes can't be opened for a moment: that is not worth a message
 SILENT_SECONDS = 5.0  # a port without a frame for so long is not our sketch
 STOP_SECONDS = 2.0  # after Ctrl-C the Pico has so long to end its take
 METER_DB, METER_WIDTH = 48, 24  # range and characters of the level meter
+LONGEST_SECONDS = (2**32 - takes.WAV_HEADER) // 2 / Header().rate  # of a WAV file; the Pico counts to 2**32 samples
+OPEN_ADVICE = {  # what to do when a port can't be opened
+    errno.EBUSY: "another program uses it. ModemManager lets go in ten seconds (`sudo systemctl stop ModemManager`)",
+    errno.ENOTTY: "this is no serial port. Stop, and choose the board's with --port",
+    errno.EIO: "the board does not answer. Pull its cable and plug it in again",
+    errno.EPROTO: "the USB connection fails. Try another cable, and a socket of the computer itself, not of a hub",
+}
 
 
 def find_port(port: str | None = None) -> str | None:
@@ -47,16 +56,23 @@ def find_port(port: str | None = None) -> str | None:
     return picos[0] if picos else None
 
 
+def ports_found(port: str | None) -> str:
+    """What to tell while `port` (None: a Pico) is missing: the USB ports that are there; "" if there are none."""
+    usb = [f"{info.device} ({info.description})" for info in list_ports.comports() if info.vid is not None]
+    return f"no {port or 'Pico'} yet, but {', '.join(usb)}: if one is yours, stop and name it by --port" if usb else ""
+
+
 class Link(threading.Thread):
     """Reads the port in a thread, and opens it again when the board comes back.
 
-    `messages` receives ("connected", port name), ("data", bytes), ("gone", reason) and ("failed", exception).
+    `messages` receives ("connected", port name), ("data", bytes), ("gone" or "waiting", why) and ("failed", exception).
     """
 
     def __init__(self, port: str | None = None) -> None:
         super().__init__(daemon=True)
         self.messages: queue.Queue = queue.Queue()
         self._wanted, self._port, self._stop_asked = port, None, threading.Event()
+        self._told, self._failures = {""}, 0
 
     def __enter__(self) -> "Link":
         self.start()
@@ -78,21 +94,38 @@ class Link(threading.Thread):
         try:
             while not self._stop_asked.is_set():
                 name = find_port(self._wanted)
-                if name is None or not self._read_until_gone(name):
-                    self._stop_asked.wait(RETRY_SECONDS)
+                port = self._open(name) if name else self._tell(ports_found(self._wanted))
+                if port is not None:
+                    self._read_until_gone(port, name)
+                self._stop_asked.wait(RETRY_SECONDS)
         except Exception as error:  # noqa: BLE001 - the main thread raises it
             self.messages.put(("failed", error))
 
-    def _read_until_gone(self, name: str) -> bool:
-        """Read the port until it goes away; False when it could not be opened."""
+    def _tell(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self.messages.put(("waiting", text))
+
+    def _open(self, name: str) -> serial.Serial | None:
+        """Open the port. When that fails, tell why; RuntimeError when trying again is no use."""
         try:
             exclusive = None if sys.platform == "win32" else True  # a port of Windows always is
             port = serial.Serial(name, BAUD_RATE, timeout=0.1, write_timeout=1.0, exclusive=exclusive)
-        except (serial.SerialException, OSError) as error:
-            if "ermission" in str(error) or "lock" in str(error):  # else it is about to come or go
+            self._failures = 0
+            return port
+        except Exception as error:  # noqa: BLE001 - an OSError, or termios.error, which Windows doesn't know
+            self._failures += 1
+            if self._failures < PATIENT_TRIES:
+                return None
+            if "ermission" in str(error) or "lock" in str(error):
                 raise RuntimeError(f"{name} cannot be opened ({error}): close the program that uses it; on Linux, "
                                    "`sudo usermod -aG dialout $USER` and a new login give you the right to") from error
-            return False
+            numbers = *error.args, *getattr(error.__context__, "args", ())  # pyserial leaves out that of termios.error
+            advice = next((OPEN_ADVICE[code] for code in numbers if code in OPEN_ADVICE), "plug the board in again")
+            self._tell(f"{name} cannot be opened ({error}): {advice}. Trying again until it works, or Ctrl-C")
+
+    def _read_until_gone(self, port: serial.Serial, name: str) -> None:
+        """Read the port until it goes away."""
         with port:
             self._port = port
             self.messages.put(("connected", name))
@@ -105,7 +138,6 @@ class Link(threading.Thread):
                 self.messages.put(("gone", str(error)))
             finally:
                 self._port = None
-        return True
 
 
 def level_meter(peak: float, width: int = METER_WIDTH) -> str:
@@ -185,6 +217,11 @@ class Settings:
     ask: bool = False
     text_format: bool = False
 
+    def __post_init__(self) -> None:
+        if not self.seconds <= LONGEST_SECONDS:
+            raise ValueError(f"a take of {self.seconds:g} s is too long: a WAV file and the Pico's counter of samples "
+                             f"hold {LONGEST_SECONDS:.0f} s (27 hours)")
+
 
 class Session:
     """Turns messages of the link into takes on disk. `on_take(path)` is called for each take that is kept."""
@@ -237,6 +274,8 @@ class Session:
             self.display.clear()
             self.connected_at = None
             say("unplugged: what was recorded is kept; waiting for the board to come back")
+        elif kind == "waiting":
+            say(value)
         else:
             raise value
 
@@ -335,13 +374,13 @@ def run(args) -> int:
     if args.label is None and not interactive:
         raise ValueError("--label is needed where nobody can be asked")
     label = takes.check_label(args.label or input(f"label ({', '.join(CONFIG.genres)} or another) > ").strip())
+    settings = Settings(label, args.output, args.seconds, args.takes, args.start, interactive, args.format == "text")
     for path in takes.recover(args.output):
         say(f"recovered {takes.summary(path)}")
     uploader = None
     if args.drive_folder:
         uploader = drive.Uploader(drive.connect_local(args.client_secrets), args.drive_folder, args.output)
         uploader.start()
-    settings = Settings(label, args.output, args.seconds, args.takes, args.start, interactive, args.format == "text")
     with Link(args.port) as link:
         session = Session(link, settings, uploader.add_take if uploader else lambda path: None)
         if find_port(args.port) is None:

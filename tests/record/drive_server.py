@@ -32,6 +32,7 @@ class DriveServer(ThreadingHTTPServer):
         self.requests = self.faults = self.slow_upload = 0
         self.slow_seconds = 0.6
         self.next_id = 0
+        self.shared_drive = None  # ID of a folder that only requests see that know shared drives
 
     def __enter__(self):
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -50,8 +51,9 @@ class DriveServer(ThreadingHTTPServer):
 
     def store(self, metadata, content=None, file_id=None):
         with self.lock:
-            file_id = file_id or self.new_id()
-            item = {**self.files.get(file_id, {"labels": {"trashed": False}}), **metadata, "id": file_id}
+            file_id, made = file_id or self.new_id(), f"2026-01-01T00:00:{len(self.files):06d}Z"
+            before = self.files.get(file_id, {"labels": {"trashed": False}, "createdDate": made})
+            item = {**before, **metadata, "id": file_id}
             item["parents"] = item.get("parents") or [{"id": "root"}]
             if content is not None:
                 item |= {"content": content, "md5Checksum": hashlib.md5(content).hexdigest()}
@@ -68,6 +70,12 @@ class DriveServer(ThreadingHTTPServer):
             assert len(titles) == len(set(titles)), "a file twice"
             found[label["title"]] = {item["title"]: item["content"] for item in self.children(label["id"])}
         return found
+
+    def is_shared(self, item):
+        """Whether a file is in the shared drive."""
+        while item and item["id"] != self.shared_drive:
+            item = self.files.get(item["parents"][0]["id"])
+        return bool(item)
 
     def children(self, parent):
         return [item for item in self.files.values() if parent in [p["id"] for p in item["parents"]]]
@@ -117,38 +125,43 @@ class Handler(BaseHTTPRequestHandler):
     def act(self, path, query, body):
         """Do what Drive would; returns status, JSON or bytes, headers."""
         server = self.server
+        knows_shared = query.get("supportsAllDrives") == "true"
         if path == "/drive/v2/files" and self.command == "GET":
-            return 200, self.search(query["q"]), {}
+            return 200, self.search(query["q"], knows_shared and query.get("includeItemsFromAllDrives") == "true"), {}
         if path == "/drive/v2/files/generateIds":
             return 200, {"ids": [server.new_id()], "space": "drive"}, {}
         if path == "/drive/v2/files":
-            return self.insert(json.loads(body))
+            return self.insert(json.loads(body), knows_shared=knows_shared)
         if match := re.fullmatch(r"/upload/drive/v2/files(?:/(\w+))?", path):
             session = server.new_id()
-            server.sessions[session] = (json.loads(body or b"{}"), match[1])
+            server.sessions[session] = (json.loads(body or b"{}"), match[1], knows_shared)
             return 200, {}, {"Location": f"{server.url}/session/{session}"}
         if path.startswith("/session/"):
             time.sleep(server.slow_upload)
-            metadata, file_id = server.sessions[path.rsplit("/")[-1]]
-            return self.insert(metadata, body, file_id)
+            metadata, file_id, knows_shared = server.sessions[path.rsplit("/")[-1]]
+            return self.insert(metadata, body, file_id, knows_shared)
         item = server.files.get(path.rsplit("/")[-1])
-        if item is None:
+        if item is None or server.is_shared(item) and not knows_shared:
             return 404, error_body(404, "notFound"), {}
         return 200, item["content"] if query.get("alt") == "media" else public(item), {}
 
-    def insert(self, metadata, content=None, file_id=None):
+    def insert(self, metadata, content=None, file_id=None, knows_shared=False):
         """files.insert and, with a file_id, files.update."""
         with self.server.lock:
+            there = self.server.files.get(file_id or metadata["parents"][0]["id"])
+            if there and self.server.is_shared(there) and not knows_shared:
+                return 404, error_body(404, "notFound"), {}
             if file_id is None and metadata.get("id") in self.server.files:
                 return 409, error_body(409, "fileIdInUse"), {}
             return 200, public(self.server.store(metadata, content, file_id or metadata.get("id"))), {}
 
-    def search(self, text):
+    def search(self, text, knows_shared):
         """files.list for the queries of record/drive.py."""
         parent = re.search(r"'((?:[^'\\]|\\.)*)' in parents", text)[1]
         title = re.search(r"title = '((?:[^'\\]|\\.)*)'", text)
         wanted = re.sub(r"\\(.)", r"\1", title[1]) if title else None
-        found = [item for item in self.server.children(parent) if wanted is None or item["title"] == wanted]
+        found = [item for item in self.server.children(parent) if (wanted is None or item["title"] == wanted)
+                 and (knows_shared or not self.server.is_shared(item))]
         return {"items": [public(item) for item in found], "nextPageToken": None}
 
     def token(self, form):

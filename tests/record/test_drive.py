@@ -1,5 +1,6 @@
 """Uploads and downloads with the real PyDrive2 and google-api-python-client against a stand-in for Drive."""
 
+import contextlib
 import json
 import os
 import stat
@@ -186,6 +187,76 @@ def test_download_refuses_names_that_leave_the_folder(server, tmp_path):
     assert not list(tmp_path.rglob("evil*"))
 
 
+FOLDER = "application/vnd.google-apps.folder"
+LONG_NAMES = ["recordings_of_the_summer_2025", "A" * 25, "MyPicoRecordingsFromTheSummer2025"]
+
+
+@pytest.mark.parametrize("name", LONG_NAMES)
+def test_long_name_of_a_folder_is_looked_up(server, tmp_path, name):
+    expected = make_takes(tmp_path, 1, ["jazz"])
+    upload_all(server, tmp_path, name)  # made
+    upload_all(server, tmp_path, name)  # found
+    assert server.contents(name) == expected
+    assert [path.name for path in drive.download_recordings(logged_in(server.url), name, tmp_path / "to")]
+
+
+ADDRESSES = ["{id}", "https://drive.google.com/drive/folders/{id}", "https://drive.google.com/open?id={id}&authuser=0",
+             "https://drive.google.com/drive/u/0/folders/{id}?usp=sharing"]
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["my drive", "shared drive"])
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_folder_by_its_id_or_its_pasted_address(server, tmp_path, address, shared):
+    """Uploads, replaced files and downloads; a shared drive is seen only by requests that ask for it."""
+    home = server.store({"title": "team", "mimeType": FOLDER, "parents": [{"id": "drives"}]})
+    folder = server.store({"title": "recordings", "mimeType": FOLDER, "parents": [home]})
+    server.shared_drive = home["id"] if shared else None
+    name = address.format(id=folder["id"])
+    expected = make_takes(tmp_path / "local", 2)
+    upload_all(server, tmp_path / "local", name)
+    expected["jazz"]["jazz_1.json"] = b"{}"
+    (tmp_path / "local" / "jazz" / "jazz_1.json").write_bytes(b"{}")
+    assert upload_all(server, tmp_path / "local", name).pending == [] and server.contents("recordings") == expected
+    fetched = drive.download_recordings(logged_in(server.url), name, tmp_path / "to")
+    assert {path.name: path.read_bytes() for path in fetched} == {**expected["disco"], **expected["jazz"]}
+    assert [item for item in server.files.values() if item["title"] == name] == []
+
+
+@pytest.mark.parametrize("name, words", [
+    ("1" + "x" * 32, "Give a folder's name instead"), ("https://drive.google.com/drive/folders/gone", "can't find it"),
+    ("https://drive.google.com/drive/my-drive", "its address as"), ("{file}", "in the bin"), ("{bin}", "in the bin"),
+])
+def test_what_is_no_folder_is_not_made_one(server, tmp_path, capsys, name, words):
+    file = server.store({"title": "song.wav", "mimeType": "audio/wav"}, b"x")
+    thrown = server.store({"title": "old", "mimeType": FOLDER, "labels": {"trashed": True}})
+    make_takes(tmp_path, 1)
+    name = name.format(file=file["id"], bin=thrown["id"])
+    assert len(upload_all(server, tmp_path, name).pending) == 2 and len(server.files) == 2
+    assert words in capsys.readouterr().out
+    with pytest.raises(drive.DriveError, match=words):
+        drive.download_recordings(logged_in(server.url), name, tmp_path)
+
+
+def test_download_makes_no_folder(server, tmp_path):
+    with pytest.raises(drive.DriveError, match="no folder 'recodrings'"):
+        drive.download_recordings(logged_in(server.url), "recodrings", tmp_path)
+    assert not server.files
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(server, tmp_path):
+    root = server.store({"title": "recordings", "mimeType": FOLDER})
+    labels = [server.store({"title": "jazz", "mimeType": FOLDER, "parents": [root]}) for _ in range(2)]
+    for title, content, label in [("a.wav", b"first", 0), ("a.wav", b"second", 0), ("A.wav", b"third", 0),
+                                  ("a (2).wav", b"fourth", 0), ("a.wav", b"fifth", 1), ("a.wav", b"first", 1)]:
+        server.store({"title": title, "parents": [labels[label]]}, content)
+    for _ in range(2):  # the second time nothing is fetched or renamed
+        paths = drive.download_recordings(logged_in(server.url), "recordings", tmp_path)
+        assert {path.name: path.read_bytes() for path in paths} == {
+            "a.wav": b"first", "a (2).wav": b"second", "A (3).wav": b"third", "a (2) (2).wav": b"fourth",
+            "a (4).wav": b"fifth"}
+    assert len({str(path).lower() for path in paths}) == 5 == len(list(tmp_path.glob("jazz/*")))
+
+
 # --- logging in ---------------------------------------------------------------------------------------------
 
 @pytest.fixture
@@ -245,6 +316,109 @@ def test_missing_client_secrets_are_explained(tmp_path, content):
     if content is not None:
         file.write_text(content)
     with pytest.raises(drive.DriveError, match="OAuth client"):
+        drive.connect_local(file, tmp_path / "token.json")
+
+
+def paste(monkeypatch, answer):
+    """A terminal, on a computer without a browser, whose user types an answer. Returns the questions."""
+    asked = []
+    monkeypatch.setattr("webbrowser.open", lambda *args, **options: False)
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
+    return asked
+
+
+@pytest.mark.parametrize("answer", ["http://localhost:8080/?state=1&code=4%2Fabc&scope=x", " 4/abc "])
+def test_login_without_a_browser_by_a_pasted_address(server, secrets, tmp_path, monkeypatch, capsys, answer):
+    asked = paste(monkeypatch, answer)
+    drive.connect_local(secrets, tmp_path / "token.json")
+    said = capsys.readouterr().out
+    assert len(asked) == 1 and f"{server.url}/auth?" in said and "any computer" in said and "service account" in said
+    assert "again" in (tmp_path / "token.json").read_text()
+
+
+def test_login_without_browser_and_terminal_says_what_to_do(secrets, tmp_path):
+    """As over SSH in a script: a process of its own, with no screen and no terminal."""
+    script = ("from pathlib import Path; from mgr_helpers.record import drive\n"
+              f"drive.connect_local(Path({str(secrets)!r}), Path({str(tmp_path / 'token.json')!r}))")
+    environment = {key: value for key, value in os.environ.items()
+                   if key not in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "TERM")}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], stdin=subprocess.PIPE, capture_output=True,
+                          text=True, timeout=60, env={**environment, "PATH": str(tmp_path)})
+    assert "DriveError" in done.stderr and "in a terminal" in done.stderr and "service account" in done.stderr
+
+
+def test_browser_that_never_answers_is_not_waited_for_without_limit(secrets, tmp_path, monkeypatch):
+    import socket
+    import threading
+
+    def open_page(page, **options):  # a browser that connects ahead and then says nothing
+        back = urllib.parse.parse_qs(urllib.parse.urlparse(page).query)["redirect_uri"][0]
+        port = urllib.parse.urlparse(back).port
+        threading.Timer(0.1, lambda: silent.append(socket.create_connection(("localhost", port)))).start()
+
+    silent = []
+    monkeypatch.setattr("webbrowser.open", open_page)
+    monkeypatch.setattr(drive, "LOGIN_SECONDS", 0.5)
+    start = time.monotonic()
+    with pytest.raises(drive.DriveError, match="nobody can be asked"):
+        drive.connect_local(secrets, tmp_path / "token.json")
+    assert silent and time.monotonic() - start < 30
+
+
+def test_wrong_answer_is_explained(server, secrets, tmp_path, monkeypatch):
+    paste(monkeypatch, "http://localhost:8080/?error=access_denied")
+    with pytest.raises(drive.DriveError, match="test users"):
+        drive.connect_local(secrets, tmp_path / "token.json")
+    paste(monkeypatch, "old")
+    for error, words in [("invalid_grant", "run again to log in"), ("invalid_client", "OAuth client")]:
+        server.token_error = error
+        with pytest.raises(drive.DriveError, match=words):
+            drive.connect_local(secrets, tmp_path / "token.json")
+
+
+def test_login_with_its_usual_ports_taken(server, secrets, tmp_path, monkeypatch, capsys):
+    import socket
+    taken = []
+    for port in (8080, 8090):
+        with contextlib.suppress(OSError):  # it is taken already
+            taken.append(socket.create_server(("localhost", port)))
+    browser(monkeypatch, "code=abc")
+    try:
+        drive.connect_local(secrets, tmp_path / "token.json")
+    finally:
+        for listener in taken:
+            listener.close()
+    said = capsys.readouterr().out
+    assert "port 8080 is taken" in said and "port 8090 is taken" in said
+    assert "again" in (tmp_path / "token.json").read_text()
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", '{"_module": "none", "_class": "None"}'])
+def test_damaged_saved_login_is_named(secrets, tmp_path, content):
+    token = tmp_path / "token.json"
+    token.write_text(content)
+    with pytest.raises(drive.DriveError, match="Delete .*token.json"):
+        drive.connect_local(secrets, token)
+
+
+@pytest.mark.parametrize("where", ["config", "config/music"])
+def test_file_in_the_place_of_the_settings_folder_is_named(secrets, tmp_path, where):
+    (tmp_path / where).parent.mkdir(exist_ok=True)
+    (tmp_path / where).write_text("a file")
+    with pytest.raises(drive.DriveError, match="config/music.*move away"):
+        drive.connect_local(secrets, tmp_path / "config" / "music" / "token.json")
+
+
+KEY = {"type": "service_account", "client_email": "a@b.c", "client_id": "1", "private_key_id": "k", "private_key": "x"}
+
+
+@pytest.mark.parametrize("changes", [{}, {"private_key": None}, {"client_email": ...}, {"private_key": ...}, {
+    "private_key": "-----BEGIN " + "PRIVATE KEY-----\nAAAA\n-----END " + "PRIVATE KEY-----\n"}])
+def test_broken_key_of_a_service_account_is_named(tmp_path, changes):
+    file = tmp_path / "service.json"
+    file.write_text(json.dumps({name: value for name, value in {**KEY, **changes}.items() if value is not ...}))
+    with pytest.raises(drive.DriveError, match="service.json is a service account's key, but damaged"):
         drive.connect_local(file, tmp_path / "token.json")
 
 

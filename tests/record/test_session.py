@@ -1,6 +1,7 @@
 """The record command over pseudo-terminals: with a Pico that the test plays, and with the emulated Pico."""
 
 import contextlib
+import errno
 import json
 import os
 import queue
@@ -14,15 +15,18 @@ import wave
 
 import numpy as np
 import pytest
+import serial
 
 from mgr_helpers.audio import adc
 from mgr_helpers.pico import emulator
 from mgr_helpers.pico.image import build_image
 from mgr_helpers.record import protocol, takes, wiring
-from mgr_helpers.record.session import Link, Session, Settings, find_port, level_meter, list_ports, record_take, review
+from mgr_helpers.record.session import (LONGEST_SECONDS, RETRY_SECONDS, Link, Session, Settings, find_port, level_meter,
+                                        list_ports, ports_found, record_take, review)
 from tests import serial_port
 
 pty = pytest.importorskip("pty", reason="pseudo-terminals are for Linux and macOS")
+import termios  # noqa: E402
 import tty  # noqa: E402
 
 LONG = bool(os.environ.get("MGR_LONG"))
@@ -352,6 +356,99 @@ def test_find_port(monkeypatch):
     boards.append(Info(device="COM4", vid=0x2E8A))
     with pytest.raises(ValueError, match="COM3, COM4.*--port"):
         find_port()
+
+
+def test_port_that_is_no_serial_port_is_told_once_and_tried_again(tmp_path):
+    command = [sys.executable, "-m", "mgr_helpers", "record", "--label", "jazz", "--port", os.devnull, "--yes",
+               "--output", str(tmp_path)]
+    script = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = script.stdout.readline()
+    time.sleep(5 * RETRY_SECONDS)
+    assert script.poll() is None, "it gave up"
+    script.send_signal(signal.SIGINT)
+    rest, err = script.communicate(timeout=20)
+    assert line.startswith(f"{os.devnull} cannot be opened") and "no serial port" in line and "--port" in line
+    assert "cannot be opened" not in rest + err and "Traceback" not in err
+
+
+def fails(name, number, by_termios):
+    """An error as pyserial raises it."""
+    text = f"[Errno {number}] {os.strerror(number)}: {name!r}"
+    if not by_termios:
+        raise serial.SerialException(number, f"could not open port {name}: {text}")
+    try:
+        raise termios.error(number, os.strerror(number))
+    except termios.error as error:
+        raise serial.SerialException(f"Could not configure port: {error}")  # noqa: B904 - as pyserial does
+
+
+@pytest.mark.parametrize("number, by_termios, advice", [
+    (errno.EBUSY, False, "ModemManager"), (errno.EIO, False, "plug it in again"), (errno.EIO, True, "plug it in again"),
+    (errno.EPROTO, True, "another cable"), (errno.ENOTTY, True, "--port"), (errno.ENXIO, False, "plug the board in"),
+])
+def test_port_that_opens_in_the_end(pico, tmp_path, monkeypatch, capsys, number, by_termios, advice):
+    """The reason is told once, with what to do, and the port is used as soon as it can be opened."""
+    tries, real = [], serial.Serial
+
+    def serial_port_of(name, *args, **options):
+        tries.append(name)
+        return real(name, *args, **options) if len(tries) > 6 else fails(name, number, by_termios)
+
+    monkeypatch.setattr(serial, "Serial", serial_port_of)
+    with session_of(pico, tmp_path, count=1) as session:
+        pico.start(noise(500))
+        pico.end(500)
+        session.run(PATIENCE)
+    told = [line for line in capsys.readouterr().out.splitlines() if "cannot be opened" in line]
+    assert len(told) == 1 and advice in told[0] and os.strerror(number) in told[0] and len(session.kept) == 1
+
+
+def test_error_of_a_moment_is_not_told(pico, tmp_path, monkeypatch, capsys):
+    """While a board is plugged in its port exists but can't be opened yet: also the right to use it comes late."""
+    tries, real = [], serial.Serial
+
+    def serial_port_of(name, *args, **options):
+        tries.append(name)
+        return real(name, *args, **options) if len(tries) > 2 else fails(name, errno.EACCES, False)
+
+    monkeypatch.setattr(serial, "Serial", serial_port_of)
+    with session_of(pico, tmp_path):
+        assert "cannot be opened" not in capsys.readouterr().out
+
+
+def test_port_without_permission_ends_the_script(pico, monkeypatch):
+    monkeypatch.setattr(serial, "Serial", lambda name, *args, **options: fails(name, errno.EACCES, False))
+    with Link(str(pico.link_name)) as link:
+        kind, error = link.messages.get(timeout=5)
+    assert kind == "failed" and "usermod -aG dialout" in str(error)
+
+
+@pytest.mark.parametrize("vendor, name", [(0x239A, "Feather RP2040"), (0x1B4F, "Thing Plus RP2040"),
+                                          (0x2341, "Nano RP2040 Connect"), (0x3343, "Beetle RP2040")])
+def test_boards_of_other_makers_are_listed(tmp_path, monkeypatch, capsys, vendor, name):
+    from types import SimpleNamespace as Info
+    boards = [Info(device="/dev/ttyS0", vid=None, description="n/a"),
+              Info(device="/dev/ttyACM7", vid=vendor, description=name)]
+    monkeypatch.setattr(list_ports, "comports", lambda: boards)
+    with Link() as link:
+        Session(link, Settings("jazz", tmp_path)).run(4 * RETRY_SECONDS)
+    said = capsys.readouterr().out
+    assert said.count(f"/dev/ttyACM7 ({name})") == 1 and "--port" in said and "ttyS0" not in said
+    assert "/dev/ttyACM9 yet" in ports_found("/dev/ttyACM9")
+    boards[1].vid = 0x2E8A  # Waveshare, Seeed: found as a Pico is
+    assert find_port() == "/dev/ttyACM7"
+
+
+def test_take_longer_than_its_counters_is_refused(tmp_path):
+    assert LONGEST_SECONDS * protocol.Header().rate < 2**32  # the firmware's `planned`
+    Settings("jazz", tmp_path, seconds=LONGEST_SECONDS)
+    for seconds in (LONGEST_SECONDS + 1, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="too long.*27 hours"):
+            Settings("jazz", tmp_path, seconds=seconds)
+    command = [sys.executable, "-m", "mgr_helpers", "record", "--label", "jazz", "--port", os.devnull, "--yes",
+               "--seconds", "200000"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode and "too long" in done.stderr and "Traceback" not in done.stderr
 
 
 def kept_take(tmp_path, label="jazz"):
