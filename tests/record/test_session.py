@@ -573,9 +573,9 @@ def test_record_take(image, tmp_path):
 @pytest.mark.slow
 def test_overrun_of_the_sampling_is_reported(image, tmp_path):
     """The sketch does nothing for half a second: blocks of the ADC are lost, and it reports how many samples."""
-    with serial_port.serial_port(image, music(30), pace=1.0) as board:
+    with serial_port.serial_port(image, music(30), pace=1.0) as board:  # else a busy host sends its command too late
         link = Link(board["port"])
-        session = Session(link, Settings("jazz", tmp_path, seconds=3.0, count=1, start=True))  # in real time, as the command must come early
+        session = Session(link, Settings("jazz", tmp_path, seconds=3.0, count=1, start=True))
         with link:
             run_until(session, lambda: session.writer and session.writer.samples >= 22050)
             link.send("W500")
