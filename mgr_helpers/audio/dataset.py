@@ -120,7 +120,7 @@ def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except PermissionError:
-        raise PermissionError(f"no permission to read the folder {shown(folder)}: give yourself the right to") from None
+        raise PermissionError(f"no permission to read the folder {shown(folder)}: allow yourself to") from None
 
 
 def _describe(path: Path, genre: str, prefix: str, manifest: dict) -> Song:

@@ -37,7 +37,7 @@ def write_whole(path: Path, write: Callable) -> Path:
         _sweep(path)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     except PermissionError as error:
-        raise PermissionError(f"no permission to write {shown(path)}: give yourself the right to, or set the "
+        raise PermissionError(f"no permission to write {shown(path)}: give yourself write permission, or set the "
                               "environment variable MGR_WORK (what notebooks write) or MGR_BUILD (what is built)"
                               ) from error
     try:
