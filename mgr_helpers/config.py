@@ -15,8 +15,8 @@ from pathlib import Path
 class Config:
     """Numbers of the pipeline, from audio to genre.
 
-    Frequencies are in Hz, lengths in samples. A default is that of the TinyML Cookbook 2e, chapters 5 and 6, unless its
-    comment says otherwise or the book has none. The notebook named beside a group explains its numbers.
+    Frequencies are in Hz, lengths in samples. Defaults are those of the TinyML Cookbook 2e, chapters 5 and 6. A comment
+    says where one differs. Numbers that the book does not have are ours. Each group names a notebook that explains it.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class Config:
 
     @property
     def window_step(self) -> int:
-        """Samples between the starts of two windows that follow each other, as the Pico hears them."""
+        """Samples from the start of one window to the start of the next, as the Pico hears them."""
         return self.n_frames * self.frame_step
 
     @property

@@ -114,7 +114,7 @@ def mel_filter_bank(weights, config: Config = CONFIG, ax=None):
 
 
 def mel_bands(weights, magnitude, config: Config = CONFIG, color: str = PALETTE[0]):
-    """Above, a filter bank, weights (bins, bands), over a frame's spectrum; below, the bands' sums in dB: two axes."""
+    """Two axes: above, a filter bank, weights (bins, bands), over a frame's spectrum; below, each band's sum in dB."""
     top, bottom = plt.subplots(2, 1, figsize=(9, 5), height_ratios=(1.2, 1))[1]
     spectrum(magnitude, config, top, color="#999999", lw=0.7)
     bank = mel_filter_bank(weights, config, top.twinx())
@@ -127,7 +127,7 @@ def mel_bands(weights, magnitude, config: Config = CONFIG, color: str = PALETTE[
     return top, bottom
 
 
-# of each stage: the labels of its two axes
+# name of a stage: labels of its two axes
 STAGE_AXES = {"frame": ("time (ms)", "amplitude (full scale = 1)"),
               "windowed": ("time (ms)", "amplitude (full scale = 1)"),
               "fft": ("frequency (Hz)", "real and imaginary part"), "magnitude": ("frequency (Hz)", "magnitude"),
@@ -181,8 +181,8 @@ def mfcc_images(images: dict, bound: float | None = None):
 def word_lengths(stages: dict, ax=None, title: str = ""):
     """Number formats of stages: all bits of a word in grey, those that its largest value uses in colour.
 
-    `stages` holds by name: integers, their number of fraction bits, and the bits of a word without its sign. A word is
-    red where its largest value is the largest there is: it may have saturated.
+    `stages` maps a name to (integers, their fraction bits, bits of a word without its sign). A bar is red where a value
+    is as large as the word allows: it may have saturated.
     """
     ax = axes(ax, 5.5)
     for name, (values, fraction_bits, word_bits) in stages.items():
@@ -197,7 +197,7 @@ def word_lengths(stages: dict, ax=None, title: str = ""):
 
 
 def confusion_matrix(matrix, labels, ax=None, title: str = ""):
-    """Counts (true, predicted) as an image; each cell says the count, and per cent of the true class."""
+    """Counts (true, predicted) as an image. A cell shows the count and its share of the true class."""
     ax, matrix = axes(ax, 4, 3.5), np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -212,7 +212,7 @@ def confusion_matrix(matrix, labels, ax=None, title: str = ""):
 
 
 def bar_with_interval(names, values, low, high, ax=None, ylabel: str = "accuracy (%)", colors=None):
-    """Bars with their values on top, and an interval each from `low` to `high`."""
+    """Bars with their values on top. Each has an interval from `low` to `high`."""
     ax = axes(ax, 6)
     values = np.asarray(values, dtype=float)
     spread = np.clip([values - low, np.asarray(high) - values], 0, None)
@@ -262,7 +262,7 @@ def play_over(ax, samples, config: Config = CONFIG) -> None:
     """
     from IPython.display import HTML, Audio, Image, display
     figure, png, name = ax.figure, io.BytesIO(), f"player{uuid.uuid4().hex}"
-    figure.savefig(png, format="png")  # the inline backend would crop it, and the line would be in the wrong place
+    figure.savefig(png, format="png")  # not by the inline backend: it crops, and the line would be misplaced
     places = [float(ax.transData.transform((second, 0))[0] / figure.bbox.width) for second in (0, 1)]
     plt.close(figure)
     display(Image(png.getvalue()))
@@ -295,7 +295,7 @@ _CURSOR = """<script>(() => {{
 
 
 def stage_cycles(ours: dict[str, int], book: dict[str, int], ax=None):
-    """Cycles of a frame by stage, the project's beside the book's (`tools.bench`)."""
+    """Cycles of each stage for a frame: this project's beside the book's (`tools.bench`)."""
     names = [name for name in {**ours, **book} if name not in ("features", "total")]
     ax = axes(ax, 7.5, 0.8 + 0.4 * len(names))
     place = np.arange(len(names))
@@ -350,7 +350,7 @@ def memory_map(parts: list[dict], region: str, size: int, ax=None):
 
 
 def quantised_row(real, approximated, scale: float, ax=None):
-    """Some numbers (bars) and their quantised values (marks), with one line a step."""
+    """Numbers (bars) and their quantised values (marks), with a grey line for each step."""
     ax = axes(ax, height=3.2)
     place = np.arange(len(real))
     low, high = min(np.min(real), np.min(approximated), 0), max(np.max(real), np.max(approximated), 0)

@@ -74,7 +74,7 @@ def _note(text: str) -> dict:
 
 
 def clean_output(output: dict) -> dict | None:
-    """An output as it may be committed, or None: no audio player (it contains the audio), no widget, no stderr."""
+    """An output as it may be committed, or None. Audio players (they contain audio), widgets and stderr are removed."""
     if output.get("name") == "stderr":
         return None
     data = output.get("data", {})
@@ -140,7 +140,7 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, kernel_name="python3", timeout=CELL_SECONDS, store_widget_state=keep_players,
                             extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(NOTEBOOKS)}})
-    # nbclient's own Output widget sends on a socket that it also polls; sometimes it then waits for the whole timeout.
+    # nbclient's own Output widget sends on a socket that it also polls. Sometimes it then waits until the timeout.
     # Without that widget, the first picture of an interactive cell becomes an ordinary output.
     client.widget_registry = {}
     start = time.monotonic()
@@ -174,7 +174,7 @@ def run_series(data: str, output: Path | None, only: list[str] | None = None) ->
     dict
         Seconds by notebook.
     """
-    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # another one would leave no pictures
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # other backends leave no pictures
     os.environ["MGR_DATASET"] = data if data in ("mini", "gtzan") else str(Path(data).resolve())
     seconds = {}
     for path in find_notebooks(only):

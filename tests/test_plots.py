@@ -69,7 +69,7 @@ def test_empty_mel_bands_are_counted():
     assert "2 of them" in plots.mel_bands(weights, np.ones(1025))[0].get_title()
 
 
-def test_c0_is_blank_and_zero_is_white():
+def test_mfcc_images_leave_c0_blank_and_draw_zero_white():
     values = np.full((20, 3), -2.0)
     values[:, 0] = 500
     image = plots.mfcc_images({"a": values, "b": values / 2})[1].images[0]

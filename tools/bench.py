@@ -1,7 +1,7 @@
 """Cycles, bytes and milliseconds of our way beside the book's: on the Pico, and on this machine.
 
 Everything about the Pico is counted on the emulated one: a Cortex-M0+ without waits for flash. So cycles are a lower
-bound; misses of the flash cache are counted beside them. The figures go into build/bench.json, which the README reads.
+bound. Misses of the flash cache are counted separately. The figures go into build/bench.json, which the README reads.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from tools import compact_tables
 
 IN_FLASH_KEYS = ("flash", "ram_static", "stack", "latency_ms_125mhz", "awake_share", "with_misses")
 WINDOWS = 6  # of audio for the cycles of stages
-# A miss reads 8 bytes: 8 clocks of address, mode bits and waiting with 24 address bits on four lines (6 + 2), 4 dummy
-# ones and 16 of data, at half the system clock (the default of the SDK's boot2 for a W25Q080 in continuous read mode).
+# A miss reads 8 bytes over four lines. Clocks of the flash chip: 6 for 24 address bits, 2 for mode bits, 4 dummy, 16
+# for data. It runs at half the system clock (default of the SDK's boot2 for a W25Q080 in continuous read mode).
 MISS_CYCLES = 2 * (6 + 2 + 4 + 16)
-# Not measured here: the book's buffer of a clip (22050 int16) and its TFLM arena, both of its sketch; cycles of its
-# model in TFLM, measured once on the emulated RP2040 with TFLM's reference kernels at -Os.
+# Not measured here. From the book's sketch: its buffer of a clip (22050 int16) and its TFLM arena. The cycles of its
+# model in TFLM were measured once, on the emulated RP2040 with TFLM's reference kernels at -Os.
 BOOK_CLIP_BYTES, BOOK_ARENA_BYTES = 2 * CONFIG.clip_length, 16384
 BOOK_TFLM_CYCLES = 9_300_000
 
@@ -54,7 +54,7 @@ def table_bytes(image: dict, header: Path = headers.GENERATED / "tables.h") -> d
 
 
 def image_id(image: dict) -> str:
-    """Twelve digits that tell one build from another: whether two figures are of the same firmware."""
+    """Twelve hex digits that identify a build. Figures with the same digits are of the same firmware."""
     return toolchain.content_hash(image["bin"])[:12]
 
 
@@ -132,7 +132,7 @@ def measure_pico(songs: list, compiler: str | None = None, config: Config = CONF
     Parameters
     ----------
     songs : list of dataset.Song
-        The stages get a window each of six songs; the sketch hears the beginning of one song of each genre.
+        The stages get one window of each of six songs. The sketch hears the beginning of one song of each genre.
     """
     starts = [song.samples[len(song.samples) // 2 :][: config.window_length] for song in _some(songs, WINDOWS, config)]
     windows = np.stack(starts)
@@ -232,8 +232,9 @@ def measure_features(songs: list, n: int = 10_000, config: Config = CONFIG) -> d
     Returns
     -------
     dict
-        windows, cores, windows_per_second and book_windows_per_second, their ratio, cpu_ratio (of processor time: the
-        same were there one core), peak_mb (what this process allocates meanwhile), audio_mb (of n windows, if copied).
+        windows, cores, windows_per_second and book_windows_per_second, their ratio, cpu_ratio (of processor times:
+        the number of cores does not matter), peak_mb (what this process allocates meanwhile), audio_mb (of n windows,
+        if copied).
     """
     windows = _many_windows(songs, n, config)
     some = windows[:: -(-n // 40)]
@@ -270,7 +271,7 @@ def _seconds(function, *values) -> tuple[float, float]:
 
 
 def seconds_per_epoch(songs: list, config: Config = CONFIG) -> float:
-    """Training time of an epoch of the shipped architecture (60 steps of 64 windows), the first one not counted."""
+    """Training time of an epoch of the shipped architecture (60 steps of 64 windows), without the first epoch."""
     import_tf()
     import keras
     parts = [stream_windows(song.samples, config)[:4] for song in songs]
@@ -294,7 +295,7 @@ def measure_host(songs: list, config: Config = CONFIG) -> dict:
 # --- the book's tables, and the serial decoder ------------------------------------------------------------------------
 
 def compare_tables(config: Config = mfcc_book.BOOK, frames: int = 200, seed: int = 0) -> dict:
-    """Check that the small tables give the values of the book's, and count bytes.
+    """Check that the small tables give the same values as the book's, and count bytes.
 
     Parameters
     ----------
@@ -370,7 +371,7 @@ def load() -> dict:
 
 
 def save(figures: dict) -> Path:
-    """Write build/bench.json; what an earlier run measured and this one did not is kept."""
+    """Write build/bench.json. Figures that only an earlier run measured are kept."""
     path = build_dir() / "bench.json"
     kept = load() if path.is_file() else {}
     text = json.dumps({**kept, **figures}, indent=1) + "\n"
@@ -422,7 +423,7 @@ def add_arguments(parser) -> None:
     """Arguments of `python -m tools.bench`."""
     parser.add_argument("--audio", default="mini", help='data set to hear: a folder, "gtzan" or "mini" (default)')
     parser.add_argument("--compiler", choices=("gcc", "zig"), help="default: gcc if present, else zig")
-    parser.add_argument("--soak", type=float, metavar="MINUTES", help="only play so many minutes to the Pico")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="only play this many minutes to the Pico")
     parser.add_argument("--tables", action="store_true", help="only compare the book's tables with the smaller ones")
     parser.add_argument("--decoder", action="store_true", help="only measure the decoder of the serial stream")
 

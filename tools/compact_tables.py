@@ -25,7 +25,7 @@ def mel_spans(config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray]:
 def mel_sparse(magnitude: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     """The same as `mel_dense`, bit for bit, over each band's non-zero span only.
 
-    ``arm_dot_prod_q15`` adds up in 64 bits; >> 15 and saturation are those of ``arm_mat_vec_mult_q15``.
+    ``arm_dot_prod_q15`` sums in 64 bits. The shift by 15 and the saturation are those of ``arm_mat_vec_mult_q15``.
     """
     bands = zip(book_tables(config)["Mel weights"], *mel_spans(config))
     sums = [cmsisdsp.arm_dot_prod_q15(magnitude[start:start + length], band[start:start + length]) if length else 0

@@ -38,9 +38,9 @@ N_JOBS = 2  # folds at a time; each process needs about 1 GB
 CONDITIONS = {"clean": (None, False), "microphone 0 dB": (0.0, False), "microphone -12 dB": (-12.0, False),
               "microphone -24 dB": (-24.0, False), "microphone 0 dB, room": (0.0, True)}
 BOOK_EPOCHS, BOOK_BATCH = 30, 50
-BOOK_BIAS = 1552  # the book's sketch takes this constant, 1.25 V, off each ADC count and hands the rest on as q15
+BOOK_BIAS = 1552  # the book's sketch subtracts this constant, 1.25 V, from each ADC count; the rest is its q15 audio
 LOG_MEL, POOLING = "log-Mel bands instead of MFCCs", "no recurrence: mean and maximum, Dense(32)"
-VARIANTS = {  # measured in this order; the questions asked most stand first
+VARIANTS = {  # measured in this order: the most important questions first
     "what ships": SHIPPED,
     LOG_MEL: Recipe(log_mel=True),
     POOLING: Recipe("pooling", recurrent_dropout=0.0),
@@ -87,7 +87,7 @@ def chosen(training: dict, recipe: Recipe) -> dict:
 
 
 def fit_engines(raw: np.ndarray, genre: np.ndarray, seed: int, recipe: Recipe = SHIPPED, int8: bool = False) -> dict:
-    """For `cross_validate`: train, and return the network in float, and with `int8` also in TFLM, as functions."""
+    """Train, for `cross_validate`. Returns functions from raw to scores: "float", and with `int8` also "tflm"."""
     import_tf().config.experimental.enable_op_determinism()
     seen = view(raw, recipe)
     network, mean, std, _ = train_on(seen, genre, seed, recipe)
@@ -116,7 +116,7 @@ def measure(training: dict, tests: list[dict], recipe: Recipe = SHIPPED, int8: b
 
 
 def published(training: dict, tests: list[dict], config: Config = CONFIG) -> dict:
-    """Figures of ours by GTZAN's published fault-filtered split; empty where not every part of it has every genre."""
+    """Figures of ours by GTZAN's published fault-filtered split. Empty if its train or test part lacks a genre."""
     clean = tests[0]["clean"]
     tested = {name: values[clean["split"] == "test"] for name, values in clean.items()}
     for part in ("train", "test"):
@@ -128,7 +128,7 @@ def published(training: dict, tests: list[dict], config: Config = CONFIG) -> dic
 
 
 def stack_seeds(runs: list[dict]) -> dict:
-    """Dictionaries of arrays by engine and condition, one of each seed, to one of stacked arrays."""
+    """Stack dictionaries of arrays by engine and condition, one for each seed, into one dictionary."""
     return {engine: {name: np.stack([run[engine][name] for run in runs]) for name in parts}
             for engine, parts in runs[0].items()}
 
@@ -150,13 +150,13 @@ def majority(test: dict, config: Config = CONFIG) -> dict:
 
 def hear_as_the_book(samples: np.ndarray, rng: np.random.Generator, level_db: float, room: bool,
                      ranges: microphone.Ranges, config: Config) -> np.ndarray:
-    """ADC counts less a constant, taken as q15: 12 bits in the lower part of 16, as the book's sketch hands them on."""
+    """ADC counts less a constant, taken as q15 as in the book's sketch: only the lower 12 of 16 bits are used."""
     counts = microphone.adc_counts(samples, rng, level_db, room, ranges, config)
     return adc.counts_to_audio(counts, BOOK_BIAS, bits=16)  # as if it were a 16-bit ADC: no shift
 
 
 def book_features(windows: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """The book's q15 MFCCs of windows, in Q9.22 like ours, so that the same code takes them: int32 (n, frames, 18)."""
+    """The book's q15 MFCCs of windows, int32 (n, frames, 18). They are in Q9.22 like ours: the same code takes them."""
     config = dataclasses.replace(mfcc_book.BOOK, genres=config.genres)
     work = joblib.Parallel(-1)(joblib.delayed(mfcc_book.book_mfcc)(window[: config.window_length], config)
                                for window in windows)
@@ -187,13 +187,13 @@ def book_windows(songs: list, level_db: float | None, room: bool, seed: list[int
 
 
 def measure_book(songs: list) -> dict:
-    """Figures of the book's recipe as the book does it (windows dealt at random, which leaks), and split by artist."""
+    """Figures of the book's recipe: with windows dealt at random as in the book, which leaks, and split by artist."""
     ours = evaluate.windows_of(songs)  # for the genre, song and group of each window
     clean = {**ours, "raw": book_windows(songs, None, False, [])}
     tests = [{"clean": clean, **{name: {**ours, "raw": book_windows(songs, level, room, [1000 + index, seed])}
                                  for index, (name, (level, room)) in enumerate(CONDITIONS.items())
                                  if level is not None}} for seed in SEEDS]
-    alone = {**clean, "group": np.arange(len(clean["genre"])).astype(str)}  # each window its own group: a random deal
+    alone = {**clean, "group": np.arange(len(clean["genre"])).astype(str)}  # a window is its own group: a random deal
     by_artist = [cross_validate(clean, tests[seed], fit_book, seed=seed, n_jobs=N_JOBS) for seed in SEEDS]
     leaking = [cross_validate(alone, {"clean": alone}, fit_book, seed=seed, n_jobs=N_JOBS) for seed in SEEDS]
     return {"book": figures_of(stack_seeds(by_artist), clean), "book, leaking": figures_of(stack_seeds(leaking), clean)}
@@ -230,7 +230,7 @@ def compare(songs: list, training: dict, tests: list[dict]) -> tuple[dict, dict]
 # --- docs/experiments.md ----------------------------------------------------------------------------------------------
 
 def cache_file(what: str, arrays: list[np.ndarray]) -> Path:
-    """File for the figures of `what`; its name changes with what is measured, the seeds and the data."""
+    """File for the figures of `what`. Its name depends on `what`, the seeds and the data."""
     digest = hashlib.sha256(f"{what} {SEEDS}".encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array))
@@ -243,7 +243,7 @@ def variant_file(name: str, training: dict, tests: list[dict]) -> Path:
 
 
 def kept(path: Path, measured: Callable[[], dict]) -> dict:
-    """The figures in the file; measured and written first where there is none."""
+    """The figures in the file. If there is none, they are measured and written first."""
     if not path.exists():
         text = json.dumps(measured())
         files.write_text(path, text)

@@ -1,7 +1,7 @@
 """Train the model that ships, and measure it: ``python -m tools.pretrained --data FOLDER``.
 
 Writes `data/pretrained/` (model, int8 and float .tflite, curves, figures, calibration windows, model card) and the
-sketch's generated headers. The figures come from five folds by artist; the shipped model then learns from all songs.
+sketch's generated headers. The figures come from five folds by artist. The shipped model then learns from all songs.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def curves_of(training: dict, clean: dict, seed: int) -> dict:
 # --- unsure -----------------------------------------------------------------------------------------------------------
 
 def all_conditions(scores: dict[str, np.ndarray], test: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores of all conditions and seeds, one after another, each as songs of its own: scores, genre, song."""
+    """Scores of all conditions and seeds, one after another: scores, genre, song. Each run has songs of its own."""
     runs = [(f"{name} {seed} ", run) for name, part in scores.items() for seed, run in enumerate(part)]
     return (np.concatenate([run for _, run in runs]), np.tile(test["genre"], len(runs)),
             np.concatenate([np.char.add(label, test["song"]) for label, _ in runs]))
 
 
 def held_out_coverage(scores: dict[str, np.ndarray], test: dict) -> dict[str, dict]:
-    """Coverage and accuracy of decided votes by condition, the threshold set on the songs of the other folds.
+    """Coverage and accuracy of decided votes by condition. The threshold of a fold comes from the other folds.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def write_models(folder: Path, network, mean: np.ndarray, std: np.ndarray, train
 
 
 def write_checked_headers(folder: Path) -> None:
-    """Write the sketch's headers; RuntimeError when their C gives other scores than TFLM on the calibration windows."""
+    """Write the sketch's headers. RuntimeError if their C and TFLM differ in a score of the calibration windows."""
     model = load_model(folder / "model_int8.tflite")
     with np.load(folder / "calibration.npz") as file:
         raw = file["raw"]
@@ -267,7 +267,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build the pretrained model; when it goes to data/pretrained/, write the sketch's headers, too."""
+    """Build the pretrained model. If it goes to data/pretrained/, also write the sketch's headers."""
     metrics = build(args.data, args.output, args.seed)
     if args.output.resolve() == PRETRAINED:
         write_checked_headers(PRETRAINED)

@@ -81,7 +81,7 @@ def memory_table(ours: dict, book: dict) -> list[str]:
     lines = ["| | hot constants in RAM (default) | in flash |", "|---|---|---|"]
     return lines + [f"| {name} | {cell(ours)} | {cell(flash)} |" for name, cell in rows.items()] + [
         "", f"The book's way needs {book['tables']:,} bytes of tables (here {ours['tables']:,}) and {book['ram']:,} "
-        "bytes of RAM without its stack, and computes when the clip has ended, while nothing is recorded."]
+        "bytes of RAM without its stack. It computes after the clip has ended, and meanwhile nothing is recorded."]
 
 
 def results(metrics: dict, firmware: dict) -> str:
@@ -107,7 +107,7 @@ def filled(text: str, block: str) -> str:
     Raises
     ------
     ValueError
-        When `BEGIN` or `END` is missing, stands there twice, or they are in the wrong order.
+        When `BEGIN` or `END` is missing or occurs twice, or when they are in the wrong order.
     """
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise ValueError(f"README.md needs the lines {BEGIN!r} and {END!r}, once each and in this order")

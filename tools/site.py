@@ -19,7 +19,7 @@ from mgr_helpers.host.command_line import main
 from notebooks.run import find_notebooks
 
 SERIES = "Music genre recognition on the Raspberry Pi Pico"
-# code and formulas: code is matched so that a $ in it is not taken for a formula
+# code and formulas; code is matched, too, so that a $ in it does not begin a formula
 MATH = re.compile(r"(?P<code>```.*?```|`[^`\n]+`)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+(?:\n[^$\n]+)?)\$",
                   re.DOTALL)
 

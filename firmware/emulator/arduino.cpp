@@ -157,7 +157,7 @@ int SerialPort::read()
 // Room in the buffer of USB serial, which runner.js simulates.
 int SerialPort::availableForWrite() { return emulator_call(EMULATOR_ROOM, nullptr, 0); }
 
-// As the core's USB serial: when the host does not read, gives up a second after the last byte that it took.
+// Like the core's USB serial: when the host does not read, it gives up a second after the last byte that the host took.
 size_t SerialPort::write(uint8_t value)
 {
     static uint32_t lastTaken;
@@ -349,7 +349,7 @@ void ADCInput::end()
     dma_hw->ints0 = BOTH_CHANNELS;
 }
 
-// A word counts as read as soon as the first of its two samples is read.
+// A word counts as read when the first of its two samples has been read.
 int ADCInput::available() { return running_ ? filled_ * words_ - (taken_ + 1) / 2 : 0; }
 
 int ADCInput::read()

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The common Thumb instructions of rp2040js's core in one loop, three times as fast as executeInstruction(). This loop
 // uses only registers, RAM and flash. Everything else (a peripheral, the return from an exception, a rare instruction)
-// is left to rp2040js. It is also the reference: tests run both and compare every register and cycle.
+// is left to rp2040js. rp2040js is also the reference: tests run both and compare every register and cycle.
 'use strict';
 
 const RAM_BYTES = 0x42000;
 const STR = 0, STRH = 1, STRB = 2, LDRSB = 3, LDR = 4, LDRH = 5, LDRB = 6, LDRSH = 7, NO_ACCESS = -1;
 const ALIGNMENT = [3, 1, 0, 0, 3, 1, 0, 1];
 
-// Returns run(limit), which executes until `limit` cycles have passed or rp2040js must execute the next instruction. It
-// returns the cycles that passed, and leaves the core in the state that rp2040js would.
+// Returns run(limit). It executes until `limit` cycles have passed or rp2040js must execute the next instruction. It
+// returns the cycles that passed, and leaves the core in the same state as rp2040js would.
 function fastCore(mcu, cache) {
   const { core } = mcu;
   const r = new Int32Array(core.registers.buffer);

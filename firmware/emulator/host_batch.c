@@ -22,8 +22,7 @@ void batch_features(const int16_t *windows, int32_t n, int64_t stride, int8_t *f
     }
 }
 
-/* MFCCs, c0 with its level. The features of a model are made from these. Several threads may call it: the stages keep
-   no state. */
+/* MFCCs, the level still in c0. The features of a model are made from these. The stages keep no state. */
 void batch_mfcc(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw)
 {
     int16_t bins[2 * N_BINS] PAIR_ALIGNED;

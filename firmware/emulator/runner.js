@@ -4,16 +4,16 @@
 //   image        flash contents from 0x10000000 (file)
 //   result       where the JSON result goes (file)
 //   seconds      emulated time after which to stop; without it, the image ends the run (emulator_exit)
-//   adc          12-bit counts that A0 delivers, one after another (file of uint16); after the last one, it is repeated
+//   adc          12-bit counts that A0 delivers, one after another (file of uint16); the last one is repeated
 //   adc_rate     the counts were taken at adc_rate Hz: A0 delivers the value at the current time, interpolated
 //   adc_log      where every delivered count goes (file of uint16)
 //   input/output what emulator_read() reads and emulator_write() appends (files)
 //   uart         what the image sent by UART 0 (file)
 //   interactive  UART 0 is this process's stdin and stdout; the run ends when stdin is closed
-//   stalls       [[from, to], ...]: seconds in which the host reads nothing; SERIAL_ROOM bytes can wait
-//   pace         at most so many seconds of emulated time per second (0: no limit)
+//   stalls       [[from, to], ...]: from when to when (s) the host reads nothing; SERIAL_ROOM bytes can wait
+//   pace         at most this many seconds of emulated time per second (0: no limit)
 //   events       [[seconds, pin, 0 or 1], ...]: levels of input pins (a button)
-//   progress     prints how many seconds have been emulated, from time to time, on stderr
+//   progress     from time to time, prints on stderr how many seconds have been emulated
 //   xip          count the flash reads that would miss the RP2040's XIP cache (slower)
 //   plain        rp2040js itself executes every instruction (slower)
 'use strict';

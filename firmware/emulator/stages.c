@@ -27,7 +27,7 @@ static void remove_bias(const int16_t *samples)
     STAGE(1, recognizer_push(&recognizer, counts, FRAME_STEP, &decision));
 }
 
-/* Stage 5 includes the logs. Here they are measured alone, for Mel sums of the same size. */
+/* Stage 5 includes the logarithms. Stage 6 is the logarithms alone, of Mel sums of the same size. */
 static void take_logs(int frame_shift, int spectrum_shift)
 {
     uint32_t sums[N_MELS];

@@ -21,7 +21,7 @@ constexpr int LINE = 192;                   // bytes: longer than any line, shor
 
 static ADCInput mic(A0);
 static recognizer_t recognizer;
-static volatile uint32_t blocksDone;  // by the DMA, with those that the ring had no room for
+static volatile uint32_t blocksDone;  // filled by the DMA, including those that the ring had no room for
 static uint32_t samplesRead, samplesLost;
 
 static void onBlock() { blocksDone = blocksDone + 1; }

@@ -21,7 +21,7 @@ static ADCInput adc(MICROPHONE);
 static recorder_t recorder;
 static button_t button;
 
-// Clock cycles from one sample to the next, times 256: what the ADC's divider holds, plus one (RP2040 datasheet 4.9.5).
+// Clock cycles from one sample to the next, with 8 fraction bits: the ADC's divider plus 1 (RP2040 datasheet 4.9.5).
 static uint32_t samplingPeriod() { return adc_hw->div + 256; }
 
 void setup()
@@ -63,7 +63,7 @@ static void listenToUser()
     digitalWrite(LED_BUILTIN, recorder.recording);
 }
 
-// Never waits for the host: bytes that find the USB buffer full are sent by a later loop.
+// Never waits for the host: when the USB buffer is full, the other bytes are sent by a later loop.
 static void sendBytes()
 {
     if (!Serial) {

@@ -1,7 +1,7 @@
-"""ADC counts to sound and back: the one place where the two are converted.
+"""ADC counts to sound and back. No other module converts them.
 
-An ADC of b bits gives counts from 0 to 2**b - 1; the microphone rests somewhere in the middle, at its bias. int16 audio
-at 0 dB has the ADC's range: ``count = bias + sample * 2**b / 65536``.
+An ADC of b bits gives counts from 0 to 2**b - 1. In silence they stay at the bias, somewhere in the middle. int16 audio
+at 0 dB fills the ADC's range: ``count = bias + sample * 2**b / 65536``.
 
 [MAX9814] Maxim's data sheet 19-0764, rev. 3. [E11] RP2040 data sheet, erratum RP2040-E11. [Omo] M. Omo, Characterizing
 the Raspberry Pi Pico ADC, 2021 (pico-adc.markomo.me).
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..config import CONFIG, Config
 
-BIAS_VOLTS, SUPPLY_VOLTS = 1.23, 3.3  # [MAX9814] output's resting level; the ADC's reference is the Pico's 3.3 V
+BIAS_VOLTS, SUPPLY_VOLTS = 1.23, 3.3  # [MAX9814] its output in silence; the ADC's reference is the Pico's 3.3 V
 DNL_CODES = (512, 1536, 2560, 3584)  # [E11]
 DNL_LSB, ADC_NOISE_LSB = 8.9, 1.2  # [Omo] largest DNL; noise at the input: 0.97 and 1.36 in the regulator's two modes
 
@@ -26,7 +26,7 @@ def volts_to_counts(volts, config: Config = CONFIG):
 
 
 def scale_to_counts(samples: np.ndarray, gain_db: float = 0.0, config: Config = CONFIG) -> np.ndarray:
-    """int16 audio in counts around 0, not rounded: at 0 dB its full scale is the ADC's."""
+    """int16 audio as counts around 0, not rounded. At 0 dB, the audio's full scale is the ADC's full scale."""
     return samples * (10 ** (gain_db / 20) * 2**config.adc_bits / 65536)
 
 
@@ -39,16 +39,16 @@ def ideal_counts(samples: np.ndarray, gain_db: float = -6.0, noise_lsb: float = 
                  seed: int = 0, config: Config = CONFIG) -> np.ndarray:
     """int16 audio as an ideal microphone and ADC would read it: gain, bias, noise, rounding; uint16 array (n,).
 
-    `microphone.adc_counts` also has the loudspeaker, the room and the faults of microphone and ADC.
+    `microphone.adc_counts` also simulates the loudspeaker, the room and the faults of microphone and ADC.
 
     Parameters
     ----------
     gain_db : float
-        At 0 dB full scale is the ADC's; the MAX9814 gives at most 2 V peak to peak, which is -4 dB.
+        At 0 dB, the audio's full scale is the ADC's. The MAX9814 gives at most 2 V peak to peak, which is -4 dB.
     noise_lsb : float
         Standard deviation of Gaussian noise, in counts.
     bias : float, optional
-        Resting level in counts; that of BIAS_VOLTS when not given.
+        Level of silence in counts. Default: that of BIAS_VOLTS.
     """
     bias = volts_to_counts(BIAS_VOLTS, config) if bias is None else bias
     noise = noise_lsb * np.random.default_rng(seed).standard_normal(len(samples)) if noise_lsb else 0.0
@@ -71,7 +71,7 @@ def digitise(levels: np.ndarray, rng: np.random.Generator, noise_lsb: float = AD
 
 
 def _transfer(dnl_lsb: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the line from ideal to actual codes: flat where a code is too wide."""
+    """Corner points of the line from input to code, each in counts. The line is less steep where a code is too wide."""
     codes = [code * steps // 4096 for code in DNL_CODES]
     edges = np.array([-0.5, *(code + half for code in codes for half in (-0.5, 0.5)), steps - 0.5])
     narrow = (steps - len(DNL_CODES) * (1 + dnl_lsb)) / (steps - len(DNL_CODES))
@@ -94,9 +94,10 @@ def audio_to_counts(audio, bias: int, bits: int = CONFIG.adc_bits) -> np.ndarray
 
 
 def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """`counts_to_audio` as the Pico does it while it listens: the bias is measured, with fraction bits.
+    """Counts to int16 audio as the Pico does it while it listens. It measures the bias, with fraction bits.
 
-    It starts as the mean of the first frame_step samples. Each further step moves it by 2**-bias_shift of its error.
+    The bias starts as the mean of the first frame_step samples. Each further step moves it by 2**-bias_shift of its
+    error.
 
     Parameters
     ----------
@@ -110,11 +111,11 @@ def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     Raises
     ------
     ValueError
-        When frame_step is no power of two.
+        When frame_step is not a power of two.
     """
     step_bits = config.frame_step.bit_length() - 1
     if 1 << step_bits != config.frame_step:
-        raise ValueError(f"frame_step {config.frame_step} must be a power of two: the bias is a mean by shifting")
+        raise ValueError(f"frame_step {config.frame_step} must be a power of two: a shift divides the sum of a step")
     steps = np.asarray(adc, np.int64)[: len(adc) // config.frame_step * config.frame_step]
     steps = steps.reshape(-1, config.frame_step)
     sums = steps.sum(axis=1)  # the mean with step_bits fraction bits

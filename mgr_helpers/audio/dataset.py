@@ -34,8 +34,8 @@ class Song:
     """One recording, ready for the pipeline.
 
     `path` is its name within the data set ("jazz/a.wav") and `song` its id. `group` is the artist, or the song itself
-    where the artist is unknown. `samples` are mono int16 at the configuration's rate. `split` is its published part, or
-    "" where there is none.
+    where the artist is unknown. `samples` are mono int16 at the configured rate. `split` is its part in a published
+    split, or "".
     """
 
     path: str
@@ -59,7 +59,7 @@ class SongSet:
 # --- songs ------------------------------------------------------------------------------------------------------------
 
 def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings: str | Path | None = None) -> SongSet:
-    """All songs of a data set, one file per core read at a time.
+    """Read all songs of a data set, one file per core at a time.
 
     A take of the recorder is cut where its sidecar (.json) names a gap. Each piece is a song of its own ("jazz/a#1",
     "jazz/a#2"), in one group.
@@ -68,7 +68,7 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     ----------
     source : str or Path
         "mini" (synthetic, built in), "gtzan" (downloaded on first use), or a folder with one sub-folder per genre.
-        It may hold a manifest.csv with the columns file and artist (or group), and fault_filtered_split.
+        It may hold a manifest.csv with the columns file, artist (or group), and if you like fault_filtered_split.
     recordings : str or Path, optional
         A second folder of the same form, whose songs are added: your own recordings. It may lack genres.
 
@@ -111,7 +111,7 @@ def _list_files(root: Path, prefix: str, config: Config) -> list[tuple[Path, Son
                                     "add it, rename one, or change Config.genres")
         names = {f"{genre}/{path.name}" for path in _entries(root / genre)
                  if not path.name.startswith(".") and path.suffix != ".json"}
-        names |= {name for name in manifest if name.startswith(f"{genre}/")}  # a file that is gone is named, too
+        names |= {name for name in manifest if name.startswith(f"{genre}/")}  # also files that are gone
         listed += [(root / name, _describe(root / name, genre, prefix, manifest)) for name in sorted(names)]
     return listed
 
@@ -120,7 +120,7 @@ def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except PermissionError:
-        raise PermissionError(f"no permission to read the folder {shown(folder)}: give yourself the right to") from None
+        raise PermissionError(f"no permission to read the folder {shown(folder)}: allow yourself to") from None
 
 
 def _describe(path: Path, genre: str, prefix: str, manifest: dict) -> Song:
@@ -155,7 +155,7 @@ def _read_manifest(root: Path) -> dict[str, dict]:
 
 
 def _problem(row: dict, named: dict[str, dict]) -> str | None:
-    """What is wrong with a manifest's row, if anything. It must name a file in a genre's folder, and a known part."""
+    """What is wrong with a row of the manifest, or None. It must name a file in a genre's folder, and a known part."""
     parts = row["file"].split("/")
     if len(parts) < 2 or not all(parts) or {"..", "."} & set(parts) or "\0" in row["file"]:
         return f"file is {row['file']!r}, need <genre>/<file name>"
@@ -193,7 +193,7 @@ def _try_read(path: Path, config: Config) -> list[np.ndarray] | str:
 
 
 def _gaps(path: Path, config: Config) -> list[int]:
-    """Where the recorder lost samples, from the sidecar of a take (`takes.TakeWriter`)."""
+    """The places of a take where the recorder lost samples, from its sidecar (`takes.TakeWriter`)."""
     sidecar = path.with_suffix(".json")
     try:
         values = json.loads(sidecar.read_bytes()) if sidecar.is_file() else {}
@@ -233,7 +233,7 @@ def _check_genres(songs: list[Song], skipped: list[dict], config: Config) -> Non
 # --- clips ------------------------------------------------------------------------------------------------------------
 
 def cut_clips(songs: SongSet | list[Song], config: Config = CONFIG) -> dict[str, np.ndarray]:
-    """Cut songs into one-second clips that don't overlap; a silent second is left out, as the Pico says *silence*.
+    """Cut songs into one-second clips that don't overlap. Silent ones are left out: the Pico says *silence* to them.
 
     Returns
     -------
@@ -252,7 +252,7 @@ def cut_clips(songs: SongSet | list[Song], config: Config = CONFIG) -> dict[str,
 
 
 def songs_of(clips: dict, config: Config = CONFIG) -> list[Song]:
-    """The songs again, each one's clips joined end to end.
+    """Songs from clips: the clips of a song are joined end to end.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def save_clips(clips: dict, split: np.ndarray, source: str, config: Config = CON
 
 
 def load_clips(config: Config = CONFIG) -> dict[str, np.ndarray]:
-    """The clips that notebook 02 wrote. Where there are none: clips of the synthetic mini set, and it prints so.
+    """The clips that notebook 02 wrote. If there are none, it says so and takes clips of the synthetic mini set.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""GTZAN, downloaded once, with progress, resume, checksum and safe extraction.
+"""Download GTZAN once, with progress, resume, checksum and safe extraction.
 
-Whatever interrupts it, the data set is there as a whole or not at all.
+If something interrupts this, the data set is either whole or absent.
 
 G. Tzanetakis and P. Cook, "Musical genre classification of audio signals", IEEE Transactions on Speech and Audio
 Processing, 2002.
@@ -39,14 +39,13 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
           sha256: str = SHA256, kaggle: str | None = KAGGLE) -> Path:
     """GTZAN's folder of genres: the one in `folder`, else downloaded from Hugging Face, else from Kaggle.
 
-    What the user put into `folder` is used as it is. `url` is a tar.gz; `kaggle` a data set of Kaggle, or None for no
-    such attempt (it needs the package kagglehub).
+    What the user put into `folder` is used as it is. `url` is a tar.gz. `kaggle` is a data set of Kaggle, for which the
+    package kagglehub is needed; with None, Kaggle is not tried.
 
     Raises
     ------
     ConnectionError, ValueError
-        When no source can be reached, or an archive is damaged. Only a partial download may be left: a next run
-        resumes it.
+        When no source can be reached, or an archive is damaged. A partial download may stay: the next run resumes it.
     OSError
         When the disk is full.
     """
@@ -69,7 +68,7 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
 
 
 def find_genres(folder: Path, config: Config = CONFIG) -> Path | None:
-    """The folder that holds a genre's sub-folder: `folder` or one up to two levels below it; None without one."""
+    """The folder that has a genre's sub-folder: `folder`, or one at most two levels below it. None if there is none."""
     folder = Path(folder)
     for place in (folder, *sorted(folder.glob("*")), *sorted(folder.glob("*/*"))):
         hidden = any(part.startswith(".") for part in place.relative_to(folder).parts)  # being built
@@ -104,12 +103,12 @@ def _naming_a_full_disk(folder: Path):
 
 
 def download(url: str, path: Path, size: int, sha256: str) -> Path:
-    """Download a file, going on where an earlier try stopped. It gets its name when its checksum is right.
+    """Download a file. It goes on where an earlier try stopped. The file gets its name once its checksum is right.
 
     Raises
     ------
     ConnectionError
-        When it can't be completed; the part stays, and a next call resumes it.
+        When it can't be completed. The part stays, and the next call resumes it.
     ValueError
         When the checksum is wrong; nothing stays.
     """
@@ -133,7 +132,7 @@ def download(url: str, path: Path, size: int, sha256: str) -> Path:
 
 
 def _continue(url: str, part: Path, size: int) -> str | None:
-    """Append to `part` what is missing; the return value is what went wrong, if anything did."""
+    """Append the missing bytes to `part`. Returns what went wrong, or None."""
     have = part.stat().st_size if part.is_file() else 0
     headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
     try:
@@ -167,10 +166,10 @@ def extract(archive: Path, target: Path) -> None:
         with gzip.open(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as tar:
             for member in tqdm(tar, desc="unpacking", unit="file"):
                 _unpack(tar, member, Path(target).resolve())
-            while unpacked.read(2 ** 20):  # to the end: there gzip checks the whole
+            while unpacked.read(2 ** 20):  # up to the end, where gzip checks the whole archive
                 pass
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        if getattr(error, "errno", None):  # of the disk, not of the archive
+        if getattr(error, "errno", None):  # an error of the disk, not of the archive
             raise
         raise ValueError(f"{shown(archive)} is damaged or unsafe: {error}. Delete it and run it again") from error
 

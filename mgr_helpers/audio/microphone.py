@@ -1,13 +1,13 @@
 """What music turns into on its way through a loudspeaker, a room, a MAX9814 microphone and the Pico's ADC.
 
-Used to train on what the Pico will hear, and to measure what that costs. Clean int16 audio becomes ADC counts, which go
-through `adc.adc_to_q15` exactly as on the Pico. In between, sound is in counts. Each stage is a function of its own::
+We train on what the Pico will hear, and measure how much accuracy that costs. Clean int16 audio becomes ADC counts.
+These go through `adc.adc_to_q15`, as on the Pico. Between the stages, sound is in counts. Each stage is a function::
 
     loudspeaker -> room -> + ambient -> agc (MAX9814) -> amplifier's limits -> ADC (RP2040)
 
-Not simulated: a loudspeaker's distortion, and folding of tones above half the sampling rate (clips have none).
+Not simulated: a loudspeaker's distortion, and aliasing (clips have no tones above half the sampling rate).
 
-Sources, beside those of `adc`: [Adafruit] the board 1713 with its default wiring. Ranges without a source are choices.
+Sources, beside those of `adc`: [Adafruit] board 1713 with its default wiring. Ranges without a source are our choice.
 
 Notebooks: 02, 05, 07.
 """
@@ -37,7 +37,7 @@ EARLY_SECONDS = 0.025  # reflections one by one up to here, noise after
 
 @dataclass(frozen=True)
 class Ranges:
-    """From where each parameter is drawn, evenly; those in LOGARITHMIC evenly in their logarithm.
+    """The range of each parameter. It is drawn evenly; if named in LOGARITHMIC, its logarithm is drawn evenly.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Ranges:
     peak_db, peak_hz : one broad peak or dip of loudspeaker and housing (Q = 1).
     room_seconds : T60, the time in which the room's echo decays by 60 dB: about 0.4 s in an average living room (IEC
         60268-13), 0.7 s at low tones as the mean of 50 British ones (Jackson and Leventhall, Applied Acoustics 1972).
-    treble_decay : T60 above 1 kHz over that below: 0.4 s against 0.69 s in the same 50 rooms.
+    treble_decay : T60 above 1 kHz divided by T60 below: 0.4 s against 0.69 s in the same 50 rooms.
     direct_to_reverberant_db : direct sound over echoes; near 0 dB a metre or two from the loudspeaker.
     ambient_lsb : standard deviation of the noise of room and microphone, in counts at the AGC's full gain. The
         electret's own is about 0.8 at 40 dB gain, 8 at 60 dB (CMA-4544PF-W: -44 dB re 1 V/Pa, 60 dB SNR).
@@ -91,7 +91,7 @@ class Ranges:
 
 LOGARITHMIC = {"high_pass_hz", "low_pass_hz", "peak_hz", "ambient_lsb", "hum_lsb", "attack_seconds", "release_seconds"}
 TRAINING = Ranges()
-# wider in everything, so that a test also has what training never heard
+# wider in everything: a test also has conditions that training never had
 TESTING = Ranges(level_db=(-36.0, 10.0), high_pass_hz=(40.0, 300.0), low_pass_hz=(4000.0, 11000.0),
                  peak_db=(-6.0, 6.0), peak_hz=(200.0, 6000.0), room_seconds=(0.15, 0.9), treble_decay=(0.5, 1.1),
                  direct_to_reverberant_db=(-5.0, 13.0), ambient_lsb=(0.2, 5.0), ambient_slope=(-0.2, 1.8),
@@ -154,7 +154,7 @@ def _early_reflections(rng: np.random.Generator, size: np.ndarray, seconds: floa
     turn, side, bounces = _images()
     paths = np.sqrt(np.sum(((1 - 2 * side) * source + 2 * turn * size - ear) ** 2, axis=1))
     walls = 2 * (size[0] * size[1] + size[0] * size[2] + size[1] * size[2])
-    log_wall = -0.0805 * size.prod() / (walls * seconds)  # of one reflection's gain, from Eyring's formula
+    log_wall = -0.0805 * size.prod() / (walls * seconds)  # log of the gain of one reflection (Eyring's formula)
     gains = np.exp(log_wall * bounces) / paths
     delays = (paths - np.sqrt(np.sum((source - ear) ** 2))) / SOUND_SPEED
     near = (delays > 0) & (delays < EARLY_SECONDS)
@@ -188,7 +188,7 @@ def ambient(n: int, rng: np.random.Generator, rms: float, slope: float, hum: flo
     slope : float
         Power falls as frequency**-slope, from 20 Hz on.
     hum : float
-        Amplitude at 50 or 60 Hz; half and a quarter of it at twice and three times that.
+        Amplitude at 50 or 60 Hz. The second harmonic has half of it, the third a quarter.
     """
     length = scipy.fft.next_fast_len(n, real=True)
     hertz = np.arange(length // 2 + 1) * (config.sample_rate / length)
@@ -207,9 +207,9 @@ def agc_attenuation(sound: np.ndarray, threshold: float, attack_seconds: float, 
                     config: Config = CONFIG) -> np.ndarray:
     """By how many dB the MAX9814 turns itself down: as much as peaks exceed the threshold, at most 20 dB.
 
-    The gain falls with the attack's time constant and holds for 30 ms. Then the attenuation decays exponentially in dB:
-    within the release time it goes from 20 dB to where the gain is 0.9 of the full one. `sound` is the output at full
-    gain, around 0; `threshold`, in the same unit, is the peak at which the AGC begins.
+    The gain falls with the attack's time constant and holds for 30 ms. Then the attenuation in dB decays exponentially.
+    In the release time it falls from 20 dB to 0.92 dB, a gain of 0.9. `sound` is the output at full gain, around 0.
+    `threshold`, in the same unit, is the peak at which the AGC begins.
     """
     padded = np.pad(np.abs(sound), (0, -len(sound) % AGC_BLOCK))
     peaks = padded.reshape(-1, AGC_BLOCK).max(axis=1)
@@ -219,7 +219,7 @@ def agc_attenuation(sound: np.ndarray, threshold: float, attack_seconds: float, 
     block = AGC_BLOCK / config.sample_rate
     hold = 2 * round(AGC_HOLD_SECONDS / block / 2) + 1
     held = scipy.ndimage.maximum_filter1d(needed, hold, mode="constant", origin=hold // 2)
-    # each block asks for what it needs, decaying; the largest request counts: a running maximum in the logarithm
+    # each block needs an attenuation, which then decays; the largest counts: a running maximum of the logarithm
     decay = np.arange(len(held)) * block * np.log(AGC_RANGE_DB / (-20 * np.log10(0.9))) / release_seconds
     target = np.exp(np.maximum.accumulate(np.log(np.maximum(held, 1e-9)) + decay) - decay)
     slow = np.exp(-1 / (attack_seconds * config.sample_rate))
@@ -233,7 +233,7 @@ def agc(sound: np.ndarray, threshold: float, attack_seconds: float, release_seco
 
 
 def at_rate(sound: np.ndarray, rate_error: float, config: Config = CONFIG) -> np.ndarray:
-    """Resample as an ADC whose clock is fast by `rate_error` would; same length. Less than one sample is no change."""
+    """Resample as an ADC whose clock is fast by `rate_error` would; same length. Under one sample, nothing changes."""
     if abs(rate_error) * len(sound) < 1:
         return sound
     heard = soxr.resample(sound, config.sample_rate, config.sample_rate * (1 + rate_error), quality="MQ")
@@ -251,7 +251,7 @@ def adc_counts(samples: np.ndarray, rng: np.random.Generator, level_db: float | 
     rng : numpy Generator
         Draws the parameters and the noise.
     level_db : float, optional
-        Level of the music before the AGC acts; drawn from `ranges` when not given.
+        Level of the music before the AGC acts. Default: drawn from `ranges`.
     room : bool
         Put a random room before the microphone.
     """
@@ -277,7 +277,7 @@ def _slow_wave(n: int, rng: np.random.Generator, config: Config) -> np.ndarray:
 
 def hear(samples: np.ndarray, rng: np.random.Generator, level_db: float | None = None, room: bool = False,
          ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
-    """`adc_counts`, and back to int16 by `adc.adc_to_q15`: a whole number of frame steps."""
+    """`adc_counts`, then back to int16 by `adc.adc_to_q15`. The length is a whole number of frame steps."""
     return adc.adc_to_q15(adc_counts(samples, rng, level_db, room, ranges, config), config)
 
 
@@ -293,7 +293,7 @@ def hear_clips(clips: np.ndarray, seed: int, level_db: float | None = None, room
 
     Returns
     -------
-    int16 array (n, n_samples down to a whole number of frame steps)
+    int16 array (n, n_samples rounded down to whole frame steps)
     """
     def one(index: int) -> np.ndarray:
         rng = np.random.default_rng([seed, index])
@@ -311,7 +311,7 @@ def in_threads(function, arguments) -> list:
 def other_counts(kind: str, seconds: float, rng: np.random.Generator, level_db: float | None = None, room: bool = False,
                  sounds: other_sounds.SoundRanges = other_sounds.TRAINING_SOUNDS, ranges: Ranges = TRAINING,
                  config: Config = CONFIG) -> np.ndarray:
-    """`adc_counts` of a sound of no genre (one of `other_sounds.KINDS`); of an open pin without any microphone."""
+    """`adc_counts` of a sound of no genre (one of `other_sounds.KINDS`). An open pin has no microphone before it."""
     if kind == other_sounds.OPEN_PIN:
         return other_sounds.open_pin(int(seconds * config.sample_rate), rng, config, sounds)
     samples = other_sounds.make(kind, seconds, rng, config, sounds)

@@ -1,8 +1,8 @@
 """Sounds that are not disco, jazz or metal: what a Pico on a shelf hears most of the time.
 
-Silence, noise, mains hum, synthetic speech, a piano and a pad, each made by a few lines of synthesis; and what the ADC
-reads when no microphone is connected. A model may be trained with some of them (`TRAINING_SOUNDS`) and is then tested
-on others (`TESTING_SOUNDS`: wider ranges, other seeds).
+Silence, noise, mains hum, synthetic speech, a piano and a pad: a few lines synthesise each. One more is what the ADC
+reads when no microphone is connected. Training draws from `TRAINING_SOUNDS`. Tests draw from `TESTING_SOUNDS`, with
+wider ranges and other seeds.
 **They are synthetic: a share measured on them is a hint about real speech and real rooms, no more.**
 
 Notebooks: 07.
@@ -28,21 +28,21 @@ CHORDS = ((0, 4, 7, 12), (9, 12, 16, 21), (5, 9, 12, 17), (7, 11, 14, 19))  # se
 
 @dataclass(frozen=True)
 class SoundRanges:
-    """From where each parameter is drawn, evenly (frequencies: evenly in their logarithm).
+    """The range of each parameter. It is drawn evenly, or evenly in its logarithm (where `_between` draws it).
 
     Attributes
     ----------
-    noise_slope_db : by how much coloured noise falls an octave.
+    noise_slope_db : by how many dB the power of coloured noise falls per octave.
     hum_hz : mains frequency, one of these.
     hum_tilt_db : each harmonic of the hum is this much below the one before.
     pitch_hz : of the voice: men speak at 85 to 180 Hz, women and children at 165 to 300 Hz.
     tract : factor on the formants: shorter vocal tracts have higher ones.
-    syllables : a second; running speech has 3 to 5.
+    syllables : per second; running speech has 3 to 5.
     pause_seconds : between phrases.
     root_midi : lowest note of piano and pad, in semitones (60 is middle C).
-    notes : of the piano, a second.
+    notes : of the piano, per second.
     pin_level : where an open pin rests, as a share of the ADC's range.
-    pin_drift : random walk of that level, counts a sample.
+    pin_drift : standard deviation of that level's step from one sample to the next, counts (a random walk).
     pin_hum : amplitude of the hum that an open pin picks up, counts; from hardly any to the whole range.
     pin_tilt_db : each harmonic of that hum is this much below the one before.
     """
@@ -75,7 +75,7 @@ def _between(rng: np.random.Generator, pair: tuple[float, float]) -> float:
 # --- silence, noise, hum ----------------------------------------------------------------------------------------------
 
 def _sloping(n: int, rng: np.random.Generator, slope_db: float, rate: int) -> np.ndarray:
-    """Noise whose power falls by so many dB an octave, from 20 Hz up."""
+    """Noise whose power falls by `slope_db` per octave, from 20 Hz up."""
     falls = np.maximum(np.fft.rfftfreq(n, 1 / rate), 20) ** (-slope_db / (20 * np.log10(2)))
     return np.fft.irfft(np.fft.rfft(rng.standard_normal(n)) * falls, n)
 
@@ -94,7 +94,7 @@ def _hum(n: int, rng: np.random.Generator, ranges: SoundRanges, rate: int) -> np
 
 def _harmonics(n: int, k: np.ndarray, levels, rng: np.random.Generator, mains_hz: tuple, tilt_db: tuple,
                rate: int) -> np.ndarray:
-    """Harmonics number k of the mains, with random phases; each is a random `tilt_db` below the one before."""
+    """Harmonics `k` of the mains, with random phases. Each is one `tilt_db`, drawn once, below the one before."""
     mains, tilt = rng.choice(mains_hz), rng.uniform(*tilt_db)
     phases = 2 * np.pi * (mains * np.outer(k, np.arange(n) / rate) + rng.random((len(k), 1)))
     return (10 ** (-tilt * (k - 1) / 20) * levels) @ np.sin(phases)
@@ -151,7 +151,7 @@ def _speech(n: int, rng: np.random.Generator, ranges: SoundRanges, rate: int) ->
 # --- other music ------------------------------------------------------------------------------------------------------
 
 def _note(midi: float, n: int, harmonics: int, tilt: float, rate: int, stretch: float = 0.0) -> np.ndarray:
-    """Harmonics that fall as k**-tilt, a little too high as on a stiff string where `stretch` is above 0."""
+    """Harmonics whose level is k**-tilt. With `stretch` above 0 they are a little too high, as on a stiff string."""
     k = np.arange(1, harmonics + 1)
     hertz = 440 * 2 ** ((midi - 69) / 12) * k * np.sqrt(1 + stretch * k**2)
     heard = hertz < 0.45 * rate

@@ -20,9 +20,9 @@ GTZAN_NAME = re.compile(r"([a-z]+)\.(\d{5})")  # disco.00001
 def split_by_group(clips: dict, seed: int = 0, config: Config = CONFIG) -> np.ndarray:
     """Train, validation and test (about 60, 20 and 20 %) that share no group, each with every genre.
 
-    scikit-learn's StratifiedGroupKFold deals the groups into folds several times. Each pair of folds may be test and
-    validation. Taken is the choice whose parts are nearest to the wanted share of every genre; it sees only genres and
-    groups, never audio.
+    scikit-learn's StratifiedGroupKFold deals the groups into folds several times. Any two folds may become test and
+    validation. We take the choice whose parts come nearest to the wanted share of every genre. Only genres and groups
+    count, never audio.
 
     Returns a str array (n_clips,) of PARTS. Raises ValueError when a genre has fewer than three groups, and names it.
     """
@@ -31,7 +31,7 @@ def split_by_group(clips: dict, seed: int = 0, config: Config = CONFIG) -> np.nd
         best = min(_deals(clips, n_folds, seed, config), key=lambda deal: deal[0], default=(np.inf, None))
         if np.isfinite(best[0]):
             return best[1]
-    raise ValueError("found no split that gives every part every genre without sharing an artist: add artists")
+    raise ValueError("found no split with every genre in every part and each artist in one part only: add artists")
 
 
 def _deals(clips: dict, n_folds: int, seed: int, config: Config):
@@ -98,7 +98,7 @@ def choose_split(clips: dict, seed: int = 0, config: Config = CONFIG) -> tuple[n
     -------
     (str array (n_clips,), str)
         One of PARTS for each clip, or "" for what the fault-filtered split leaves out (repetitions, distortions); and
-        in words which split it is.
+        the name of the split, in words.
     """
     there = set(zip(clips["genre"], clips["split"])) >= set(itertools.product(range(len(config.genres)), PARTS))
     if there and all(GTZAN_NAME.fullmatch(song.split("/")[-1]) for song in clips["song"]):

@@ -1,7 +1,7 @@
 """Mel-frequency cepstral coefficients (MFCCs) in floating point, stage by stage.
 
-In plain numpy, with the numbers of TensorFlow's `tf.signal` (the book's reference; tests compare the two), and by
-librosa, made equal or with the book's arguments.
+`numpy_stages` is plain numpy. Its numbers are those of `tf.signal`, the book's reference: tests compare the two.
+`librosa_mfcc` gives the same by librosa, or what librosa gives with the book's arguments.
 
 Notebooks: 02, 03, 04, 08.
 """
@@ -61,7 +61,7 @@ def hertz_to_mel(hertz):
 def mel_matrix(config: Config = CONFIG) -> np.ndarray:
     """Weights from FFT bins to Mel bands, as `tf.signal.linear_to_mel_weight_matrix` defines them.
 
-    Triangles of height 1 whose sides are straight in Mel; bin 0 (0 Hz) belongs to no band.
+    Triangles of height 1; over the Mel scale their sides are straight. Bin 0 (0 Hz) belongs to no band.
 
     Returns
     -------
@@ -121,11 +121,11 @@ def librosa_mfcc(samples, config: Config = CONFIG, *, htk: bool = True, norm: st
     Parameters
     ----------
     htk : bool
-        HTK's Mel scale; False is Slaney's (straight up to 1 kHz).
+        True: HTK's Mel scale; False: Slaney's (linear up to 1 kHz).
     norm : None or "slaney"
         None: triangles of height 1; "slaney": of equal area.
     power : float
-        1 sums magnitudes into Mel bands, 2 powers.
+        1: Mel bands are sums of magnitudes; 2: of powers.
     decibels : bool
         True: `librosa.power_to_db`, clipped 80 dB below the loudest; False: natural log of Mel + LOG_FLOOR.
     scale_c0 : bool

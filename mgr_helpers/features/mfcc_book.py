@@ -12,9 +12,9 @@ log_mel     int16, Q12.3           a table of 32767 entries: 8 ln(index / 8 + 1e
 mfcc        int16, Q12.3           ``arm_mat_vec_mult_q15``; divided by 8.0 for the float model
 ==========  =====================  ==========================================================
 
-(The book counts the sign bit and writes Q12.4 and Q13.3.) The recipe is the book's; this code is not. `mfcc_q15`, which
-the Pico runs, is measured against it: with as many coefficients as that has (`CONFIG`), or with the book's own number
-(`BOOK`), for what the book's way costs.
+(The book counts the sign bit and writes Q12.4 and Q13.3.) The recipe is the book's; this code is not. It is compared
+with `mfcc_q15`, which the Pico runs. With `CONFIG` both have equally many coefficients. With `BOOK` the recipe
+has the book's own number, to measure what it costs.
 
 Notebooks: 04.
 """
@@ -33,13 +33,13 @@ from .mfcc_q15 import fft_instance
 
 FRACTION_BITS = {"frame": 15, "windowed": 15, "fft": 4, "magnitude": 3, "mel": 3, "log_mel": 3, "mfcc": 3}
 BOOK = dataclasses.replace(CONFIG, n_mfcc=18)  # the book's number of coefficients
-LOG_STEPS = 8  # of the log table, in and out: three fraction bits
+LOG_STEPS = 8  # steps of 1 at the log table's input and output: three fraction bits
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 def truncate_to_q15(values) -> np.ndarray:
-    """``arm_float_to_q15``: times 32768, cut towards zero, saturated at 32767. Any shape, kept; int16."""
+    """``arm_float_to_q15``: times 32768, cut towards zero, saturated at 32767. Gives int16 of the same shape."""
     import cmsisdsp
     values = np.ascontiguousarray(values, dtype=np.float32)
     return cmsisdsp.arm_float_to_q15(values.ravel()).astype(np.int16).reshape(values.shape)

@@ -85,10 +85,10 @@ def bin_range(config: Config = CONFIG) -> tuple[int, int]:
 
 
 def mel_sum_bound(config: Config = CONFIG) -> float:
-    """Upper bound of every Mel sum of an unscaled spectrum: norm of the magnitudes times norm of a filter's weights.
+    """Upper bound of every Mel sum, floor included, of a spectrum before its block scaling.
 
-    (Cauchy-Schwarz.) By Parseval the norm of one frame's magnitudes is at most
-    ``32768 sqrt(sum(hann**2) / 2 / fft_length) / 2``, plus at most 8 steps of rounding in each bin.
+    By Cauchy-Schwarz it is the norm of the magnitudes times the norm of a filter's weights. By Parseval the norm of the
+    magnitudes is at most ``32768 sqrt(sum(hann**2) / 2 / fft_length) / 2``, plus 8 steps of rounding in each bin.
     """
     hann = mfcc.hann_window(config)
     norm = 32768 * np.sqrt(np.sum(hann**2) / 2 / config.fft_length) / 2 + 8 * np.sqrt(config.n_bins)
@@ -145,9 +145,9 @@ def root_tables() -> tuple[np.ndarray, np.ndarray]:
 
 @functools.lru_cache
 def split_table(config: Config = CONFIG) -> np.ndarray:
-    """Coefficients that make a real FFT of a complex one of half the length, for k = 0..fft_length / 4: uint32.
+    """Coefficients that turn a complex FFT of half the length into a real one, for k = 0..fft_length / 4: uint32.
 
-    (1 - sin) / 2 in the lower and -cos / 2 in the upper half, Q0.15, as CMSIS-DSP rounds its realCoefAQ15.
+    Lower half-word (1 - sin) / 2, upper half-word -cos / 2. Both are Q0.15, rounded as CMSIS-DSP's realCoefAQ15.
     """
     angle = 2 * np.pi * np.arange(config.fft_length // 4 + 1) / config.fft_length
     c, s = (np.round(values * 32768).astype(np.int64) for values in ((1 - np.sin(angle)) / 2, -np.cos(angle) / 2))
@@ -173,7 +173,7 @@ def table_sizes(config: Config = CONFIG) -> dict[str, int]:
 
 def headroom(values: np.ndarray) -> int:
     """Bits by which int16 values can be shifted left with the largest one still in 16 bits: 0 to 15."""
-    return 15 - int(np.max(values ^ (values >> 15))).bit_length()  # |x|, with -32768 as 32767
+    return 15 - int(np.max(values ^ (values >> 15))).bit_length()  # ~x for negative x: needs as many bits
 
 
 def block_scale(frame: np.ndarray) -> tuple[np.ndarray, int]:
@@ -265,8 +265,8 @@ def log2_q9(values: np.ndarray) -> np.ndarray:
 def log_mel(sums: np.ndarray, frame_shifts, spectrum_shifts, config: Config = CONFIG) -> np.ndarray:
     """Logarithm of Mel sums, with both block scalings taken back.
 
-    A floor is added to each sum. It follows the shift of the spectrum, so it stays a fixed way below the frame's
-    loudest sample. Bands below it hold mostly noise of microphone and ADC, which their log should not follow.
+    The floor 2**log_floor_bits is added to each sum. It is shifted like the spectrum: so it lies a fixed number of dB
+    below the frame's loudest sample. Bands below it hold mostly noise of microphone and ADC, and the floor hides it.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def log_mel(sums: np.ndarray, frame_shifts, spectrum_shifts, config: Config = CO
 
 
 def dct(log_mels: np.ndarray, config: Config = CONFIG) -> np.ndarray:
-    """MFCCs with their level: int32 Q9.22, shape (..., n_mfcc), exact sums of Q6.9 times Q2.13."""
+    """MFCCs, the level still in c0: int32 Q9.22, shape (..., n_mfcc), exact sums of Q6.9 times Q2.13."""
     return (log_mels.astype(np.int64) @ dct_weights(config).T.astype(np.int64)).astype(np.int32)
 
 
@@ -325,7 +325,7 @@ def q15_stages(samples: np.ndarray, config: Config = CONFIG) -> dict[str, np.nda
 def q15_mfcc(samples: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     """MFCCs of int16 audio, with their level in c0: int32 Q9.22 (n_frames, n_mfcc). See `q15_stages`.
 
-    Divide by 2**22 for units of log2, or take `from_q15`.
+    Divided by 2**22 they are in units of log2; `from_q15` gives natural logs.
     """
     return q15_stages(samples, config)["mfcc"]
 
@@ -333,8 +333,8 @@ def q15_mfcc(samples: np.ndarray, config: Config = CONFIG) -> np.ndarray:
 def from_q15(mfccs, config: Config = CONFIG) -> np.ndarray:
     """MFCCs of `q15_mfcc` in the unit of `mfcc.numpy_mfcc` (natural log), to compare the two: float64, same shape.
 
-    Mel sums are a power of two times the float ones: q15, less the FFT's length and the halved magnitude, times the
-    weights' 2**8. After the logarithm this is a constant, which only c0 sees.
+    A Mel sum here is 2**bits times the float one: 15 bits of q15, less log2(fft_length), less 1 for the halved
+    magnitude, plus 8 bits of the weights. After the logarithm this is a constant, and it changes only c0.
     """
     logs = np.asarray(mfccs) / 2.0**(config.log_fraction_bits + config.dct_fraction_bits)
     bits = 15 - np.log2(config.fft_length) - 1 + MEL_FRACTION_BITS
@@ -345,7 +345,7 @@ def from_q15(mfccs, config: Config = CONFIG) -> np.ndarray:
 def remove_level(mfccs: np.ndarray) -> np.ndarray:
     """Raw MFCCs, int32 (..., n_frames, n_mfcc): c0 replaced by its change since the frame before, 0 in the first frame.
 
-    A change of volume adds a constant to c0 and leaves the other coefficients alone, so nothing is left of it.
+    A change of volume adds a constant to every c0 and changes no other coefficient. The difference removes it.
     """
     raw = mfccs.copy()
     raw[..., 0] = np.diff(mfccs[..., 0], axis=-1, prepend=mfccs[..., :1, 0])

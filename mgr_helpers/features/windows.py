@@ -21,8 +21,8 @@ FEATURE_BATCH = 128  # windows: 5.5 MB of audio
 def features_of(windows: np.ndarray, n_jobs: int = -1, config: Config = CONFIG) -> np.ndarray:
     """`mfcc_q15.mfcc_windows` of many windows: the same bits, about ten times as fast. Batches run in parallel.
 
-    The firmware's C computes them where it compiles and `config` is its own, else cmsisdsp does. joblib deals the
-    batches out. Another of its backends is chosen around the call, for example with a Dask client
+    The firmware's C computes them if it compiles here and is built for `config`; else cmsisdsp does. joblib runs the
+    batches. To choose its backend, call this in a context, for example with a Dask client
     ``with joblib.parallel_config(backend="dask"):``.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent, whatever interrupts the writing.
+"""Write files and folders that are whole or absent, even when the writing is interrupted.
 
 Notebooks: none.
 """
@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from ..config import ROOT
 
-ABANDONED_SECONDS = 3600  # the writer of a temporary file that is older was killed
+ABANDONED_SECONDS = 3600  # a temporary file older than this has no writer any more: it was killed
 
 
 def shown(path: Path) -> str:
@@ -37,7 +37,7 @@ def write_whole(path: Path, write: Callable) -> Path:
         _sweep(path)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     except PermissionError as error:
-        raise PermissionError(f"no permission to write {shown(path)}: give yourself the right to, or set the "
+        raise PermissionError(f"no permission to write {shown(path)}: give yourself write permission, or set the "
                               "environment variable MGR_WORK (what notebooks write) or MGR_BUILD (what is built)"
                               ) from error
     try:
@@ -68,8 +68,8 @@ def _sweep(path: Path) -> None:
 def build_whole(folder: Path, fill: Callable[[Path], None], stamp: str) -> Path:
     """Build a folder once. It is whole or absent, even if two processes try or one is killed. Returns `folder`.
 
-    `fill` is called with a hidden folder beside it, which it fills and which is then renamed. `stamp` goes into the
-    folder's file `.stamp`: a folder with another stamp is out of date and is built again.
+    `fill` gets a hidden folder and fills it; then that one is renamed. `stamp` goes into the folder's file `.stamp`: a
+    folder with another stamp is out of date and is built again.
     """
     folder = Path(folder)
     if _has_stamp(folder, stamp):  # before the lock: the folder may be read-only

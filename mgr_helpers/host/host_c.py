@@ -38,7 +38,7 @@ class HostLibrary:
         return self._of_windows(self.library.batch_features, windows, np.int8)
 
     def mfcc(self, windows: np.ndarray) -> np.ndarray:
-        """int16 (n, >= window_length) to MFCCs, their level not removed, Q9.22: int32 (n, n_frames, n_mfcc)."""
+        """int16 (n, >= window_length) to MFCCs, the level still in c0: int32 Q9.22 (n, n_frames, n_mfcc)."""
         return self._of_windows(self.library.batch_mfcc, windows, np.int32)
 
     def _of_windows(self, batch, windows: np.ndarray, dtype) -> np.ndarray:

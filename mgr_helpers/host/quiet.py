@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Hide warnings and all that is written to stdout and stderr; when the block fails, print it after all.
+    """Hide warnings and all that is written to stdout and stderr. When the block fails, the hidden text is printed.
 
     It redirects the file descriptors, because TensorFlow's C++ part writes to them directly.
     """
@@ -39,7 +39,7 @@ def quiet() -> Iterator[None]:
 def import_tf():
     """`tensorflow`, with its logging turned down to errors. Import it only through here.
 
-    The C++ log level counts only when the library is loaded. Errors still arrive as Python exceptions.
+    TensorFlow's C++ part reads its log level only when it is loaded. Errors still arrive as Python exceptions.
     """
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]

@@ -25,7 +25,7 @@ OTHER_LEVEL_DB = -12.0  # of sounds that are no music, at the microphone
 
 def windows_of(songs: list, level_db: float | None = None, room: bool = False, seed: int | list[int] = 0,
                config: Config = CONFIG) -> dict[str, np.ndarray]:
-    """Raw features of all windows that the Pico would hear if it were played these songs.
+    """Raw features of all windows that the Pico would hear in these songs.
 
     Parameters
     ----------
@@ -82,9 +82,10 @@ def song_votes(scores: np.ndarray, genre: np.ndarray, song: np.ndarray) -> tuple
 
 
 def bootstrap_interval(correct: np.ndarray, total: np.ndarray) -> list[float]:
-    """95 % interval of sum(correct) / sum(total), right and all windows (or votes) of each song: low and high.
+    """95 % interval, low and high, of the accuracy sum(correct) / sum(total).
 
-    Percentile bootstrap (Efron and Tibshirani 1993): songs are drawn with replacement, 2000 times.
+    `correct` and `total` count the right and all windows (or votes) of each song. Percentile bootstrap (Efron and
+    Tibshirani 1993): songs are drawn with replacement, 2000 times.
     """
     rng = np.random.default_rng(0)
     times = rng.multinomial(len(total), np.full(len(total), 1 / len(total)), size=BOOTSTRAP)
@@ -107,9 +108,9 @@ def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Con
     Returns
     -------
     dict
-        windows, songs, votes : {"n", "accuracy" (0 to 1), "interval" [low, high]}, the 95 % interval by song; votes are
-        those of `config.vote_windows` windows in a row, in songs that have so many (else n is 0). With seeds also
-        "seeds" (each one's accuracy) and "spread" (their standard deviation);
+        windows, songs, votes : {"n", "accuracy" (0 to 1), "interval" [low, high]}, the 95 % interval by song; a vote is
+        that of `config.vote_windows` windows in a row, in songs that have as many (n is 0 without such a song). With
+        seeds also "seeds" (each one's accuracy) and "spread" (their standard deviation);
         recall : {genre: share of its windows that were recognised}; confusion : windows by [true][predicted].
 
     Raises
@@ -140,14 +141,14 @@ def _need_windows(genre: np.ndarray) -> None:
 
 def _whole_votes(scores: np.ndarray, genre: np.ndarray, song: np.ndarray,
                  config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Right votes and all votes of each song, where `config.vote_windows` windows vote: int arrays (n_songs,)."""
+    """Right votes and all votes of each song, int arrays (n_songs,): only where `config.vote_windows` windows vote."""
     winner, _ = running_votes(scores, song, config)
     whole = [np.flatnonzero(song == name)[config.vote_windows - 1 :] for name in np.unique(song)]
     return np.array([np.sum(winner[own] == genre[own]) for own in whole]), np.array([len(own) for own in whole])
 
 
 def _accuracy(correct: list[np.ndarray], total: np.ndarray) -> dict:
-    """Accuracy and its interval from the right ones (of each seed) and all windows or votes of each song."""
+    """Accuracy and its interval. `correct` counts the right ones of each song, by seed; `total` counts all of each."""
     if not total.sum():
         return {"n": 0, "accuracy": None, "interval": None}
     seeds = [float(np.sum(part) / total.sum()) for part in correct]
@@ -184,7 +185,7 @@ def running_votes(scores: np.ndarray, song: np.ndarray, config: Config = CONFIG)
 
 def coverage_curve(scores: np.ndarray, genre: np.ndarray, song: np.ndarray,
                    config: Config = CONFIG) -> dict[str, np.ndarray]:
-    """How often the Pico says a genre, and how often that is right, for every threshold on its confidence.
+    """For every threshold on the confidence: how often the Pico says a genre, and how often that is right.
 
     Parameters
     ----------
@@ -217,8 +218,8 @@ def coverage_curve(scores: np.ndarray, genre: np.ndarray, song: np.ndarray,
 def threshold_for(curve: dict[str, np.ndarray], coverage: float = 0.8) -> int:
     """The highest threshold, in percent, at which the Pico still says a genre to this share of music.
 
-    The coverage is chosen and not the accuracy, since it is known better: it needs no true genre, while the accuracy of
-    a few dozen songs is known to some points only.
+    We choose a coverage, not an accuracy. The coverage is known better, since it needs no true genre. The accuracy of a
+    few dozen songs is only known to within some points.
 
     Parameters
     ----------
@@ -234,7 +235,7 @@ def threshold_for(curve: dict[str, np.ndarray], coverage: float = 0.8) -> int:
 
 def of_other_sounds(model: Model, seconds: float = 15.0, n: int = 8,
                     kinds: tuple[str, ...] = other_sounds.KINDS) -> dict[str, dict[str, float]]:
-    """What the Pico says to sounds that are no music of its genres, through the microphone simulation.
+    """What the Pico says to sounds that are not music of its genres, through the microphone simulation.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from ..host.quiet import import_tf
 BATCH, EPOCH_STEPS, EMA_MOMENTUM = 64, 60, 0.99
 UNITS = {"book": [32, 32], "lstm2": [32, 32], "lstm_mean": [36], "lstm_mean2": [28, 28], "lstm_many": [32, 32],
          "pooling": []}  # of the LSTM layers, by architecture
-NO_GENRE = -1  # label of a sound that is none of the genres; the model learns to give all genres the same probability
+NO_GENRE = -1  # label of a sound of no genre; for it, the model learns to give all genres the same probability
 N_CALIBRATION = 200
 
 
@@ -94,7 +94,7 @@ def connect(layers, x, architecture: str, units: list[int], n_genres: int, dropo
         x = layers.GlobalAveragePooling1D()(x)
     if architecture == "pooling":
         x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
-        drop = layers.Dropout(dropout)  # each layer draws its seed when it is made: this one first
+        drop = layers.Dropout(dropout)  # made before Dense: a layer draws its seed when it is made
         x = drop(layers.Dense(32, activation="relu")(x))
     x = layers.Dense(n_genres, activation="softmax")(x)
     return layers.GlobalAveragePooling1D()(x) if architecture == "lstm_many" else x
@@ -109,7 +109,7 @@ def class_weights(genre: np.ndarray, n_genres: int) -> dict[int, float]:
 
 
 def targets(genre: np.ndarray, n_genres: int) -> np.ndarray:
-    """Wanted probabilities, float32 (n, n_genres): 1 for the genre; 1 / n_genres for each where it is `NO_GENRE`.
+    """Wanted probabilities, float32 (n, n_genres): 1 for the genre. For `NO_GENRE`, 1 / n_genres for each.
 
     The latter is outlier exposure (Hendrycks et al., ICLR 2019).
     """
@@ -133,7 +133,7 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
         `NO_GENRE` where a window holds none of the genres.
     validation : (x, genre) of other artists, optional
         Training then stops when their accuracy hasn't risen for `patience` epochs, and the best epoch's weights are
-        kept. (The loss is no good for that: with few artists it rises long before the accuracy falls.)
+        kept. (The loss would stop it too soon: with few artists it rises long before the accuracy falls.)
     epochs : int
         Of 60 steps of 64 windows each, however many windows there are.
     callbacks : list of keras.callbacks.Callback

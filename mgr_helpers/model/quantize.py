@@ -20,8 +20,8 @@ ARCHITECTURES = ("lstm2", "lstm_mean", "lstm_mean2", "lstm_many", "pooling")
 def convert(network, calibration: np.ndarray | None, front_end: dict) -> Model:
     """Convert a Keras 3 network to a .tflite file in which each LSTM layer is one operator ("fused").
 
-    From Keras 3 itself TensorFlow Lite can't fuse an LSTM, so the weights are copied into the same network in tf_keras,
-    with a fixed batch of one.
+    TensorFlow Lite can't fuse an LSTM of Keras 3. So the weights are copied into the same network in tf_keras, with a
+    fixed batch of one.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from .tflite import Model
 
 
 def said(decisions: list[dict]) -> dict[str, float]:
-    """Number of decisions (of `decisions` or `listen.listen`): windows; share that says genre, unsure and silence."""
+    """What decisions (of `decisions` or `listen.listen`) say: windows (how many), genre, unsure, silence (shares)."""
     says = [row["says"] for row in decisions]
     unsure, silence = (says.count(word) / max(len(says), 1) for word in ("unsure", "silence"))
     return {"windows": len(says), "genre": 1 - unsure - silence if says else 0.0, "unsure": unsure, "silence": silence}
@@ -63,7 +63,7 @@ def decisions(adc: np.ndarray, model: Model) -> list[dict]:
         return []
     scores = runtimes.run_tflm(model, mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows, config),
                                                                  model.front_end))
-    silent = np.max(windows ^ (windows >> 15), axis=1) < 1 << config.silence_bits  # |x|, with -32768 as 32767
+    silent = np.max(windows ^ (windows >> 15), axis=1) < 1 << config.silence_bits  # ~x for negative x, as in C
     winner, confidence = vote(scores, silent, config.vote_windows)
     rows = []
     for i, (label, own) in enumerate(zip(scores.argmax(axis=1), scores)):

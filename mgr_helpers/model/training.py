@@ -20,10 +20,10 @@ from ..features.windows import features_of
 from .network import NO_GENRE, build_model, fit_normalisation, train
 
 N_WINDOWS, N_OTHER = 24000, 6000
-WINDOW_BATCH = 512  # `random_windows` holds the audio of so many windows at a time: 22 MB
+WINDOW_BATCH = 512  # windows whose audio `random_windows` holds at a time: 22 MB
 CLEAN = 0.45  # share of training windows that stay clean; the others go through the simulated microphone
 ROOM = 0.3  # share of these others that are heard in a room
-STRETCH = 0.16  # largest change of a window's speed, as a natural logarithm
+STRETCH = 0.16  # largest |ln(speed)| at which a window is played
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Recipe:
     epochs, learning_rate
         See `network.train`.
     n_mfcc, log_mel, heard, other, n_windows
-        For `tools.experiments`: how many MFCCs (None: all), log Mel bands instead of MFCCs, which training windows by
-        how they were heard, whether sounds of no genre are among them, and how many there are (None: all).
+        For `tools.experiments`: number of MFCCs (None: all); log Mel bands instead of MFCCs; windows by how they were
+        heard; whether sounds of no genre are among them; number of windows (None: all).
     """
 
     architecture: str = "lstm_mean"
@@ -64,7 +64,7 @@ def training_windows(songs: list, n: int = N_WINDOWS, n_other: int | None = None
                      config: Config = CONFIG) -> dict:
     """`random_windows` of `n` windows of music, then `other_windows`, whose genre is NO_GENRE.
 
-    `n_other` of the latter; as large a part as in what ships when not given.
+    There are `n_other` of the latter. Default: the same share as for the model that ships.
     """
     n_other = n * N_OTHER // N_WINDOWS if n_other is None else n_other
     music = random_windows(songs, n, seed, config=config)
@@ -75,8 +75,8 @@ def training_windows(songs: list, n: int = N_WINDOWS, n_other: int | None = None
 def random_windows(songs: list, n: int, seed: int, clean: float = CLEAN, config: Config = CONFIG) -> dict:
     """Feature windows cut from songs at random, most of them heard through the microphone.
 
-    Genres come equally often; a genre's songs by the square root of their length. Each window is played a little faster
-    or slower, which changes pitch and tempo. Window i depends on `seed` and i alone.
+    All genres are equally likely. Within a genre, a song's chance grows with the square root of its length. Each window
+    is played a little faster or slower, which changes pitch and tempo. Window i depends on `seed` and i alone.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def other_windows(n: int, seed: int, clean: float = CLEAN, room: float = ROOM, c
 def _other_window(index: int, kind: str, seed: int, clean: float, room: float, config: Config) -> tuple:
     """How a sound is heard, and the features of its last window.
 
-    Of three seconds: a voice may pause in the last one, and the microphone's automatic gain comes to rest before it.
+    The sound lasts three seconds. So a voice may pause in the last one, and the microphone's gain has settled by then.
     """
     rng, seconds, heard = np.random.default_rng([seed, 1, index]), 3.0, "clean"
     if kind != other_sounds.OPEN_PIN and rng.random() < clean:

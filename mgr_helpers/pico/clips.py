@@ -24,15 +24,15 @@ from .image import build_image
 
 
 SEED = 0  # of the microphone simulation; each clip draws its own parameters
-COMPARED = ("window", "vote", "confidence", "says", "scores")  # of a decision, with Python's
+COMPARED = ("window", "vote", "confidence", "says", "scores")  # fields of a decision that must equal Python's
 
 
 # --- the clips of a folder --------------------------------------------------------------------------------------------
 
 def choose_clips(songs: list, n: int, config: Config = CONFIG) -> list:
-    """The middles of `n` songs (dataset.Song), as many of each genre, evenly spread; each at most one vote long.
+    """The middle parts of `n` songs (dataset.Song), as many of each genre. Each part is at most one vote long.
 
-    A genre gives fewer where too few of its songs hold a window.
+    The songs are spread evenly over the data set. A genre has fewer if too few of its songs are as long as a window.
     """
     length, chosen = config.window_length + (config.vote_windows - 1) * config.window_step, []
     for code, genre in enumerate(config.genres):
@@ -50,9 +50,9 @@ def hear_clip(adc: np.ndarray, model: Model, image: dict, bar: bool = False) -> 
     Returns
     -------
     dict
-        decisions : the sketch's; equal : how many of them equal `recognizer.decisions` in all that is `COMPARED`;
-        missed : how many were due and never came; overruns (how many), self_test, genre : as of `listen.listen`;
-        stack_bytes, awake_share : as of `emulator.emulate`.
+        decisions : the sketch's; equal : how many of them equal `recognizer.decisions` in all fields of `COMPARED`;
+        missed : how many were due and never came; overruns (how many), self_test, genre : as from `listen.listen`;
+        stack_bytes, awake_share : as from `emulator.emulate`.
     """
     config = model.config
     due = max(0, len(adc) - config.window_length) // config.window_step + 1
@@ -65,7 +65,7 @@ def hear_clip(adc: np.ndarray, model: Model, image: dict, bar: bool = False) -> 
 
 
 def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | None, compiler: str | None) -> dict:
-    """Clips of a folder (or "mini", or "gtzan"), through the microphone simulation to the emulated Pico and to Python.
+    """Play clips of a folder (or "mini", "gtzan") through the microphone simulation to the emulated Pico and Python.
 
     `path` is an int8 .tflite file of ours, None for the one that ships.
 
@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_clips(arguments: argparse.Namespace) -> int:
-    """Print what `compare_clips` finds; 1 when a decision is missing or differs from Python's."""
+    """Print what `compare_clips` finds. Returns 1 when a decision is missing or differs from Python's."""
     found = compare_clips(arguments.audio, arguments.clips, arguments.mic, arguments.room, arguments.model,
                           arguments.compiler)
     decisions = found["decisions"]

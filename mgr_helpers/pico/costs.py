@@ -1,7 +1,7 @@
 """Cycles of each stage and bytes of each symbol, ours beside the book's.
 
-Everything is counted on the emulated Pico: a Cortex-M0+ without waits for flash. So cycles are a lower bound; misses of
-the flash cache are counted beside them.
+Everything is counted on the emulated Pico: a Cortex-M0+ without waits for flash. So cycles are a lower bound. Misses of
+the flash cache are counted separately.
 
 Notebooks: 08.
 """
@@ -108,7 +108,7 @@ def measure_stages(windows: np.ndarray, compiler: str | None = None, defines: tu
 def _check_equal(what: str, on_pico: np.ndarray, in_python: np.ndarray) -> None:
     if not np.array_equal(on_pico, in_python):
         raise RuntimeError(f"{what} on the emulated Pico are not those of Python, so their cycles mean nothing: "
-                           "were the headers made from this model? (the shipped one's: make pretrained)")
+                           "make the headers from this model (for the shipped one: make pretrained)")
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
@@ -123,13 +123,13 @@ def memory_parts(image: dict, heard: dict, generated: Path = headers.GENERATED) 
     heard : dict
         From `emulator.emulate` or `listen.listen`: how much heap and stack a run used.
     generated : Path
-        The headers it was built with: they tell the arrays of the model from those of the front end.
+        The headers it was built with: they show which arrays belong to the model, and which to the front end.
 
     Returns
     -------
     list of dict
         region ("flash" or "RAM"), part (a key of `plots.MEMORY_COLORS`), name, offset (from the start of the region)
-        and bytes. RAM's initial values take room in flash, too.
+        and bytes. RAM's initial values also take room in flash.
     """
     arrays = {name: part for file, part in (("model", "model"), ("tables", "front end"), ("test_vector", "self-test"))
               for name in re.findall(r"(\w+)\[\d+\] = \{", (generated / f"{file}.h").read_text())}

@@ -26,7 +26,7 @@ from ..host.toolchain import EMULATOR
 
 
 def write_job(image: dict, folder: Path, adc: np.ndarray | None, data: bytes = b"", **options) -> None:
-    """Write the job of firmware/emulator/runner.js into a folder, where its files will lie."""
+    """Write the job for firmware/emulator/runner.js into a folder. All files of the job lie there."""
     np.asarray([] if adc is None else adc, "<u2").tofile(folder / "adc.bin")
     (folder / "input.bin").write_bytes(data)
     files = {name: str(folder / f"{name}.bin") for name in ("adc", "adc_log", "input", "output", "uart")}
@@ -42,7 +42,7 @@ def node_command(folder: Path) -> tuple[list[str], dict]:
 
 
 def read_result(folder: Path, said: str = "") -> dict:
-    """The result of the job in a folder, as `emulate` returns it; `said` is what the emulator complained of."""
+    """The result of the job in a folder, as `emulate` returns it; `said` is what the emulator printed."""
     if not (folder / "result.json").exists():
         raise RuntimeError(f"the emulated Pico ended without a result:\n{said.strip()[-2000:]}")
     return {**json.loads((folder / "result.json").read_text()), "uart": (folder / "uart.bin").read_bytes(),
@@ -50,7 +50,7 @@ def read_result(folder: Path, said: str = "") -> dict:
 
 
 def _follow(folder: Path, seconds: float | None) -> str:
-    """Run the job in a folder, with a progress bar when it takes long; returns what the emulator complained of."""
+    """Run the job in a folder, with a progress bar when it takes long; returns what the emulator printed."""
     (command, environment), said = node_command(folder), []
     with (subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                            env=environment) as process,
@@ -73,7 +73,7 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
     image : dict
         From `build_image`.
     adc : uint16 array (n,), optional
-        Counts that the ADC delivers, one after another; the last one is then held.
+        Counts that the ADC delivers, one after another. At the end, the last one is repeated.
     seconds : float, optional
         Emulated time to run; when not given, the image ends the run itself (`emulator_exit`).
     data : bytes
@@ -88,14 +88,14 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
     dict
         stopped ("time", "exit" or what went wrong), exit_status, seconds, wall_seconds, cycles, cycles_awake,
         cycles_asleep, awake_share, adc_start (s), adc_samples, adc_rate (Hz), stack_bytes, heap_bytes, uart (bytes
-        sent), lines (for each line sent: seconds and samples delivered at its end, seconds and seconds asleep at its
-        start), pins (changes of outputs), stages (cycles between marks), xip (reads and misses), output (bytes that the
-        image wrote), adc (uint16: the counts that were delivered).
+        sent), lines (for each line sent: at its end, seconds and samples delivered; at its start, seconds and seconds
+        asleep), pins (changes of outputs), stages (cycles between marks), xip (reads and misses), output
+        (bytes that the image wrote), adc (uint16: the counts that were delivered).
 
     Raises
     ------
     RuntimeError
-        When the image faults, gets stuck, or overflows its stack: with what it had sent until then.
+        When the image faults, gets stuck, or overflows its stack. The message quotes what it had sent until then.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

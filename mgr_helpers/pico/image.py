@@ -57,7 +57,7 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     Raises
     ------
     RuntimeError
-        No compiler, or it refuses the source: with its messages.
+        When there is no compiler, or it refuses the source. Its messages are quoted.
     """
     tools = toolchain.find_compiler(compiler)
     is_c = isinstance(source, Path) and source.suffix == ".c"
@@ -83,7 +83,7 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
 
 
 def _compile(file: Path, tools: toolchain.Compiler, flags: tuple, folders: tuple[Path, ...], headers: str) -> Path:
-    """Folder with the object of a source file and the warnings, which are kept if the file is ours.
+    """Folder with the object of a source file, and with the warnings if the file is ours.
 
     `headers` is a hash of all that it may include: an object is compiled again only when something has changed.
     """
@@ -130,7 +130,7 @@ def flash_contents(elf: Path) -> bytes:
             if data:
                 image.extend(b"\xff" * (place + len(data) - len(image)))
                 image[place:place + len(data)] = data
-    image[:0x100] = b"\xff" * 0x100  # where a board has its boot2; some linkers put the ELF header there
+    image[:0x100] = b"\xff" * 0x100  # a board's boot2 is here; some linkers leave their ELF header here
     return bytes(image)
 
 

@@ -11,14 +11,14 @@ import numpy as np
 
 from .protocol import End, Error, Event, Gap, Header, Samples
 
-LEAST_RATE = 8000  # Hz; a number from here on is no sample: it begins a take
+LEAST_RATE = 8000  # Hz; a number as large as this is not a sample but the rate of a new take
 
 
 class TextDecoder:
     """Decoder of the text format, used like `protocol.Decoder`.
 
-    Samples are ADC counts less the bias. The format has no checksum: a digit lost within a line makes a wrong sample
-    that nobody can see. The rate is what the sketch claims: the book's says 22050 Hz and samples at 22222 Hz.
+    Samples are ADC counts less the bias. The format has no checksum: if a digit of a line gets lost, the sample is
+    wrong and nobody can see it. The rate is what the sketch claims: the book's says 22050 Hz and samples at 22222 Hz.
     """
 
     def __init__(self) -> None:

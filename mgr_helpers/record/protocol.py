@@ -102,8 +102,8 @@ class Gap:
 class End:
     """A take is over after `total` samples, of which the Pico dropped `lost`.
 
-    `reason` is "button", "host", "length", or says why no end frame came. `complete` is False in that case: nobody
-    knows whether samples are missing after the last one that arrived.
+    `reason` is "button", "host" or "length". Without an end frame it says why none came, and `complete` is False:
+    nobody knows whether samples are missing after the last one that arrived.
     """
 
     session: int
@@ -185,8 +185,8 @@ class Decoder:
 
     - Samples come in order, none twice, and only from frames whose CRC is right.
     - Samples missing between two that arrived are reported as a `Gap`.
-    - Frames that are damaged, come late or come twice are not used: each is an `Error`.
-    - After garbage, decoding goes on behind the next zero byte.
+    - Frames that are damaged, come late or come twice are not used. Each one gives an `Error`.
+    - After garbage, decoding goes on after the next zero byte.
     """
 
     def __init__(self) -> None:
@@ -280,7 +280,7 @@ class Decoder:
             self._close(events, "its end was lost")
 
     def _skip_to(self, position: int, events: list[Event]) -> None:
-        """Report the samples before number `position` that have not come as missing."""
+        """Report a gap if samples before number `position` have not come."""
         if position > self._position:
             cause = "transport" if self._frames_missing or self._position == 0 else "overrun"
             events.append(Gap(self._session, self._take, self._position, position - self._position, cause))

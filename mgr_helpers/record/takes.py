@@ -25,7 +25,7 @@ from ..host.files import shown, write_text
 from .protocol import Decoder, End, Error, Event, Gap, Header, Samples
 
 RECORDINGS = DATA / "recordings"
-ABANDONED_SECONDS = 10.0  # nobody writes any more to a .part file that has not changed for so long
+ABANDONED_SECONDS = 10.0  # a .part file that has not changed for this long has no writer any more
 WAV_HEADER = 44  # bytes
 
 
@@ -95,7 +95,7 @@ class TakeWriter:
             self._open(Header(bias=round(float(mean)), firmware="unknown"))
             self._write()
         self._close()
-        self._write_sidecar(end)  # before the WAV gets its name, so that no WAV is without a sidecar
+        self._write_sidecar(end)  # before the WAV gets its name: no WAV is ever without its sidecar
         return self._part.replace(self.folder / f"{self.stem}.wav")
 
     @property
@@ -136,7 +136,7 @@ class TakeWriter:
                           "until now is in it and will be recovered") from error
 
     def _prepare_recovery(self) -> None:
-        """Write the sidecar that holds if this process is killed. `recover` keeps its gaps."""
+        """Write a sidecar now, in case this process is killed. `recover` keeps its gaps."""
         self._write_sidecar(End(0, 0, 0, 0, 0, "the script was killed", complete=False))
 
     def _write_sidecar(self, end: End) -> None:
@@ -154,7 +154,7 @@ class TakeWriter:
 
 
 def recover(folder: Path) -> list[Path]:
-    """Give takes of a script that was killed their final names; their sidecars say so. Returns their WAV files."""
+    """Give the takes of a killed script their final names. Their sidecars say "recovered". Returns their WAV files."""
     found = []
     for part in sorted(Path(folder).glob("*/.*.wav.part")):
         if time.time() - part.stat().st_mtime < ABANDONED_SECONDS:
@@ -200,7 +200,7 @@ def relabel(path: Path, label: str) -> Path:
 
 
 def level(peak: float) -> float:
-    """A peak in ADC counts, in dB of half the ADC's range."""
+    """A peak, given in ADC counts, in dB: 0 dB is half the ADC's range."""
     return float(20 * np.log10(max(peak, 0.5) / 2 ** (CONFIG.adc_bits - 1)))
 
 

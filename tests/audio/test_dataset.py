@@ -142,7 +142,7 @@ def test_a_take_with_a_damaged_sidecar_is_named(folder, text):
     assert "a.json can't be read" in dataset.load_songs(folder).skipped[0]["reason"]
 
 
-def test_sidecars_of_others_are_left_alone(folder):
+def test_json_files_of_other_programs_are_ignored(folder):
     for name, text in (("a", "[1]"), ("b", '{"title": "So What"}'), ("c", '{"gaps": [], "sample_rate": 22050}')):
         (folder / "jazz" / f"{name}.json").write_text(text)
     assert dataset.load_songs(folder).skipped == []
@@ -216,7 +216,7 @@ def test_other_folders_are_reported(folder):
     assert dataset.load_songs(folder, Config(genres=("jazz", "polka"))).other_folders == ["disco", "metal"]
 
 
-def test_genre_left_empty(folder):
+def test_genre_without_a_usable_song_is_an_error(folder):
     for path in (folder / "metal").iterdir():
         path.write_bytes(b"")
     with pytest.raises(ValueError, match="no usable song of metal.*metal/a.wav: empty"):
@@ -260,7 +260,7 @@ def test_a_manifest_from_windows(folder):
     assert {song.song: song.group for song in dataset.load_songs(folder).songs}["jazz/a"] == "Monk"
 
 
-def test_recordings_are_mixed_in(folder, tmp_path):
+def test_own_recordings_are_added(folder, tmp_path):
     write(tmp_path / "mine" / "jazz" / "a.wav", 3)
     songs = dataset.load_songs(folder, recordings=tmp_path / "mine")
     added = [song for song in songs.songs if song.song.startswith("recordings/")]
@@ -269,7 +269,7 @@ def test_recordings_are_mixed_in(folder, tmp_path):
 
 
 # --- clips
-def test_clips(folder):
+def test_songs_are_cut_into_clips(folder):
     write(folder / "disco" / "d.wav", 4.9)
     clips = dataset.cut_clips(dataset.load_songs(folder))
     assert clips["audio"].shape == (9 * 2 + 4, CONFIG.clip_length) and clips["audio"].dtype == np.int16
@@ -318,7 +318,7 @@ def test_no_group_in_two_parts(clips, seed):
     assert np.array_equal(splits.split_by_group(clips, seed), splits.split_by_group(clips, seed))
 
 
-def test_few_big_artists_are_spread():
+def test_each_part_gets_one_of_three_big_artists():
     """Where three artists have nearly all songs of a genre, each part gets one of them."""
     sizes = {0: [4] * 25, 1: [150, 140, 90, 2, 2], 2: [10] * 19}
     genre = np.repeat(list(sizes), [sum(size) for size in sizes.values()])

@@ -114,7 +114,7 @@ def test_the_next_run_resumes_the_download(tmp_path):
     assert server.requests == [BLOCK]
 
 
-def test_server_without_ranges_starts_over(tmp_path):
+def test_without_ranges_the_download_starts_over(tmp_path):
     server = Server(make_archive(), cuts=[300_000], ranges=False)
     assert (fetch(server, tmp_path / "gtzan") / "metal").is_dir()
 
@@ -149,7 +149,7 @@ def test_unsafe_archives_are_refused(tmp_path, member):
     assert not (tmp_path / "outside.txt").exists() and not (tmp_path / "gtzan" / "genres").exists()
 
 
-def test_absolute_path_stays_inside(tmp_path):
+def test_an_absolute_path_in_an_archive_is_unpacked_inside_the_folder(tmp_path):
     archive = make_archive([(tarfile.TarInfo(f"{tmp_path}/outside.txt"), b"x")])
     fetch(Server(archive), tmp_path / "gtzan")
     assert not (tmp_path / "outside.txt").exists()
@@ -193,7 +193,7 @@ def test_folder_of_the_user_is_used(tmp_path):
     assert gtzan.fetch(CONFIG, tmp_path / "gtzan", "http://127.0.0.1:9/") == own
 
 
-def test_falls_back_to_kaggle(tmp_path, monkeypatch, capsys):
+def test_kaggle_is_tried_when_the_download_fails(tmp_path, monkeypatch, capsys):
     (tmp_path / "kaggle" / "Data" / "genres_original" / "jazz").mkdir(parents=True)
     monkeypatch.setattr(gtzan, "_from_kaggle", lambda name: tmp_path / "kaggle")
     found = fetch(Server(make_archive()), tmp_path / "gtzan", sha256="0" * 64, kaggle="name")

@@ -239,7 +239,7 @@ def test_a_seed_repeats_bit_for_bit(songs):
         assert np.array_equal(one, two) and not np.array_equal(one, other)
 
 
-def test_hear_clips_gives_whole_windows_and_repeats(songs):
+def test_hear_clips_gives_whole_frame_steps_and_repeats_with_its_seed(songs):
     clips = np.stack([song.samples[: CONFIG.clip_length] for song in songs])
     heard = microphone.hear_clips(clips, 1, room=0.5)
     assert heard.shape == (len(clips), CONFIG.window_length) and heard.dtype == np.int16
@@ -249,7 +249,7 @@ def test_hear_clips_gives_whole_windows_and_repeats(songs):
     assert microphone.hear_clips(clips[:0], 1).shape == (0, CONFIG.window_length)
 
 
-def test_random_windows_are_balanced_and_repeat(songs):
+def test_random_windows_have_equal_genres_and_repeat_with_their_seed(songs):
     one, two = (training.random_windows(songs, n, seed=4) for n in (12, 15))
     assert np.bincount(one["genre"]).tolist() == [4, 4, 4]
     assert np.array_equal(one["raw"], two["raw"][:12])
@@ -272,7 +272,7 @@ def test_random_windows_of_the_shortest_song(songs):
     assert training.random_windows(short, 30, seed=0)["raw"].shape == (30, CONFIG.n_frames, CONFIG.n_mfcc)
 
 
-def test_windows_of_draws_another_microphone_for_every_song(songs):
+def test_each_song_gets_its_own_microphone(songs):
     """The same song twice in a list has other features the second time; the same seed repeats the list."""
     twice = [songs[0], songs[0]]
     heard, again = (evaluate.windows_of(twice, -12.0, seed=1)["raw"] for _ in range(2))
@@ -280,7 +280,7 @@ def test_windows_of_draws_another_microphone_for_every_song(songs):
     assert np.array_equal(heard, again) and not np.array_equal(heard[:half], heard[half:])
 
 
-def test_other_sounds_are_heard_in_a_room_but_for_an_open_pin():
+def test_only_an_open_pin_is_never_heard_in_a_room():
     n = len(other_sounds.TRAINED)
     found = training.other_windows(n, 0, clean=0.0, room=1.0)
     assert tuple(found["song"]) == other_sounds.TRAINED and found["raw"].shape == (n, CONFIG.n_frames, CONFIG.n_mfcc)

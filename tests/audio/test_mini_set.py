@@ -18,7 +18,7 @@ def clips():
 
 
 @pytest.mark.parametrize("genre", mini_set.ARRANGERS)
-def test_same_song_twice(genre):
+def test_a_song_is_the_same_on_every_call(genre):
     first, again = mini_set.song(genre, 3), mini_set.song(genre, 3)
     assert first.dtype == np.int16 and np.array_equal(first, again)
     assert 12 <= len(first) / CONFIG.sample_rate <= 15

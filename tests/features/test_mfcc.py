@@ -122,7 +122,7 @@ def test_mel_scale_round_trip_and_one_kilohertz():
     assert mfcc.hertz_to_mel(1000) == pytest.approx(1000, abs=0.1)  # by definition of the scale
 
 
-def test_stages_of_one_frame_equal_its_row_of_all(music):
+def test_a_frame_alone_has_the_same_stages_as_among_others(music):
     start, all_frames = 7 * CONFIG.frame_step, mfcc.numpy_stages(music)
     alone = mfcc.numpy_stages(music[start:start + CONFIG.frame_length])
     one = {name: values[0] for name, values in alone.items()}
@@ -130,7 +130,7 @@ def test_stages_of_one_frame_equal_its_row_of_all(music):
         np.testing.assert_allclose(one[name], all_frames[name][7], rtol=1e-9, atol=1e-9)
 
 
-def test_the_integer_front_end_is_in_the_same_unit(music):
+def test_from_q15_gives_the_unit_of_numpy_mfcc(music):
     assert mean_difference(mfcc_q15.from_q15(mfcc_q15.q15_mfcc(music)), mfcc.numpy_mfcc(music)) < 0.7
 
 

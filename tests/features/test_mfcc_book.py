@@ -48,7 +48,7 @@ def test_the_ends_of_the_spectrum_have_no_weight():
     assert not mfcc_book.book_tables()["Mel weights"][:, [0, -1]].any()
 
 
-def test_table_sizes():
+def test_sizes_of_the_books_and_the_compact_tables():
     sizes = {name: table.nbytes for name, table in mfcc_book.book_tables(mfcc_book.BOOK).items()}
     assert sizes == {"Hann window": 2 * 2048, "Mel weights": 2 * 40 * 1025, "log": 2 * 32767, "DCT": 2 * 18 * 40}
     assert sum(compact_tables.compact_sizes().values()) < sum(sizes.values()) / 15
@@ -94,7 +94,7 @@ def test_mel_sums_outside_of_the_log_table_are_refused():
             mfcc_book.look_up_log(np.array([5, index], np.int16))
 
 
-def test_softer_audio_costs_the_book_more(music):
+def test_the_books_error_grows_when_audio_gets_softer_and_ours_stays_small(music):
     level_errors = from_notebook("level_errors", "at_level")["level_errors"]
     no_floor = dataclasses.replace(CONFIG, log_floor_bits=0)  # float has none; ours adds one on purpose
     errors, ours = (np.mean([level_errors([music], method, level) for level in (0, -36)], axis=1) for method in (
@@ -103,7 +103,7 @@ def test_softer_audio_costs_the_book_more(music):
     assert ours.max() < 0.5 * errors.min()
 
 
-def test_changing_the_level_rounds_and_saturates():
+def test_at_level_of_the_notebook_rounds_and_saturates():
     at_level = from_notebook("at_level")["at_level"]
     samples = np.array([1000, -2000, 32767, -32768], np.int16)
     assert at_level(samples, -20).tolist() == [100, -200, 3277, -3277]

@@ -36,7 +36,7 @@ def test_mfccs_follow_the_float_ones():
     assert level.std() < 0.1  # c0 differs by a constant only: the number format's
 
 
-def test_the_floor_follows_the_loudest_sample():
+def test_the_floor_hides_soft_noise_at_any_volume():
     """Beside a loud tone, soft noise hardly changes the MFCCs; without the floor it does. At any volume."""
     tone = np.round(12000 * np.sin(2 * np.pi * 440 / CONFIG.sample_rate * np.arange(CONFIG.window_length)))
     hiss = np.random.default_rng(2).normal(size=CONFIG.window_length)
@@ -78,7 +78,7 @@ def test_block_scaling_never_saturates(values):
 
 
 @pytest.mark.parametrize("frame", [np.zeros, np.ones], ids=["silence", "dc"])
-def test_constant_frames(frame):
+def test_constant_audio_has_no_change_of_level(frame):
     audio = (frame(CONFIG.window_length) * 32767).astype(np.int16)
     raw = mfcc_q15.mfcc_windows(audio[None])
     assert np.isfinite(raw).all() and np.all(raw[0, :, 0] == 0)
@@ -101,7 +101,7 @@ def test_int8_features_are_the_rounded_real_values(scale, zero_point, mean, std,
     assert np.abs(mfcc_q15.quantize_features(raw, front_end) - real).max() < 0.51
 
 
-def test_adc_bias_is_removed_and_the_scale_kept():
+def test_adc_to_q15_removes_the_bias_and_keeps_the_scale():
     samples = music(CONFIG.sample_rate * 3)
     counts = np.clip(np.round(1990.5 + samples / 16), 0, 4095).astype(np.uint16)
     heard = adc.adc_to_q15(counts)
@@ -127,7 +127,7 @@ def test_errors_say_what_is_wrong(call, error):
         call()
 
 
-def test_other_configuration():
+def test_another_configuration_gives_its_own_shape():
     config = Config(sample_rate=16000, clip_length=16000, frame_length=512, frame_step=256, fft_length=512,
                     upper_hz=8000.0, n_mels=32, n_mfcc=13, n_frames=30)
     raw = mfcc_q15.mfcc_windows(noise(3000, 16000)[None], config)

@@ -9,7 +9,7 @@ from mgr_helpers.config import ROOT
 from mgr_helpers.host import files
 
 
-def test_write_whole(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = files.write_whole(tmp_path / "new" / "a.bin", lambda file: file.write(b"one"))
     assert path.read_bytes() == b"one"
     with pytest.raises(ZeroDivisionError):
@@ -74,6 +74,6 @@ def test_a_folder_of_the_user_is_not_replaced(tmp_path):
     assert (tmp_path / "set" / "a.txt").read_text() == "mine"
 
 
-def test_shown(tmp_path):
+def test_shown_paths_are_relative_to_the_project(tmp_path):
     assert files.shown(ROOT / "data" / "a.txt") == "data/a.txt"
     assert files.shown(tmp_path / "a.txt") == (tmp_path / "a.txt").as_posix()

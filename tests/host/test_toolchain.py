@@ -82,7 +82,7 @@ def test_without_network_npm_leaves_nothing(monkeypatch, tmp_path, empty_build):
     assert not (empty_build / "rp2040js").exists()
 
 
-def test_rp2040js_is_the_pinned_one():
+def test_rp2040js_has_the_pinned_version():
     package = (toolchain.emulator_modules() / "rp2040js" / "package.json").read_text()
     assert '"version": "1.4.1"' in package
     assert "resolved" not in (toolchain.EMULATOR / "package-lock.json").read_text()
@@ -119,7 +119,7 @@ def test_own_headers_replace_the_shipped_ones(tmp_path):
     assert "// mine" not in (toolchain.deploy_sketch() / "src" / "generated" / "labels.h").read_text()
 
 
-def test_not_a_sketch(tmp_path):
+def test_a_folder_without_a_sketch_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no .ino"):
         toolchain.deploy_sketch(tmp_path)
 

@@ -162,7 +162,7 @@ def test_frame_sizes_that_the_sketch_cannot_run_are_refused(files):
 
 @pytest.mark.parametrize("change", [{"mean": [0.0]}, {"std": [0.0] * CONFIG.n_mfcc}, {"labels": ["a", "b", "c"]},
                                     {"config": {}}, {"config": None}, {"std": [float("nan")] * CONFIG.n_mfcc}])
-def test_a_front_end_that_does_not_fit_is_refused(change, files):
+def test_a_front_end_with_wrong_lengths_or_values_is_refused(change, files):
     with pytest.raises(ValueError, match="mine.tflite carries a"):
         check_int8(embed_front_end(files["lstm2"].content, {**FRONT_END, **change}), "mine.tflite")
 
@@ -246,7 +246,7 @@ def test_a_truncated_file_is_a_value_error(data, files):
 
 
 @pytest.mark.parametrize("name", ["lstm2", "lstm_mean", "lstm_mean2"])
-def test_activations_are_what_flows_between_the_operators(files, windows, name):
+def test_activations_are_the_outputs_of_the_operators(files, windows, name):
     features = to_int8(files[name], windows)[:5]
     flow = runtimes.activations(files[name], features)
     assert np.array_equal(flow["features"]["values"], features)

@@ -56,7 +56,7 @@ def test_confidence_is_at_least_a_third_or_0_without_scores(rows, vote_windows):
 
 # --- the threshold in the file
 
-def test_a_file_without_a_threshold_says_every_vote(adc):
+def test_without_a_threshold_the_model_never_says_unsure(adc):
     without = {key: value for key, value in MODEL.metadata.items() if key != "unsure_below"}
     old = open_model(embed_front_end(MODEL.content, without))
     assert old.unsure_below == 1
@@ -65,7 +65,7 @@ def test_a_file_without_a_threshold_says_every_vote(adc):
     assert [row["unsure"] for row in heard] == [row["confidence"] == 0 for row in heard]
 
 
-def test_with_threshold_changes_nothing_else():
+def test_with_threshold_changes_only_the_threshold():
     assert SURE.unsure_below == 90
     assert SURE.description["tensors"] == MODEL.description["tensors"]
     assert SURE.metadata == {**MODEL.metadata, "unsure_below": 90}
@@ -98,7 +98,7 @@ def test_python_says_unsure_below_the_threshold_and_silence(adc):
     assert sum(row["says"] in CONFIG.genres for row in recognizer.decisions(adc, NEVER)) < sure
 
 
-def test_c_on_this_computer_says_the_same(adc):
+def test_c_on_this_computer_decides_like_python(adc):
     theirs = host_c.host_library(generated(SURE, "sure")).decisions(adc)
     ours = recognizer.decisions(adc, SURE)
     assert len(ours) == len(theirs["window"]) >= 12
@@ -107,7 +107,7 @@ def test_c_on_this_computer_says_the_same(adc):
     assert [CONFIG.genres[vote] for vote in theirs["vote"]] == [row["vote"] for row in ours]
 
 
-def test_the_emulated_pico_says_the_same(adc):
+def test_the_emulated_pico_decides_like_python(adc):
     image = build_image("genre_recognizer", generated=generated(SURE, "sure"))
     assert image["warnings"] == ""
     result = emulator.emulate(image, adc, seconds=len(adc) / CONFIG.sample_rate)

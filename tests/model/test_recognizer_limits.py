@@ -21,7 +21,7 @@ def held(found):
     return found["figures"]
 
 
-def test_frames_at_the_limits_are_of_every_kind():
+def test_frames_at_the_limits_reach_full_scale_and_every_shift():
     windows = numbers.frames(2 * len(numbers.KINDS))
     assert windows.dtype == np.int16 and windows.shape == (24, CONFIG.window_length)
     assert windows.min() == -32768 and windows.max() == 32767
@@ -78,7 +78,7 @@ def test_faults_of_a_run_are_listed():
                                             "self-test failed, stack of 8192 bytes"]
 
 
-def test_sounds_and_stalls_of_the_pico_campaign():
+def test_sounds_and_stalls_of_the_campaign_are_what_their_names_say():
     for name in ("unplugged, at ground", "unplugged, at the supply", "unplugged, floating", "clipping", "speech"):
         adc = stress_pico.sound(name, np.random.default_rng(0))
         assert adc.dtype == np.uint16 and adc.max() < 4096 and len(adc) == 220500

@@ -109,7 +109,7 @@ def test_fast_core_equals_rp2040js_on_the_sketch(compiler):
     assert b"TEST PASSED" in fast["uart"] and fast["adc_samples"] > 1000
 
 
-def test_sizes_are_those_of_the_linker(tmp_path):
+def test_sizes_of_an_image_and_its_flash_contents(tmp_path):
     body = """const char table[5000] = {1};
     static char work[3000];
     int main(void) { emulator_write(work, *(const volatile char *)table); emulator_exit(0); return 0; }"""
@@ -303,12 +303,12 @@ void loop() {
     assert sent.startswith(256 * "x") and sent[256:].split() == ["256", "1000", "256"]
 
 
-def test_silence(tmp_path):
+def test_zeros_are_said_to_be_silence(tmp_path):
     result = listen.listen(np.zeros(30000, np.int16), noise_lsb=0.3)
     assert [decision["label"] for decision in result["decisions"]] == ["silence"] and result["genre"] == "silence"
 
 
-def test_adc_counts():
+def test_ideal_counts_have_gain_bias_and_noise():
     samples = np.array([0, 32767, -32768, 16384], np.int16)
     assert ideal_counts(samples, 0, 0, bias=2048).tolist() == [2048, 4095, 0, 3072]
     assert ideal_counts(samples, -20, 0).tolist() == [1527, 1731, 1322, 1629]
@@ -338,7 +338,7 @@ void loop() { delay(1); while (Serial.available()) Serial.write((uint8_t)Serial.
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-def test_serial_port(tmp_path):
+def test_emulated_serial_port_echoes_and_can_be_unplugged(tmp_path):
     serial = pytest.importorskip("serial")
     with serial_port.serial_port(sketch(tmp_path, ECHO, name="echo"), pace=1.0) as emulated:
         port = serial.Serial(emulated["port"], 115200, timeout=5)
@@ -356,7 +356,7 @@ def command(*words):
     return subprocess.run(words, capture_output=True, text=True)
 
 
-def test_command(tmp_path):
+def test_pico_command_plays_a_file(tmp_path):
     file = tmp_path / "stereo.wav"
     song = mini_set.song("metal", 2)[:44100]
     soundfile.write(file, np.repeat(np.repeat(song, 2)[:, None], 2, axis=1), 44100)  # twice the rate, two channels
@@ -373,7 +373,7 @@ def test_command(tmp_path):
 @pytest.mark.parametrize(("name", "content", "words"), [
     ("missing.wav", None, "missing"), ("broken.wav", b"RIFF nothing", "not audio"),
 ])
-def test_command_with_a_bad_file(tmp_path, name, content, words):
+def test_pico_command_names_a_bad_file(tmp_path, name, content, words):
     if content:
         (tmp_path / name).write_bytes(content)
     done = command("--audio", tmp_path / name)

@@ -232,7 +232,7 @@ def test_audio_round_trip_and_saturation():
     assert audio.dtype == np.int16 and audio[1551] == 0
 
 
-def test_text_format():
+def test_text_format_in_any_pieces():
     lines = "22050\r\n5\r\n1\r\n-2\r\n300\r\n4\r\n-1551\r\n"
     for cut in range(len(lines)):
         decoder = book_text.TextDecoder()
@@ -241,7 +241,7 @@ def test_text_format():
         assert values == [1, -2, 300, 4, -1551] and events[0].rate == 22050 and events[-1].complete
 
 
-def test_text_format_damaged():
+def test_damaged_lines_of_the_text_format_become_gaps():
     (take,), errors = protocol.decode_takes(b"22050\n4\n1\nx7\n3\n4\n", book_text.TextDecoder())
     assert take.values.tolist() == [1, 3, 4] and take.gaps == [Gap(0, 1, 1, 1, "transport")] and len(errors) == 1
     takes, _ = protocol.decode_takes(b"22050\n4\n1\n22050\n1\n5\n", book_text.TextDecoder())  # three lines lost
@@ -255,7 +255,7 @@ def test_text_format_with_two_signs():
 
 @settings(max_examples=200, deadline=None, database=None)
 @given(st.lists(st.one_of(st.integers(-10**13, 10**13).map(str), st.text(max_size=5)), max_size=40))
-def test_text_format_never_fails(lines):
+def test_no_text_makes_the_text_decoder_fail(lines):
     decoder = book_text.TextDecoder()
     events = decoder.feed("\n".join(lines).encode()) + decoder.finish()
     assert all(abs(int(v)) < 4096 for e in events if isinstance(e, Samples) for v in e.values)

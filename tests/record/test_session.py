@@ -332,7 +332,7 @@ def test_memory_does_not_grow_with_a_take(pico, tmp_path):
     assert read(path)[1]["samples"] == 256 * 86 * 60 * 4
 
 
-def test_text_format(pico, tmp_path):
+def test_take_in_the_text_format(pico, tmp_path):
     with session_of(pico, tmp_path, count=1, text_format=True) as session:
         pico.raw(b"22050\r\n1000\r\n" + b"".join(b"%d\r\n" % (n % 300 - 150) for n in range(1000)))
         session.run(PATIENCE)

@@ -36,7 +36,7 @@ def measured(songs) -> dict:
 
 
 @pytest.mark.slow
-def test_the_books_way_has_the_bits_of_python(windows):
+def test_the_books_way_in_c_equals_python_bit_for_bit(windows):
     """At several levels, by both compilers where there are both; a frame of zeros takes the log of nothing."""
     levels = np.concatenate([windows[:1] // 2**k for k in (0, 3, 6)] + [windows[:1] * 0])
     frames = np.concatenate([mfcc.split_frames(window, CONFIG)[:2] for window in levels])
@@ -54,7 +54,7 @@ def test_cmsis_files_of_the_books_way_are_in_no_sketch():
     assert "arm_mat_vec_mult_q15" not in build_image()["symbols"]
 
 
-def test_stages_add_up(measured):
+def test_stages_add_up_to_their_totals(measured):
     ours, book = measured["ours"], measured["book"]
     parts = {name: cycles for name, cycles in ours["frame"].items() if name not in costs.SUMS}
     assert sum(parts.values()) == ours["frame"]["total"] and min(parts.values()) > 0
@@ -63,7 +63,7 @@ def test_stages_add_up(measured):
     assert set(ours["misses"]) == set(ours["frame"]) and book["misses"]["mel"] > 5000
 
 
-def test_every_byte_of_a_memory_is_one_thing():
+def test_memory_parts_fill_the_image_without_overlap():
     """Blocks don't overlap, fill the image, and have a colour; the model's arrays are the model."""
     image = build_image()
     parts = costs.memory_parts(image, {"heap_bytes": 4096, "stack_bytes": 700})
@@ -76,7 +76,7 @@ def test_every_byte_of_a_memory_is_one_thing():
     assert {part["name"]: part["part"] for part in parts}["LSTM0_WEIGHTS"] == "model"
 
 
-def test_less_than_the_book(measured):
+def test_ours_needs_less_than_the_books_way(measured):
     """Claims that hold for any song; clang (zig) helps the book's dense Mel most, so its bounds are wider."""
     ours, ratio = measured["ours"], measured["ratio"]
     features, flash, awake = (3, 100, 0.15) if "gcc" in measured["compiler"] else (2, 110, 0.18)
@@ -87,14 +87,14 @@ def test_less_than_the_book(measured):
     assert 0 < ours["latency_ms_125mhz"] < 1000 * CONFIG.frame_step / CONFIG.sample_rate
 
 
-def test_the_sketch_spends_what_its_stages_cost(measured):
+def test_time_awake_of_the_sketch_is_that_of_its_stages(measured):
     """Time awake, measured on the sketch, against cycles of the stages, measured apart: ring and report are small."""
     step = CLOCK_HZ * CONFIG.frame_step / CONFIG.sample_rate
     awake = measured["ours"]["awake_share"] * step
     assert 1 <= awake / measured["ours"]["frame"]["total"] < 1.2
 
 
-def test_latency_is_that_of_the_last_frame():
+def test_latency_and_time_awake_of_two_decisions():
     """Two decisions, sent 4 and 5 ms after their last samples; asleep for 0.8 of the 0.93 s between."""
     first = 0.1 + (CONFIG.window_length - 1) / 22050 + 0.004
     second = 0.1 + (CONFIG.window_length - 1 + CONFIG.window_step) / 22050 + 0.005
@@ -107,7 +107,7 @@ def test_latency_is_that_of_the_last_frame():
     assert times["seconds"] == pytest.approx(CONFIG.window_step / 22050 + 0.001)
 
 
-def test_a_stream_of_seconds(songs):
+def test_a_stream_of_four_seconds_is_decided_as_in_python(songs):
     result = bench.soak(songs, 4 / 60)
     assert result["decisions"] == result["expected"] == 5 and result["equal"] and result["overruns"] == 0
     assert result["samples_delivered"] == result["samples_processed"] == CONFIG.window_length + 4 * CONFIG.window_step
@@ -119,7 +119,7 @@ def test_a_wrong_decision_is_noticed(songs, monkeypatch):
     assert not bench.soak(songs[:1], 2 / 60)["equal"]
 
 
-def test_command_writes_keeps_and_draws(songs, measured, monkeypatch, tmp_path, capsys):
+def test_command_writes_figures_keeps_old_ones_and_draws(songs, measured, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("MGR_BUILD", str(tmp_path))
     monkeypatch.setattr(bench, "measure_pico", lambda *of: measured)
     monkeypatch.setattr(bench, "measure_host", lambda *of: {"features": {"ratio": 12.5}})
@@ -139,13 +139,13 @@ def test_command_writes_keeps_and_draws(songs, measured, monkeypatch, tmp_path, 
 
 # --- features of many windows -----------------------------------------------------------------------------------------
 
-def test_book_loop_is_the_books_recipe(windows):
+def test_book_loop_equals_book_mfcc(windows):
     expected = np.stack([mfcc_book.book_mfcc(window, mfcc_book.BOOK) for window in windows[:2]])
     assert np.array_equal(bench.book_loop(windows[:2]), expected)
 
 
 @pytest.mark.parametrize("by_c", [True, False])
-def test_features_of_has_the_bits_of_cmsisdsp(windows, monkeypatch, by_c):
+def test_features_of_equals_cmsisdsp_bit_for_bit(windows, monkeypatch, by_c):
     many = np.concatenate([windows, windows // 16, np.zeros_like(windows[:1])])
     many = np.pad(many, ((0, 0), (0, 500)))  # clips may be longer than a window
     monkeypatch.setattr(features_windows, "FEATURE_BATCH", 4)
@@ -170,7 +170,7 @@ def test_threads_do_not_disturb_each_other(windows):
     assert np.array_equal(mfcc_q15.remove_level(np.concatenate(found)), expected)
 
 
-def test_another_configuration_is_left_to_cmsisdsp(windows):
+def test_features_of_another_configuration_come_from_cmsisdsp(windows):
     import dataclasses
     config = dataclasses.replace(CONFIG, n_mels=30, n_mfcc=20)
     assert np.array_equal(features_of(windows[:2], 1, config), mfcc_q15.mfcc_windows(windows[:2], config))
@@ -178,7 +178,7 @@ def test_another_configuration_is_left_to_cmsisdsp(windows):
     assert features_of(windows[:2], 1, shorter).shape == (2, 10, CONFIG.n_mfcc)
 
 
-def test_dask_does_the_batches(windows, monkeypatch):
+def test_dask_can_compute_the_batches(windows, monkeypatch):
     """The backend of joblib is the reader's choice: a Dask cluster inside this process."""
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(features_windows, "FEATURE_BATCH", 2)

@@ -58,7 +58,7 @@ def test_training_windows_hold_music_and_other_sounds(windows):
     assert set(training["group"][training["genre"] == network.NO_GENRE]) == {""}
 
 
-def test_other_sounds_are_as_large_a_part_as_in_what_ships(songs):
+def test_share_of_other_sounds_is_that_of_the_shipped_model(songs):
     genre = training_windows(songs, 40)["genre"]
     assert np.sum(genre == network.NO_GENRE) == 40 * N_OTHER // N_WINDOWS
 
@@ -71,7 +71,7 @@ def test_a_recipe_chooses_its_windows(windows):
     assert len(third["raw"]) == len(training["raw"]) // 3
 
 
-def test_views_of_the_features(windows):
+def test_view_gives_fewer_mfccs_or_log_mel_bands(windows):
     raw = windows[0]["raw"]
     assert experiments.view(raw, Recipe(n_mfcc=18)).shape[-1] == 18
     bands = experiments.view(raw, Recipe(log_mel=True))
@@ -95,7 +95,7 @@ def test_comparison_with_all_baselines(small, songs, windows, tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_document_of_what_was_tried_measures_once(small, windows, tmp_path, monkeypatch):
+def test_experiments_are_measured_once_and_written_as_a_table(small, windows, tmp_path, monkeypatch):
     training, tests = windows
     monkeypatch.setenv("MGR_BUILD", str(tmp_path))
     monkeypatch.setattr(experiments, "SEEDS", (0, 1))

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT - what CMSIS-DSP's headers name; no image calls it (integers only)
+// SPDX-License-Identifier: MIT - names that CMSIS-DSP's headers mention; no image calls them
 #pragma once
 float sqrtf(float), fabsf(float), sinf(float), cosf(float), expf(float), logf(float), powf(float, float);
 double sqrt(double), fabs(double), exp(double), log(double), pow(double, double);

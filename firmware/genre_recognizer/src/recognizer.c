@@ -23,7 +23,7 @@ void recognizer_init(recognizer_t *r)
     start_window(r);
 }
 
-// Sum of a step's counts, two in a word. A half-word holds the sum of sixteen 12-bit counts.
+// Sum of a step's counts, two in a word. A half-word has room for the sum of 16 counts of 12 bits.
 static int32_t sum_of(const int16_t *step)
 {
     const pair_t *pair = (const pair_t *)step;

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define BUTTON_SETTLE_MS 25u    // a contact counts once it has not changed for so long
+#define BUTTON_SETTLE_MS 25u    // a contact counts when it has not changed for this long
 
 typedef struct {
     bool down;          // debounced

@@ -25,8 +25,8 @@ static uint32_t room(const recorder_t *r)
     return RECORDER_QUEUE - (r->in - r->out);
 }
 
-// Queues a frame, if there is room. Only then is its sequence number used up: so a missing number means that the cable
-// lost a frame.
+// Queues a frame, if there is room. Only a queued frame uses up a sequence number. So a missing number means that the
+// cable lost a frame.
 static bool send(recorder_t *r, frame_t *frame)
 {
     uint8_t wire[FRAMING_WIRE_MAX];

@@ -44,7 +44,7 @@ typedef struct {
     char line[16];                       // the command that is arriving
     size_t line_length;
     uint32_t stall_ms;                   // set by the command W; the sketch does the waiting
-    uint64_t clock_phase;                // these six: see recorder_missing
+    uint64_t clock_phase;                // from here to clock_runs: see recorder_missing
     uint32_t clock_last, expected, received;
     int32_t smallest_lag;
     unsigned readings;
@@ -61,7 +61,7 @@ void recorder_samples(recorder_t *recorder, const uint16_t *values, size_t count
 // Call when `count` samples were taken by the ADC but never reached recorder_samples.
 void recorder_lost(recorder_t *recorder, uint32_t count);
 
-// Number of samples that were taken, by the clock, but never came: whole blocks. Call after each reading of the ADC.
+// Number of samples (whole blocks) that never came, although by the clock they were taken. Call after each ADC reading.
 // ADC and clock share one crystal, so they never drift apart. A loss is found within 2 * RECORDER_READINGS blocks.
 uint32_t recorder_missing(recorder_t *recorder, uint32_t now_us);
 
