@@ -6,8 +6,32 @@
 #include "cmsis/arm_const_structs.h"
 #include "cmsis/arm_math.h"
 #include "generated/tables.h"
+#include "m0plus/m0plus.h"
 #include "mfcc_stages.h"
 
+#if MGR_M0PLUS
+static m0plus_row_t rows[FFT_LENGTH / 8];
+
+// Points in reversed order of bits: see m0plus.h.
+static void copy_fft_constants(void)
+{
+    for (uint32_t b = 0; b < FFT_LENGTH / 8; b++) {
+        uint32_t n = 0;
+        for (int bit = 0; bit < 8; bit++) {
+            n |= (b >> bit & 1) << (7 - bit);
+        }
+        rows[b].offset = n * sizeof(pair_t);
+        for (int i = 0; i < 3; i++) {
+            rows[b].twiddle[i] = ((const pair_t *)CFFT.pTwiddle)[(i + 1) * n];
+        }
+        for (int i = 0; i < 4; i++) {
+            const uint32_t at = 2 * n + i * FFT_LENGTH / 4;
+            const int16_t *const w = HANN + (at < FFT_LENGTH / 2 ? at : FFT_LENGTH - at);
+            rows[b].weight[i] = (uint32_t)w[0] | (uint32_t)w[at < FFT_LENGTH / 2 ? 1 : -1] << 16;
+        }
+    }
+}
+#else
 static const arm_cfft_instance_q15 *cfft = &CFFT;
 
 // Copies CMSIS-DSP's constants of the FFT to RAM: 1.5 n numbers, and at most n for the order of bits.
@@ -25,6 +49,7 @@ static void copy_fft_constants(void)
     cfft = &copy;
 #endif
 }
+#endif
 
 void mfcc_init(mfcc_t *mfcc)
 {
@@ -89,6 +114,9 @@ static int headroom(const int16_t *values, int n)
 int mfcc_window(const int16_t frame[FRAME_LENGTH], int16_t out[2 * N_BINS])
 {
     const int shift = headroom(frame, FRAME_LENGTH);
+#if MGR_M0PLUS
+    m0plus_first_pass(frame, (pair_t *)out, rows, 17 - shift);
+#else
     const int down = 15 - shift;
     const int half = FRAME_LENGTH / 2;
     const int16_t *up = frame + 1, *back = frame + FRAME_LENGTH - 1, *weight = HANN + 1;
@@ -103,6 +131,7 @@ int mfcc_window(const int16_t frame[FRAME_LENGTH], int16_t out[2 * N_BINS])
     for (int i = FRAME_LENGTH; i < FFT_LENGTH; i++) {
         out[i] = 0;
     }
+#endif
     return shift;
 }
 
@@ -128,7 +157,11 @@ static inline void split_pair(pair_t *low, pair_t *high, uint32_t coefficients, 
 void mfcc_spectrum(int16_t bins[2 * N_BINS])
 {
     pair_t *low = (pair_t *)bins, *high = low + FFT_LENGTH / 2;
+#if MGR_M0PLUS
+    m0plus_passes(low, rows);
+#else
     arm_cfft_q15(cfft, bins, 0, 1);
+#endif
     const int32_t re = bins[0], im = bins[1];
     *low++ = (uint32_t)((re + im) >> 1) & 0xFFFF;
     *high-- = (uint32_t)((re - im) >> 1) & 0xFFFF;

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The front end's inner loops for a Cortex-M0+ (RP2040), with the bits of the portable C. Define MGR_M0PLUS as 0 to run
+// the portable C on such a core, too.
+#ifndef M0PLUS_H
+#define M0PLUS_H
+
+#include "../generated/constants.h"
+
+#ifndef MGR_M0PLUS
+#if defined(__ARM_ARCH_6M__) && FFT_LENGTH == 2048 && FRAME_LENGTH == 2048
+#define MGR_M0PLUS 1
+#else
+#define MGR_M0PLUS 0
+#endif
+#endif
+
+#ifndef __ASSEMBLER__
+#include <stdint.h>
+
+#include "../pair.h"
+
+// A row for each butterfly of the first pass.
+typedef struct {
+    uint32_t offset;      // of its first point in the frame, in bytes
+    uint32_t twiddle[3];  // cos and sin of 1, 2 and 3 times its angle
+    uint32_t weight[4];   // of its four points in the window
+} m0plus_row_t;
+
+void m0plus_first_pass(const int16_t *frame, uint32_t *points, const m0plus_row_t *table, int shift);
+void m0plus_passes(uint32_t *points, const m0plus_row_t *table);
+#endif
+#endif
