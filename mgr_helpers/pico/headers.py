@@ -35,11 +35,13 @@ def c_type(array: np.ndarray) -> str:
     return {"i": "int", "u": "uint"}[array.dtype.kind] + f"{8 * array.dtype.itemsize}_t"
 
 
-def c_array(name: str, array: np.ndarray, comment: str = "", qualifiers: str = "static const") -> str:
-    """One C array, its values wrapped at 120 columns."""
+def c_array(name: str, array: np.ndarray, comment: str = "", qualifiers: str = "static const",
+            macro: str = "") -> str:
+    """One C array, its values wrapped at 120 columns; a `macro` takes each of its rows as arguments."""
     lines, line = [], "   "
-    for value in np.asarray(array).ravel():
-        word = f" {value},"
+    rows = [", ".join(map(str, row)) for row in array.reshape(-1, array.shape[-1])] if macro else array.ravel()
+    for value in rows:
+        word = f" {macro}({value})," if macro else f" {value},"
         if len(line) + len(word) > 118:
             lines.append(line)
             line = "   "
@@ -237,8 +239,8 @@ def exp_table(softmax: dict) -> np.ndarray:
 def model_h(tensors: dict) -> str:
     """The LSTM of ``lstm.c``: weights, multipliers and activation tables, from `Model.tensors`."""
     layers = tensors["lstm"]
-    arrays = [c_array(f"LSTM{i}_{name}", array, "", HOT) for i, layer in enumerate(layers)
-              for name, array in lstm_arrays(layer).items()]
+    arrays = [c_array(f"LSTM{i}_{name}", array, "", HOT, "GATES" if name == "WEIGHTS" else "")
+              for i, layer in enumerate(layers) for name, array in lstm_arrays(layer).items()]
     structs = "".join(lstm_struct(layer, f"LSTM{i}") for i, layer in enumerate(layers))
     return c_header(
         "MODEL_H", INCLUDES + '#include "../lstm_layer.h"\n#include "constants.h"\n',

@@ -17,7 +17,19 @@ void lstm_reset(lstm_t *lstm)
 // --- fixed-point arithmetic, rounding as TFLM rounds ---------------------------------------------------------------
 
 // a * b / 2^31, halves rounded up.
-static int32_t multiply_high(int32_t a, int32_t b) { return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31); }
+static int32_t multiply_high(int32_t a, int32_t b)
+{
+#if MGR_M0PLUS  // by products of 16 bits; bits below 2^16 do not matter
+    const int32_t a_high = a >> 16, b_high = b >> 16;
+    const uint32_t a_low = (uint16_t)a, b_low = (uint16_t)b;
+    const uint32_t middle = ((a_low * b_low) >> 16) + a_low * (uint32_t)b_high, other = (uint32_t)a_high * b_low;
+    const uint32_t low = (middle & 0xFFFF) + (other & 0xFFFF) + 0x4000;
+    const uint32_t high = (uint32_t)(a_high * b_high) + (uint32_t)((int32_t)middle >> 16) + (uint32_t)((int32_t)other >> 16);
+    return (int32_t)((high << 1) + (low >> 15));
+#else
+    return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+#endif
+}
 
 // x / 2^bits, halves rounded away from zero.
 static int32_t divide_by_power(int32_t x, int bits)
@@ -71,13 +83,17 @@ static int32_t hyperbolic_tangent(int32_t z, int power)
 // --- the layers ------------------------------------------------------------------------------------------------------
 
 // A Cortex-M0+ loads 32-bit words faster than signed bytes.
-static void widen(const int8_t *values, int32_t *words, int n)
+// Returns 128 times their sum, by which m0plus_dot() is too high.
+static int32_t widen(const int8_t *values, int32_t *words, int n)
 {
+    int32_t sum = 0;
     while (n--) {
-        *words++ = *values++;
+        sum += *words++ = *values++;
     }
+    return sum * 128;
 }
 
+#if !MGR_M0PLUS
 // The products of all four gates of a unit. The four weights of a value are neighbours, so each value is loaded once.
 // Returns the place after the last weight. Not inlined: step_unit() needs the registers.
 static __attribute__((noinline)) const int8_t *dot_gates(const int8_t *weights, const int32_t *values, int n,
@@ -94,17 +110,26 @@ static __attribute__((noinline)) const int8_t *dot_gates(const int8_t *weights, 
     sums[INPUT_GATE] = i, sums[FORGET_GATE] = f, sums[CELL_GATE] = c, sums[OUTPUT_GATE] = o;
     return weights;
 }
+#endif
 
 // One unit: its gates, its new cell state *c, and its next hidden state, which is returned.
-static int8_t step_unit(const lstm_layer_t *layer, int unit, const int32_t *input, const int32_t *state, int16_t *c)
+static int8_t step_unit(const lstm_layer_t *layer, int unit, const int32_t *input, const int32_t excess[2], int16_t *c)
 {
     const int8_t *weights = layer->weights + unit * N_GATES * (layer->n_inputs + layer->n_units);
-    int32_t of_input[N_GATES], of_state[N_GATES], gate[N_GATES];
-    weights = dot_gates(weights, input, layer->n_inputs, of_input);
-    dot_gates(weights, state, layer->n_units, of_state);
+    int32_t sums[2][N_GATES], gate[N_GATES];
+#if MGR_M0PLUS
+    m0plus_dot(weights, input, &layer->n_inputs, sums[0]);
+    for (int g = 0; g < OUTPUT_GATE; g++) {
+        sums[0][g] -= excess[0];
+        sums[1][g] -= excess[1];
+    }
+#else
+    weights = dot_gates(weights, input, layer->n_inputs, sums[0]);
+    dot_gates(weights, input + layer->n_inputs, layer->n_units, sums[1]);
+#endif
     for (int g = 0; g < N_GATES; g++) {
-        const int32_t x = of_input[g] + layer->input_bias[unit * N_GATES + g];
-        const int32_t h = of_state[g] + layer->hidden_bias[unit * N_GATES + g];
+        const int32_t x = sums[0][g] + layer->input_bias[unit * N_GATES + g];
+        const int32_t h = sums[1][g] + layer->hidden_bias[unit * N_GATES + g];
         gate[g] = clamp16(clamp16(rescale(x, layer->input_scale[g])) + clamp16(rescale(h, layer->hidden_scale[g])));
     }
     const int32_t kept = clamp16(scale_down(sigmoid(gate[FORGET_GATE]) * *c, 15));
@@ -118,11 +143,11 @@ static int8_t step_unit(const lstm_layer_t *layer, int unit, const int32_t *inpu
 static void step_layer(lstm_t *lstm, int i, const int8_t *input)
 {
     const lstm_layer_t *layer = &LSTM[i];
-    int32_t *const state = lstm->values + layer->n_inputs;
-    widen(input, lstm->values, layer->n_inputs);
-    widen(lstm->hidden[i], state, layer->n_units);
+    int32_t excess[2];
+    excess[0] = widen(input, lstm->values, layer->n_inputs);
+    excess[1] = widen(lstm->hidden[i], lstm->values + layer->n_inputs, layer->n_units);
     for (int unit = 0; unit < layer->n_units; unit++) {
-        lstm->hidden[i][unit] = step_unit(layer, unit, lstm->values, state, &lstm->cell[i][unit]);
+        lstm->hidden[i][unit] = step_unit(layer, unit, lstm->values, excess, &lstm->cell[i][unit]);
     }
 }
 
