@@ -93,9 +93,36 @@ static int32_t widen(const int8_t *values, int32_t *words, int n)
     return sum * 128;
 }
 
-#if !MGR_M0PLUS
+#if MGR_M0PLUS
+// The values of one gate of all units, 32 bytes apart: *gate = clamp16(rescale(*gate + *bias + offset)), with `add` then
+// clamp16(*gate + gate[N_GATES]).
+static void rescale_gates(int32_t *gate, const int32_t *bias, int32_t offset, scale_t scale, int n, int add)
+{
+    if (scale.shift < 0) {
+        m0plus_rescale(gate, bias, offset, &scale, n, add);
+        return;
+    }
+    for (; n > 0; n--, gate += 2 * N_GATES, bias += N_GATES) {
+        *gate = clamp16(rescale(*gate + *bias + offset, scale));
+        *gate = add ? clamp16(*gate + gate[N_GATES]) : *gate;
+    }
+}
+
+// All gates of all units. `excess` is what m0plus_dot() adds too much for all gates but the last.
+static void all_gates(lstm_t *lstm, const lstm_layer_t *layer, const int32_t excess[2])
+{
+    m0plus_dot(layer->weights, lstm->values, &layer->n_inputs, lstm->sums);
+    for (int g = 0; g < N_GATES; g++) {
+        const int last = g == N_GATES - 1;
+        rescale_gates(&lstm->sums[0][1][g], layer->hidden_bias + g, last ? 0 : -excess[1], layer->hidden_scale[g],
+                      layer->n_units, 0);
+        rescale_gates(&lstm->sums[0][0][g], layer->input_bias + g, last ? 0 : -excess[0], layer->input_scale[g],
+                      layer->n_units, 1);
+    }
+}
+#else
 // The products of all four gates of a unit. The four weights of a value are neighbours, so each value is loaded once.
-// Returns the place after the last weight. Not inlined: step_unit() needs the registers.
+// Returns the place after the last weight. Not inlined: unit_gates() needs the registers.
 static __attribute__((noinline)) const int8_t *dot_gates(const int8_t *weights, const int32_t *values, int n,
                                                          int32_t sums[N_GATES])
 {
@@ -110,28 +137,25 @@ static __attribute__((noinline)) const int8_t *dot_gates(const int8_t *weights, 
     sums[INPUT_GATE] = i, sums[FORGET_GATE] = f, sums[CELL_GATE] = c, sums[OUTPUT_GATE] = o;
     return weights;
 }
-#endif
 
-// One unit: its gates, its new cell state *c, and its next hidden state, which is returned.
-static int8_t step_unit(const lstm_layer_t *layer, int unit, const int32_t *input, const int32_t excess[2], int16_t *c)
+// The four gates of one unit before their activations.
+static void unit_gates(const lstm_layer_t *layer, int unit, const int32_t *values, int32_t gate[N_GATES])
 {
     const int8_t *weights = layer->weights + unit * N_GATES * (layer->n_inputs + layer->n_units);
-    int32_t sums[2][N_GATES], gate[N_GATES];
-#if MGR_M0PLUS
-    m0plus_dot(weights, input, &layer->n_inputs, sums[0]);
-    for (int g = 0; g < OUTPUT_GATE; g++) {
-        sums[0][g] -= excess[0];
-        sums[1][g] -= excess[1];
-    }
-#else
-    weights = dot_gates(weights, input, layer->n_inputs, sums[0]);
-    dot_gates(weights, input + layer->n_inputs, layer->n_units, sums[1]);
-#endif
+    int32_t of_input[N_GATES], of_state[N_GATES];
+    weights = dot_gates(weights, values, layer->n_inputs, of_input);
+    dot_gates(weights, values + layer->n_inputs, layer->n_units, of_state);
     for (int g = 0; g < N_GATES; g++) {
-        const int32_t x = sums[0][g] + layer->input_bias[unit * N_GATES + g];
-        const int32_t h = sums[1][g] + layer->hidden_bias[unit * N_GATES + g];
+        const int32_t x = of_input[g] + layer->input_bias[unit * N_GATES + g];
+        const int32_t h = of_state[g] + layer->hidden_bias[unit * N_GATES + g];
         gate[g] = clamp16(clamp16(rescale(x, layer->input_scale[g])) + clamp16(rescale(h, layer->hidden_scale[g])));
     }
+}
+#endif
+
+// One unit from its gates: its new cell state *c, and its next hidden state, which is returned.
+static int8_t step_unit(const lstm_layer_t *layer, const int32_t gate[N_GATES], int16_t *c)
+{
     const int32_t kept = clamp16(scale_down(sigmoid(gate[FORGET_GATE]) * *c, 15));
     const int32_t candidate = sigmoid(gate[INPUT_GATE]) * hyperbolic_tangent(gate[CELL_GATE], -12);
     const int32_t added = clamp16(scale_down(candidate, 30 + layer->cell_power));
@@ -146,8 +170,17 @@ static void step_layer(lstm_t *lstm, int i, const int8_t *input)
     int32_t excess[2];
     excess[0] = widen(input, lstm->values, layer->n_inputs);
     excess[1] = widen(lstm->hidden[i], lstm->values + layer->n_inputs, layer->n_units);
+#if MGR_M0PLUS
+    all_gates(lstm, layer, excess);
+#endif
     for (int unit = 0; unit < layer->n_units; unit++) {
-        lstm->hidden[i][unit] = step_unit(layer, unit, lstm->values, excess, &lstm->cell[i][unit]);
+#if MGR_M0PLUS
+        const int32_t *const gate = lstm->sums[unit][0];
+#else
+        int32_t gate[N_GATES];
+        unit_gates(layer, unit, lstm->values, gate);
+#endif
+        lstm->hidden[i][unit] = step_unit(layer, gate, &lstm->cell[i][unit]);
     }
 }
 

@@ -10,6 +10,24 @@
     .thumb
     .text
 
+// Keeps the registers of the caller, and gives them back and returns.
+.macro ENTER
+    push    {r4-r7, lr}
+    mov     r4, r8
+    mov     r5, r9
+    mov     r6, r10
+    mov     r7, r11
+    push    {r4-r7}
+.endm
+.macro LEAVE
+    pop     {r4-r7}
+    mov     r8, r4
+    mov     r9, r5
+    mov     r10, r6
+    mov     r11, r7
+    pop     {r4-r7, pc}
+.endm
+
 // Adds the products of a word and its value to the four sums. Destroys the word.
 .macro WORD word, value
     asrs    r6, \word, #24
@@ -74,27 +92,110 @@
     mov     lr, r6
 .endm
 
-// void m0plus_dot(const int8_t *weights, const int32_t *values, const uint8_t n[2], int32_t sums[8]): for n[0] values,
-// then for the next n[1].
+// void m0plus_dot(const int8_t *weights, int32_t *values, const uint8_t n[2], int32_t sums[n[1]][2][4]): for each unit
+// the sums for n[0] values, and for the n[1] that follow.
     .global m0plus_dot
     .type   m0plus_dot, %function
     .thumb_func
 m0plus_dot:
-    push    {r4-r7, lr}
-    mov     r4, r8
-    mov     r5, r9
-    mov     r6, r10
-    mov     r7, r11
-    push    {r4-r7}
+    ENTER
     mov     r7, r2
     mov     lr, r3
+    ldrb    r2, [r7, #1]
+    push    {r1, r2}
+5:  ldr     r1, [sp, #0]
     DOT     0
     DOT     1
-    pop     {r4-r7}
-    mov     r8, r4
-    mov     r9, r5
-    mov     r10, r6
-    mov     r11, r7
-    pop     {r4-r7, pc}
+    ldr     r2, [sp, #4]
+    subs    r2, r2, #1
+    str     r2, [sp, #4]
+    beq     6f
+    b       5b
+6:  add     sp, sp, #8
+    LEAVE
     .size   m0plus_dot, . - m0plus_dot
+
+// r3 = r3, limited to 16 bits. Destroys r2.
+.macro CLAMP
+    sxth    r2, r3
+    cmp     r2, r3
+    beq     8f
+    asrs    r3, r3, #31
+    ldr     r2, =0x7fff
+    eors    r3, r3, r2
+8:
+.endm
+
+// For each of the sums r0, 32 bytes apart, up to lr: rescale(sum + bias r1 + r8) of lstm.c, limited to 16 bits, and
+// with `add` the value 16 bytes further added and limited again. r5, r6 halves of the multiplier, r7 shift, r10 half.
+.macro RESCALE add
+9:  ldr     r2, [r0]
+    ldr     r3, [r1]
+    adds    r2, r2, r3
+    add     r2, r2, r8
+    asrs    r4, r2, #16
+    uxth    r2, r2
+    mov     r3, r2
+    muls    r3, r5, r3
+    lsrs    r3, r3, #16
+    muls    r2, r6, r2
+    adds    r3, r3, r2
+    mov     r2, r4
+    muls    r2, r5, r2
+    adds    r3, r3, r2
+    add     r3, r3, r9          // 2^22 + 2^14: positive, and rounded
+    lsrs    r3, r3, #15
+    muls    r4, r6, r4
+    lsls    r4, r4, #1
+    adds    r3, r3, r4
+    subs    r3, r3, #128
+    asrs    r2, r3, #31
+    adds    r3, r3, r2
+    add     r3, r3, r10
+    asrs    r3, r3, r7
+    CLAMP
+.if \add
+    ldr     r2, [r0, #16]
+    adds    r3, r3, r2
+    CLAMP
+.endif
+    str     r3, [r0]
+    adds    r0, r0, #32
+    adds    r1, r1, #16
+    cmp     r0, lr
+    bne     9b
+.endm
+
+// void m0plus_rescale(int32_t *sums, const int32_t *bias, int32_t offset, const scale_t *scale, int n, int add): bias +
+// offset is added to each sum, which must stay below 2^22. The shift must be negative.
+    .global m0plus_rescale
+    .type   m0plus_rescale, %function
+    .thumb_func
+m0plus_rescale:
+    ENTER
+    mov     r8, r2
+    ldrh    r5, [r3, #0]
+    ldrh    r6, [r3, #2]
+    ldrb    r7, [r3, #4]
+    negs    r7, r7
+    uxtb    r7, r7
+    ldr     r2, =0x404000
+    mov     r9, r2
+    movs    r2, #1
+    lsls    r2, r2, r7
+    lsrs    r2, r2, #1
+    mov     r10, r2
+    ldr     r2, [sp, #36]
+    lsls    r2, r2, #5
+    adds    r2, r2, r0
+    mov     lr, r2
+    ldr     r2, [sp, #40]
+    cmp     r2, #0
+    bne     1f
+    RESCALE 0
+    b       2f
+1:  RESCALE 1
+2:  LEAVE
+    .size   m0plus_rescale, . - m0plus_rescale
+    .pool
 #endif

@@ -28,6 +28,8 @@ typedef struct {
 
 void m0plus_first_pass(const int16_t *frame, uint32_t *points, const m0plus_row_t *table, int shift);
 void m0plus_passes(uint32_t *points, const m0plus_row_t *table);
-void m0plus_dot(const int8_t *weights, const int32_t *values, const uint8_t n[2], int32_t sums[8]);
+
+void m0plus_dot(const int8_t *weights, const int32_t *values, const uint8_t n[2], int32_t (*sums)[2][4]);
+void m0plus_rescale(int32_t *sums, const int32_t *bias, int32_t offset, const void *scale, int n, int add);
 #endif
 #endif
