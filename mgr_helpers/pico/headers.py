@@ -100,6 +100,7 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
     offset, multiplier = mfcc_q15.feature_step(front_end)
     roots, low_squares = mfcc_q15.root_tables()
     split = mfcc_q15.split_table(config)
+    segments = mfcc_q15.mel_segments(config)
     return c_header(
         "TABLES_H", INCLUDES,
         c_defines({
@@ -117,6 +118,8 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
         c_array("MEL_N_BINS", np.array([stop - start for start, stop in spans], np.uint16), "", HOT),
         c_array("MEL_WEIGHTS", np.concatenate([weights[a:b, i] for i, (a, b) in enumerate(spans)]),
                 "Q0.8, the non-zero span of each filter", HOT),
+        c_array("MEL_RISE", segments[0], "Q0.8, of each bin for the band whose centre comes next", HOT),
+        c_array("MEL_SEGMENTS", segments[1], "bins up to each centre, and what the weights of the last lack of 256", HOT),
         c_array("LOG2", mfcc_q15.log2_table(), "log2(1 + i / 64) in Q0.15", HOT),
         c_array("DCT", mfcc_q15.dct_weights(config)[:, : (config.n_mels + 1) // 2],
                 f"Q2.13, the first half of {config.n_mfcc} rows of {config.n_mels}", HOT),

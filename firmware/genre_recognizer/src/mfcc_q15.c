@@ -154,14 +154,65 @@ static inline void split_pair(pair_t *low, pair_t *high, uint32_t coefficients, 
     *high = (high_re >> 16) | (high_im & 0xFFFF0000u);
 }
 
+#if MGR_M0PLUS
+void mfcc_spectrum(int16_t bins[2 * N_BINS]) { m0plus_passes((pair_t *)bins, rows); }
+
+// The least power of 4 that is more than the squares of both parts of a bin, or `limit` if that is more.
+static uint32_t power_limit(pair_t bin, uint32_t limit)
+{
+    const int32_t re = (int16_t)bin, im = (int32_t)bin >> 16;
+    const uint32_t most = (uint32_t)((re ^ (re >> 31)) | (im ^ (im >> 31)));
+    while (most * most >= limit) {
+        limit <<= 2;
+    }
+    return limit;
+}
+
+uint32_t m0plus_louder(const pair_t *low, const pair_t *high, uint32_t coefficients, uint32_t limit)
+{
+    pair_t first = *low, second = *high;
+    split_pair(&first, &second, coefficients, 0);
+    return power_limit(first, power_limit(second, limit));
+}
+
+static uint32_t power(pair_t bin)
+{
+    const int32_t re = (int16_t)bin, im = (int32_t)bin >> 16;
+    return (uint32_t)(re * re) + (uint32_t)(im * im);
+}
+
+// Bins 1 and n / 2 - 1, then the others from both ends to the middle, where the coefficients are clipped. From here on
+// a bin's power re^2 + im^2 takes its place.
+int mfcc_magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS])
+{
+    pair_t *const all = (pair_t *)(uintptr_t)bins;
+    uint32_t limit = 1;
+    int shift = 15;
+    (void)magnitude;  // the same buffer
+    split_pair(all + 1, all + FFT_LENGTH / 2 - 1, SPLIT[1], 0);
+    limit = power_limit(all[FFT_LENGTH / 2 - 1], limit);
+    all[FFT_LENGTH / 2 - 1] = power(all[FFT_LENGTH / 2 - 1]);
+    for (int k = SPLIT_CLIPPED; k <= FFT_LENGTH / 4; k++) {
+        pair_t *const low = all + k, *const high = all + FFT_LENGTH / 2 - k;
+        split_pair(low, high, SPLIT[k], 1);
+        limit = power_limit(*low, power_limit(*high, limit));
+        *high = power(*high);
+        if (low != high) {
+            *low = power(*low);
+        }
+    }
+    limit = m0plus_powers(all + 2, all + SPLIT_CLIPPED, (uintptr_t)SPLIT - (uintptr_t)all,
+                          2 * (uintptr_t)all + FFT_LENGTH / 2 * sizeof *all, limit);
+    for (; limit > 1; limit >>= 2) {
+        shift--;
+    }
+    return shift < MAX_SPECTRUM_SHIFT ? shift : MAX_SPECTRUM_SHIFT;
+}
+#else
 void mfcc_spectrum(int16_t bins[2 * N_BINS])
 {
     pair_t *low = (pair_t *)bins, *high = low + FFT_LENGTH / 2;
-#if MGR_M0PLUS
-    m0plus_passes(low, rows);
-#else
     arm_cfft_q15(cfft, bins, 0, 1);
-#endif
     const int32_t re = bins[0], im = bins[1];
     *low++ = (uint32_t)((re + im) >> 1) & 0xFFFF;
     *high-- = (uint32_t)((re - im) >> 1) & 0xFFFF;
@@ -173,6 +224,7 @@ void mfcc_spectrum(int16_t bins[2 * N_BINS])
         split_pair(low++, high--, *coefficients++, 1);
     }
 }
+#endif
 
 static uint32_t slow_root(uint32_t x)
 {
@@ -232,6 +284,9 @@ static inline uint32_t root_inline(uint32_t x)
 
 uint32_t mfcc_root(uint32_t x) { return root_inline(x); }
 
+#if MGR_M0PLUS
+uint32_t m0plus_large_root(uint32_t x) { return large_root(x); }
+#else
 int mfcc_magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS])
 {
     int shift = headroom(bins + 2 * FIRST_BIN, 2 * (END_BIN - FIRST_BIN));
@@ -245,6 +300,7 @@ int mfcc_magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS])
     }
     return shift;
 }
+#endif
 
 int32_t mfcc_log2_q9(uint32_t value)
 {
@@ -260,6 +316,15 @@ int32_t mfcc_log2_q9(uint32_t value)
 // The sums fit 32 bits for shifts up to MAX_SPECTRUM_SHIFT: mfcc_q15.mel_sum_bound() proves it.
 void mfcc_log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectrum_shift, int32_t logs[N_MELS])
 {
+#if MGR_M0PLUS
+    static const m0plus_mel_t tables = {MEL_RISE, ROOTS, MEL_SEGMENTS, LOW_SQUARES};
+    uint32_t sums[N_MELS + 2] = {0};
+    m0plus_mel((const pair_t *)magnitude + FIRST_BIN, &tables, 2 * spectrum_shift, sums);
+    for (int band = 0; band < N_MELS; band++) {
+        const uint32_t sum = sums[band + 1] + (LOG_FLOOR << spectrum_shift);
+        logs[band] = mfcc_log2_q9(sum) - ((frame_shift + spectrum_shift) << LOG_FRACTION_BITS);
+    }
+#else
     const uint8_t *weight = MEL_WEIGHTS;
     for (int band = 0; band < N_MELS; band++) {
         const uint16_t *bin = magnitude + MEL_FIRST_BIN[band];
@@ -274,6 +339,7 @@ void mfcc_log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectru
         }
         logs[band] = mfcc_log2_q9(sum) - ((frame_shift + spectrum_shift) << LOG_FRACTION_BITS);
     }
+#endif
 }
 
 // The cosines of even rows are symmetric about the middle band, those of odd rows antisymmetric. So even rows weigh

@@ -7,10 +7,7 @@
 #include "m0plus.h"
 
 #if MGR_M0PLUS
-    .syntax unified
-    .cpu cortex-m0plus
-    .thumb
-    .text
+#include "function.h"
 
 // t = (co + i si) * conj(...): t = co x + si y and y = co y - si x. Destroys x and u; co and si are high registers.
 .macro ROTATE x, y, t, u, co, si
@@ -165,16 +162,7 @@
 .endm
 
 // void m0plus_passes(uint32_t points[1024], const m0plus_row_t table[256]): passes 2 to 5, then as arm_cfft_q15.
-    .global m0plus_passes
-    .type   m0plus_passes, %function
-    .thumb_func
-m0plus_passes:
-    push    {r4-r7, lr}
-    mov     r4, r8
-    mov     r5, r9
-    mov     r6, r10
-    mov     r7, r11
-    push    {r4-r7}
+    FUNCTION m0plus_passes
     sub     sp, sp, #20
     str     r0, [sp, #0]
     str     r1, [sp, #4]
@@ -215,13 +203,7 @@ m0plus_passes:
     cmp     r7, r12
     bne     5b
     add     sp, sp, #20
-    pop     {r4-r7}
-    mov     r8, r4
-    mov     r9, r5
-    mov     r10, r6
-    mov     r11, r7
-    pop     {r4-r7, pc}
-    .size   m0plus_passes, . - m0plus_passes
+    RETURN  m0plus_passes
 
 // r4 = re, r5 = im of the sum, r0 and r2 of the difference of two points of the windowed frame: the words r2 and r3 of
 // the frame times the weights `first` and `second` of the row r7, shifted down by r6.
@@ -264,16 +246,7 @@ m0plus_passes:
 
 // void m0plus_first_pass(const int16_t frame[2048], uint32_t points[1024], const m0plus_row_t table[256], int shift):
 // the frame times the window, >> shift, and pass 1. r8 frame, r12 points - table / 2, sp: shift, end of the table.
-    .global m0plus_first_pass
-    .type   m0plus_first_pass, %function
-    .thumb_func
-m0plus_first_pass:
-    push    {r4-r7, lr}
-    mov     r4, r8
-    mov     r5, r9
-    mov     r6, r10
-    mov     r7, r11
-    push    {r4-r7}
+    FUNCTION m0plus_first_pass
     sub     sp, sp, #12
     mov     r8, r0
     mov     r12, r1
@@ -345,11 +318,5 @@ m0plus_first_pass:
     beq     2f
     b       1b
 2:  add     sp, sp, #12
-    pop     {r4-r7}
-    mov     r8, r4
-    mov     r9, r5
-    mov     r10, r6
-    mov     r11, r7
-    pop     {r4-r7, pc}
-    .size   m0plus_first_pass, . - m0plus_first_pass
+    RETURN  m0plus_first_pass
 #endif

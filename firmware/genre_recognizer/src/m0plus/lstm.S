@@ -5,28 +5,7 @@
 #include "m0plus.h"
 
 #if MGR_M0PLUS
-    .syntax unified
-    .cpu cortex-m0plus
-    .thumb
-    .text
-
-// Keeps the registers of the caller, and gives them back and returns.
-.macro ENTER
-    push    {r4-r7, lr}
-    mov     r4, r8
-    mov     r5, r9
-    mov     r6, r10
-    mov     r7, r11
-    push    {r4-r7}
-.endm
-.macro LEAVE
-    pop     {r4-r7}
-    mov     r8, r4
-    mov     r9, r5
-    mov     r10, r6
-    mov     r11, r7
-    pop     {r4-r7, pc}
-.endm
+#include "function.h"
 
 // Adds the products of a word and its value to the four sums. Destroys the word.
 .macro WORD word, value
@@ -94,11 +73,7 @@
 
 // void m0plus_dot(const int8_t *weights, int32_t *values, const uint8_t n[2], int32_t sums[n[1]][2][4]): for each unit
 // the sums for n[0] values, and for the n[1] that follow.
-    .global m0plus_dot
-    .type   m0plus_dot, %function
-    .thumb_func
-m0plus_dot:
-    ENTER
+    FUNCTION m0plus_dot
     mov     r7, r2
     mov     lr, r3
     ldrb    r2, [r7, #1]
@@ -112,8 +87,7 @@ m0plus_dot:
     beq     6f
     b       5b
 6:  add     sp, sp, #8
-    LEAVE
-    .size   m0plus_dot, . - m0plus_dot
+    RETURN  m0plus_dot
 
 // r3 = r3, limited to 16 bits. Destroys r2.
 .macro CLAMP
@@ -168,11 +142,7 @@ m0plus_dot:
 
 // void m0plus_rescale(int32_t *sums, const int32_t *bias, int32_t offset, const scale_t *scale, int n, int add): bias +
 // offset is added to each sum, which must stay below 2^22. The shift must be negative.
-    .global m0plus_rescale
-    .type   m0plus_rescale, %function
-    .thumb_func
-m0plus_rescale:
-    ENTER
+    FUNCTION m0plus_rescale
     mov     r8, r2
     ldrh    r5, [r3, #0]
     ldrh    r6, [r3, #2]
@@ -195,7 +165,6 @@ m0plus_rescale:
     RESCALE 0
     b       2f
 1:  RESCALE 1
-2:  LEAVE
-    .size   m0plus_rescale, . - m0plus_rescale
+2:  RETURN  m0plus_rescale
     .pool
 #endif

@@ -29,6 +29,19 @@ typedef struct {
 void m0plus_first_pass(const int16_t *frame, uint32_t *points, const m0plus_row_t *table, int shift);
 void m0plus_passes(uint32_t *points, const m0plus_row_t *table);
 
+// What m0plus_mel() reads, in this order.
+typedef struct {
+    const uint8_t *weights;
+    const uint16_t *roots;
+    const uint8_t *segments;
+    const uint32_t *low_squares;
+} m0plus_mel_t;
+
+uint32_t m0plus_powers(uint32_t *low, uint32_t *end, uintptr_t split, uintptr_t mirror, uint32_t limit);
+uint32_t m0plus_louder(const pair_t *low, const pair_t *high, uint32_t coefficients, uint32_t limit);
+void m0plus_mel(const uint32_t *powers, const m0plus_mel_t *tables, int shift, uint32_t *sums);
+uint32_t m0plus_large_root(uint32_t x);
+
 void m0plus_dot(const int8_t *weights, const int32_t *values, const uint8_t n[2], int32_t (*sums)[2][4]);
 void m0plus_rescale(int32_t *sums, const int32_t *bias, int32_t offset, const void *scale, int n, int add);
 #endif
