@@ -46,8 +46,9 @@ static void frame_features(const int16_t *frame, int8_t *features)
     static int32_t level;
     uint16_t *const magnitude = (uint16_t *)bins;
     int32_t raw[N_MFCC];
-    int frame_shift, spectrum_shift;
-    STAGE(2, frame_shift = mfcc_window(frame, bins));
+    const int frame_shift = mfcc_frame_shift(frame);  // the recognizer knows it from stage 1
+    int spectrum_shift;
+    STAGE(2, mfcc_window(frame, frame_shift, bins));
     STAGE(3, mfcc_spectrum(bins));
     STAGE(4, spectrum_shift = mfcc_magnitudes(bins, magnitude));
     STAGE(5, mfcc_log_mel(magnitude, frame_shift, spectrum_shift, logs));

@@ -19,13 +19,8 @@ void lstm_reset(lstm_t *lstm)
 // a * b / 2^31, halves rounded up.
 static int32_t multiply_high(int32_t a, int32_t b)
 {
-#if MGR_M0PLUS  // by products of 16 bits; bits below 2^16 do not matter
-    const int32_t a_high = a >> 16, b_high = b >> 16;
-    const uint32_t a_low = (uint16_t)a, b_low = (uint16_t)b;
-    const uint32_t middle = ((a_low * b_low) >> 16) + a_low * (uint32_t)b_high, other = (uint32_t)a_high * b_low;
-    const uint32_t low = (middle & 0xFFFF) + (other & 0xFFFF) + 0x4000;
-    const uint32_t high = (uint32_t)(a_high * b_high) + (uint32_t)((int32_t)middle >> 16) + (uint32_t)((int32_t)other >> 16);
-    return (int32_t)((high << 1) + (low >> 15));
+#if MGR_M0PLUS
+    return m0plus_product(a, b, 0x4000);
 #else
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 #endif

@@ -61,8 +61,15 @@ void mfcc_reset(mfcc_t *mfcc) { mfcc->first_frame = true; }
 
 int mfcc_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC])
 {
+    const int frame_shift = mfcc_frame_shift(frame);
+    mfcc_shifted_frame(mfcc, frame, frame_shift, features);
+    return frame_shift;
+}
+
+void mfcc_shifted_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int frame_shift, int8_t features[N_MFCC])
+{
     int32_t raw[N_MFCC];
-    const int frame_shift = mfcc_window(frame, mfcc->bins);
+    mfcc_window(frame, frame_shift, mfcc->bins);
     mfcc_raw(frame_shift, mfcc->bins, raw);
 
     const int32_t c0 = raw[0];
@@ -70,7 +77,6 @@ int mfcc_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int8_t features[
     mfcc->level = c0;
     mfcc->first_frame = false;
     mfcc_quantize(raw, features);
-    return frame_shift;
 }
 
 void mfcc_raw(int frame_shift, int16_t bins[2 * N_BINS], int32_t raw[N_MFCC])
@@ -83,9 +89,8 @@ void mfcc_raw(int frame_shift, int16_t bins[2 * N_BINS], int32_t raw[N_MFCC])
     mfcc_dct(logs, raw);
 }
 
-// By how many bits, 0 to 15, n values can be shifted left before one overflows 16 bits. The highest set bit of x ^ 2x
-// shows how many bits x needs. A word holds two numbers, which are tested at once.
-static int headroom(const int16_t *values, int n)
+// The highest set bit of x ^ 2x shows how many bits x needs. A word holds two numbers, which are tested at once.
+static uint32_t bits_seen(const int16_t *values, int n)
 {
     const int16_t *const end = values + n;
     uint32_t seen = 0;
@@ -102,6 +107,11 @@ static int headroom(const int16_t *values, int n)
     for (; values < end; values++) {
         seen |= (uint32_t)(*values ^ (*values * 2));
     }
+    return seen;
+}
+
+int mfcc_headroom(uint32_t seen)
+{
     int shift = 15;
     for (seen = (seen | seen >> 16) & 0xFFFE; seen >>= 1;) {
         shift--;
@@ -109,11 +119,12 @@ static int headroom(const int16_t *values, int n)
     return shift;
 }
 
+int mfcc_frame_shift(const int16_t frame[FRAME_LENGTH]) { return mfcc_headroom(bits_seen(frame, FRAME_LENGTH)); }
+
 // arm_shift_q15 and arm_mult_q15 in one pass. The shift is at most the headroom and the window is below 1.0, so neither
 // can saturate.
-int mfcc_window(const int16_t frame[FRAME_LENGTH], int16_t out[2 * N_BINS])
+void mfcc_window(const int16_t frame[FRAME_LENGTH], int shift, int16_t out[2 * N_BINS])
 {
-    const int shift = headroom(frame, FRAME_LENGTH);
 #if MGR_M0PLUS
     m0plus_first_pass(frame, (pair_t *)out, rows, 17 - shift);
 #else
@@ -132,7 +143,6 @@ int mfcc_window(const int16_t frame[FRAME_LENGTH], int16_t out[2 * N_BINS])
         out[i] = 0;
     }
 #endif
-    return shift;
 }
 
 // Bins k and n - k of the real FFT, X, from those of the complex FFT of n = FFT_LENGTH / 2 points, Z, in place:
@@ -289,7 +299,7 @@ uint32_t m0plus_large_root(uint32_t x) { return large_root(x); }
 #else
 int mfcc_magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS])
 {
-    int shift = headroom(bins + 2 * FIRST_BIN, 2 * (END_BIN - FIRST_BIN));
+    int shift = mfcc_headroom(bits_seen(bins + 2 * FIRST_BIN, 2 * (END_BIN - FIRST_BIN)));
     if (shift > MAX_SPECTRUM_SHIFT) {
         shift = MAX_SPECTRUM_SHIFT;
     }
@@ -360,9 +370,10 @@ void mfcc_dct(const int32_t logs[N_MELS], int32_t raw[N_MFCC])
     for (int k = 0; k < N_MFCC; k++) {
         const int32_t *value = folded[k & 1], *const end = value + HALF;
         int32_t sum = 0;
-        for (; value + 4 <= end; value += 4, weight += 4) {
-            sum += value[0] * weight[0] + value[1] * weight[1];
-            sum += value[2] * weight[2] + value[3] * weight[3];
+        for (; HALF % 4 == 0 && value < end; value += 4, weight += 4) {
+            const pair_t *const pair = (const pair_t *)weight;
+            sum += value[0] * (int16_t)pair[0] + value[1] * ((int32_t)pair[0] >> 16);
+            sum += value[2] * (int16_t)pair[1] + value[3] * ((int32_t)pair[1] >> 16);
         }
         while (value < end) {
             sum += *value++ * *weight++;
@@ -371,18 +382,25 @@ void mfcc_dct(const int32_t logs[N_MELS], int32_t raw[N_MFCC])
     }
 }
 
+// centred * multiplier / 2^FEATURE_SHIFT, halves rounded up.
+static int32_t scale_feature(int32_t raw, int32_t offset, int32_t multiplier)
+{
+#if MGR_M0PLUS
+    int32_t centred;
+    if (__builtin_sub_overflow(raw, offset, &centred)) {
+        centred = raw < 0 ? INT32_MIN : INT32_MAX;
+    }
+    return (m0plus_product(centred, multiplier, 0) + (1 << (FEATURE_SHIFT - 32))) >> (FEATURE_SHIFT - 31);
+#else
+    const int64_t product = ((int64_t)raw - offset) * multiplier;
+    return (int32_t)((product + ((int64_t)1 << (FEATURE_SHIFT - 1))) >> FEATURE_SHIFT);
+#endif
+}
+
 void mfcc_quantize(const int32_t raw[N_MFCC], int8_t features[N_MFCC])
 {
     for (int k = 0; k < N_MFCC; k++) {
-        const int64_t centred = (int64_t)raw[k] - FEATURE_OFFSET[k];
-        const int64_t rounded = centred * FEATURE_MULTIPLIER[k] + ((int64_t)1 << (FEATURE_SHIFT - 1));
-        int64_t value = (rounded >> FEATURE_SHIFT) + INPUT_ZERO_POINT;
-        if (value < -128) {
-            value = -128;
-        }
-        if (value > 127) {
-            value = 127;
-        }
-        features[k] = (int8_t)value;
+        const int32_t value = scale_feature(raw[k], FEATURE_OFFSET[k], FEATURE_MULTIPLIER[k]) + INPUT_ZERO_POINT;
+        features[k] = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
     }
 }

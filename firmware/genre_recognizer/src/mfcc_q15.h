@@ -30,6 +30,11 @@ void mfcc_reset(mfcc_t *mfcc);
 // unused.
 int mfcc_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]);
 
+// The same when these bits are known. mfcc_headroom() tells them from x ^ 2x of all samples x, put together by OR (in
+// the lower half, the upper half, or both).
+void mfcc_shifted_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int frame_shift, int8_t features[N_MFCC]);
+int mfcc_headroom(uint32_t seen);
+
 #ifdef __cplusplus
 }
 #endif

@@ -29,6 +29,17 @@ typedef struct {
 void m0plus_first_pass(const int16_t *frame, uint32_t *points, const m0plus_row_t *table, int shift);
 void m0plus_passes(uint32_t *points, const m0plus_row_t *table);
 
+// (a * b + half * 2^16) / 2^31, rounded down, by products of 16 bits.
+static inline int32_t m0plus_product(int32_t a, int32_t b, uint32_t half)
+{
+    const int32_t a_high = a >> 16, b_high = b >> 16;
+    const uint32_t a_low = (uint16_t)a, b_low = (uint16_t)b;
+    const uint32_t middle = ((a_low * b_low) >> 16) + a_low * (uint32_t)b_high, other = (uint32_t)a_high * b_low;
+    const uint32_t low = (middle & 0xFFFF) + (other & 0xFFFF) + half;
+    const int32_t high = a_high * b_high + ((int32_t)middle >> 16) + ((int32_t)other >> 16);
+    return (int32_t)(((uint32_t)high << 1) + (low >> 15));
+}
+
 // What m0plus_mel() reads, in this order.
 typedef struct {
     const uint8_t *weights;
