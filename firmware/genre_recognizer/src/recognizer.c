@@ -67,8 +67,16 @@ static uint32_t convert_counts(int16_t *step, int32_t offset)
     const uint32_t steps = (uint32_t)((offset + 32768) >> UP) * 0x10001u;
     const uint32_t rest = ((uint32_t)(offset & ((1 << UP) - 1)) * 0x10001u) ^ 0x80008000u;
     const uint32_t too_high = ((0xFFFFu << ADC_BITS) & 0xFFFF) * 0x10001u;
+    int16_t *const end = step + FRAME_STEP;
     uint32_t seen = 0;
-    for (int16_t *const end = step + FRAME_STEP; step < end; step += 8) {
+#if MGR_M0PLUS
+    const uint32_t constants[3] = {steps, rest, too_high};
+    while (step < end && (step = m0plus_convert(step, end, constants, &seen)) < end) {
+        seen |= convert_by_one(step, offset);
+        step += 8;
+    }
+#else
+    for (; step < end; step += 8) {
         pair_t *const pair = (pair_t *)step;
         uint32_t a = pair[0] + steps, b = pair[1] + steps, c = pair[2] + steps, d = pair[3] + steps;
         if ((a | b | c | d) & too_high) {
@@ -79,6 +87,7 @@ static uint32_t convert_counts(int16_t *step, int32_t offset)
         pair[2] = c = (c << UP) ^ rest, pair[3] = d = (d << UP) ^ rest;
         seen |= (a ^ (a << 1)) | (b ^ (b << 1)) | (c ^ (c << 1)) | (d ^ (d << 1));
     }
+#endif
     return seen;
 }
 

@@ -26,6 +26,7 @@ typedef struct {
     uint32_t weight[4];   // of its four points in the window
 } m0plus_row_t;
 
+int16_t *m0plus_convert(int16_t *step, int16_t *end, const uint32_t constants[3], uint32_t *seen);
 void m0plus_first_pass(const int16_t *frame, uint32_t *points, const m0plus_row_t *table, int shift);
 void m0plus_passes(uint32_t *points, const m0plus_row_t *table);
 
@@ -53,7 +54,7 @@ uint32_t m0plus_louder(const pair_t *low, const pair_t *high, uint32_t coefficie
 void m0plus_mel(const uint32_t *powers, const m0plus_mel_t *tables, int shift, uint32_t *sums);
 uint32_t m0plus_large_root(uint32_t x);
 
-void m0plus_dot(const int8_t *weights, const int32_t *values, const uint8_t n[2], int32_t (*sums)[2][4]);
+void m0plus_dot(const int8_t *weights, const int32_t *values, const uint8_t *n, int32_t (*sums)[2][4]);
 void m0plus_rescale(int32_t *sums, const int32_t *bias, int32_t offset, const void *scale, int n, int add);
 #endif
 #endif

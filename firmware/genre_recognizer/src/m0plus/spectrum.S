@@ -14,9 +14,11 @@
     mov     r10, r4
     mov     r11, r1
     push    {r2-r4}
-1:  ldr     r2, [sp, #0]
+    mov     lr, r2
+    mov     r12, r3
+1:  mov     r2, lr
     ldr     r3, [r0, r2]
-    ldr     r7, [sp, #4]
+    mov     r7, r12
     subs    r7, r7, r0
     ldr     r1, [r7]
     sxth    r5, r1              // r5, r6 = b
@@ -57,7 +59,7 @@
     muls    r1, r1, r1
     muls    r4, r4, r4
     adds    r4, r4, r1
-    ldr     r7, [sp, #4]
+    mov     r7, r12
     subs    r7, r7, r0
     cmp     r5, r10
     bhs     3f
@@ -71,12 +73,16 @@
     add     sp, sp, #12
     RETURN  m0plus_powers
 3:  mov     r8, r0
-    ldr     r2, [sp, #0]
+    mov     r2, lr
     ldr     r2, [r0, r2]
     mov     r1, r7
     mov     r3, r10
     bl      m0plus_louder
     mov     r10, r0
+    ldr     r0, [sp, #0]
+    mov     lr, r0
+    ldr     r0, [sp, #4]
+    mov     r12, r0
     mov     r0, r8
     b       2b
 
@@ -103,6 +109,28 @@
     lsls    r4, r4, #1
     ldrh    r4, [r6, r4]
     lsrs    r4, r4, #11 - \bits / 2
+.endm
+
+// Adds root r4, one higher if need be, and its product to the sums; the next bin.
+.macro ADD_ROOT
+    mov     r5, r4
+    muls    r5, r5, r5
+    subs    r3, r3, r5
+    beq     8f
+    lsls    r5, r4, #1
+    cmp     r3, r5
+    bhi     7f
+    ADD_PRODUCT
+.endm
+.macro ADD_PRODUCT
+    add     r10, r10, r4
+    ldrb    r3, [r1]
+    adds    r1, r1, #1
+    muls    r3, r4, r3
+    add     r8, r8, r3
+    cmp     r0, r11
+    bne     2b
+    b       9f
 .endm
 
 // void m0plus_mel(const uint32_t *powers, const m0plus_mel_t *tables, int shift, uint32_t sums[]): roots of the powers
@@ -136,27 +164,14 @@
     lsrs    r4, r2, #12
     bne     3f
     ENTRY   0
-    b       6f
+    ADD_ROOT
 3:  ENTRY   4
-    b       6f
+    ADD_ROOT
 4:  lsrs    r4, r2, #20
     bne     11f
     ENTRY   8
-6:  mov     r5, r4
-    muls    r5, r5, r5
-    subs    r3, r3, r5
-    beq     8f
-    lsls    r5, r4, #1
-    cmp     r3, r5
-    bhi     7f
-5:  add     r10, r10, r4
-    ldrb    r3, [r1]
-    adds    r1, r1, #1
-    muls    r3, r4, r3
-    add     r8, r8, r3
-    cmp     r0, r11
-    bne     2b
-    b       9f
+6:  ADD_ROOT
+5:  ADD_PRODUCT
 7:  adds    r4, r4, #1          // one higher
     subs    r3, r3, r5
     subs    r3, r3, #1
