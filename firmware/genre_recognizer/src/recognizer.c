@@ -30,6 +30,11 @@ static uint32_t copy_counts(int16_t *to, const uint16_t *from, size_t n)
 {
     uint32_t sum = 0;
     if (!(((uintptr_t)to | (uintptr_t)from) & 3)) {
+#if MGR_M0PLUS
+        const size_t eights = n & ~(size_t)7;
+        sum = m0plus_copy(to, from, (int)n);
+        n -= eights, to += eights, from += eights;
+#else
         for (; n >= 8; n -= 8, to += 8, from += 8) {
             const pair_t *const source = (const pair_t *)from;
             pair_t *const target = (pair_t *)to;
@@ -38,6 +43,7 @@ static uint32_t copy_counts(int16_t *to, const uint16_t *from, size_t n)
             target[0] = a, target[1] = b, target[2] = c, target[3] = d;
             sum += (both & 0xFFFF) + (both >> 16);
         }
+#endif
     }
     for (; n; n--) {
         sum += *from;

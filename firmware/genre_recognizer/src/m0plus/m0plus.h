@@ -26,6 +26,7 @@ typedef struct {
     uint32_t weight[4];   // of its four points in the window
 } m0plus_row_t;
 
+uint32_t m0plus_copy(void *to, const void *from, int n);
 int16_t *m0plus_convert(int16_t *step, int16_t *end, const uint32_t constants[3], uint32_t *seen);
 void m0plus_first_pass(const int16_t *frame, uint32_t *points, const m0plus_row_t *table, int shift);
 void m0plus_passes(uint32_t *points, const m0plus_row_t *table);
