@@ -50,7 +50,7 @@ static int32_t scale_down(int32_t x, int bits) { return divide_by_power((x + 1) 
 // --- activations: TFLM's table of the sigmoid, linear between its entries ----------------------------------------
 
 // 1 / (1 + exp(-z)), z in Q3.12, result in Q0.15.
-static int32_t sigmoid(int32_t z)
+static inline __attribute__((always_inline)) int32_t sigmoid(int32_t z)
 {
     const uint32_t a = (uint32_t)(z < 0 ? -3 * z : 3 * z);
     const uint32_t u = a >> 9;
@@ -62,7 +62,7 @@ static int32_t sigmoid(int32_t z)
 }
 
 // tanh(z * 2^power), result in Q0.15: 2 sigmoid(2 z) - 1.
-static int32_t hyperbolic_tangent(int32_t z, int power)
+static inline __attribute__((always_inline)) int32_t hyperbolic_tangent(int32_t z, int power)
 {
     const int shift = 12 + power;
     const int32_t v = shift >= 0 ? 3 * z * (1 << shift) : (3 * z + (1 << (-shift - 1))) >> -shift;

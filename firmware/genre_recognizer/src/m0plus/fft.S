@@ -14,8 +14,7 @@
     mov     \t, \co;         muls  \t, \x, \t
     mov     \u, \si;         muls  \x, \u, \x
     muls    \u, \y, \u;      adds  \t, \t, \u
-    mov     \u, \co;         muls  \y, \u, \y
-    subs    \y, \y, \x
+    mov     \u, \co;         muls  \y, \u, \y;        subs  \y, \y, \x
 .endm
 
 // The same for the first twiddle of all: co is 32767 and si is 0.
@@ -27,14 +26,12 @@
 // im = the word of the upper halves of re and im. Destroys re.
 .macro JOIN re, im
     asrs    \re, \re, #16
-    lsrs    \im, \im, #16;   lsls  \im, \im, #16
-    adds    \im, \im, \re
+    lsrs    \im, \im, #16;   lsls  \im, \im, #16;      adds  \im, \im, \re
 .endm
 
 // Both parts of a word halved, rounded down; its lower half must be 0x8000 too high and ends 0x4000 too high.
 .macro HALVE word
-    asrs    \word, \word, #1
-    bics    \word, \word, r6
+    asrs    \word, \word, #1;  bics  \word, \word, r6
 .endm
 
 // re = half of the lower part of word, word = half of its upper part, both rounded down.
@@ -50,13 +47,10 @@
 .else
 .if \offset < 256
     movs    \t, #\offset
-.elseif \offset == 256
-    lsrs    \t, r6, #7
-.elseif \offset == 512
-    lsrs    \t, r6, #6
-.else
-    movs    \t, #\offset / 256
-    lsls    \t, \t, #8
+.elseif \offset % 768 == 0
+    movs    \t, #\offset / 256;     lsls  \t, \t, #8
+.else                                           // a power of 2 up to 2048: 0x8000 shifted
+    lsrs    \t, r6, #7 - \offset / 512 + \offset / 2048
 .endif
     \instruction \value, [r7, \t]
 .endif
@@ -71,9 +65,8 @@
     AT      ldr, r1, 2 * \stride, r1
     AT      ldr, r3, 3 * \stride, r3
     adds    r4, r1, r3;      subs  r1, r1, r3
-    adds    r2, r2, r6
+    adds    r2, r2, r6;      adds  r4, r4, r6
     HALVE   r2
-    adds    r4, r4, r6
     HALVE   r4
 .endm
 
@@ -82,10 +75,8 @@
     SUMS    \stride
     adds    r3, r2, r4                          // a' = (a + b + c + d) / 4
     HALVE   r3
-    lsrs    r5, r6, #1;      subs  r3, r3, r5
-    str     r3, [r7]
-    subs    r2, r2, r4                          // b' = (a + c - b - d) / 2, turned; x = r3, y = r2
-    sxth    r3, r2
+    lsrs    r5, r6, #1;      subs  r3, r3, r5;           str   r3, [r7]
+    subs    r2, r2, r4;      sxth  r3, r2       // b' = (a + c - b - d) / 2, turned; x = r3, y = r2
     subs    r2, r2, r3;      asrs  r2, r2, #16
     \rotate r3, r2, r4, r5, r10, r11
     JOIN    r4, r2
@@ -105,23 +96,20 @@
 
 // The butterflies of a block, which have the same twiddles; then r7 moves to the next block.
 .macro BLOCK stride, rotate
-    movs    r0, #\stride / 4;    lsls  r0, r0, #2
-    adds    r0, r0, r7;          str   r0, [sp, #4]
+    movs    r0, #\stride / 4;    lsls  r0, r0, #2;       adds  r0, r0, r7;   str   r0, [sp, #4]
 2:  .rept   4
     BUTTERFLY \stride, \rotate
     .endr
     ldr     r0, [sp, #4];        cmp   r0, r7
     beq     3f
     b       2b
-3:  movs    r0, #\stride / 4 * 3
-    lsls    r0, r0, #2;          adds  r7, r7, r0
+3:  movs    r0, #\stride / 4 * 3;  lsls  r0, r0, #2;     adds  r7, r7, r0
 .endm
 
 // Twiddle number i of the row r0 of the table to two high registers.
 .macro TWIDDLE i, co, si
     ldr     r1, [r0, #4 * \i]
-    asrs    r2, r1, #16;     mov  \si, r2
-    sxth    r1, r1;          mov  \co, r1
+    asrs    r2, r1, #16;     mov   \si, r2;     sxth  r1, r1;  mov  \co, r1
 .endm
 
 // A pass. sp: row of the table, end of the block, then points, table, end of the points.
@@ -145,18 +133,14 @@
     FUNCTION m0plus_passes
     movs    r6, #128;        lsls  r6, r6, #8
     lsrs    r2, r6, #3;      adds  r2, r2, r0
-    push    {r0-r2}
-    sub     sp, sp, #8
+    push    {r0-r2};         sub   sp, sp, #8
     PASS    16
     PASS    64
     PASS    256
-    ldr     r7, [sp, #8]
-    lsrs    r0, r6, #5;      adds  r0, r0, r7;  mov  r12, r0
+    ldr     r7, [sp, #8];    lsrs  r0, r6, #5;      adds  r0, r0, r7;  mov  r12, r0
 5:  SUMS    1024                                // the last pass turns nothing
-    adds    r3, r2, r4;      eors  r3, r3, r6
-    str     r3, [r7]
-    subs    r2, r2, r4
-    adds    r2, r2, r6;      eors  r2, r2, r6
+    adds    r3, r2, r4;      eors  r3, r3, r6;  str   r3, [r7]
+    subs    r2, r2, r4;      adds  r2, r2, r6;  eors  r2, r2, r6
     AT      str, r2, 2048, r5
     SPLIT_HALVES r1, r3
     lsls    r3, r3, #16;     subs  r1, r1, r3   // -i (b - d) / 2
@@ -193,11 +177,9 @@
 
 // As ROTATE, for twiddle number i of the row. Destroys x, co and si.
 .macro ROTATE_ROW x, y, t, co, si, i
-    ldr     \si, [r7, #4 * \i]
-    sxth    \co, \si;             asrs  \si, \si, #16
+    ldr     \si, [r7, #4 * \i];   sxth  \co, \si;           asrs  \si, \si, #16
     mov     \t, \x;               muls  \t, \co, \t
-    muls    \x, \si, \x;          muls  \si, \y, \si
-    muls    \y, \co, \y
+    muls    \x, \si, \x;          muls  \si, \y, \si;       muls  \y, \co, \y
     adds    \t, \t, \si;          subs  \y, \y, \x
 .endm
 
@@ -207,43 +189,35 @@
     movs    r4, #32;         lsls  r4, r4, #8;  adds  r4, r4, r2
     push    {r3-r5}
     mov     r8, r0;          mov   r12, r1;     mov   r7, r2
-1:  ldr     r6, [sp, #0]
-    ldr     r0, [r7];        add   r0, r0, r8
+1:  ldr     r6, [sp, #0];    ldr   r0, [r7];     add  r0, r0, r8
     movs    r3, #8;          lsls  r3, r3, #8
     ldr     r2, [r0];        ldr   r3, [r0, r3]
     WINDOW  16, 24                              // a and c
-    mov     r9, r0;          mov   r10, r2
-    mov     r11, r4;         mov   lr, r5
+    mov     r9, r0;          mov   r10, r2;     mov   r11, r4;  mov   lr, r5
     ldr     r0, [r7];        add   r0, r0, r8
-    movs    r3, #4;          lsls  r3, r3, #8
-    adds    r0, r0, r3;      lsls  r3, r3, #1
+    movs    r3, #4;          lsls  r3, r3, #8;  adds  r0, r0, r3;  lsls  r3, r3, #1
     ldr     r2, [r0];        ldr   r3, [r0, r3]
     WINDOW  20, 28                              // b and d
     mov     r1, r11;         asrs  r6, r1, #1
-    subs    r1, r1, r4;      asrs  r4, r4, #1   // (r1, r3) = a + c - b - d
-    adds    r6, r6, r4
+    subs    r1, r1, r4;      asrs  r4, r4, #1;  adds  r6, r6, r4    // (r1, r3) = a + c - b - d
     mov     r3, lr;          asrs  r4, r3, #1
-    subs    r3, r3, r5;      asrs  r5, r5, #1
-    adds    r4, r4, r5
+    subs    r3, r3, r5;      asrs  r5, r5, #1;  adds  r4, r4, r5
     lsls    r4, r4, #16;     adds  r4, r4, r6   // a'
     mov     r6, r12;         stm   r6!, {r4}
     mov     r11, r2
     ROTATE_ROW r1, r3, r2, r4, r5, 2
     JOIN    r2, r3
-    str     r3, [r6, #4]                        // b'
-    mov     r1, r11;         mov   r2, r9;      mov   r3, r10
+    str     r3, [r6, #4];    mov   r1, r11      // b'
+    mov     r2, r9;          mov   r3, r10
     adds    r4, r2, r1;      subs  r2, r2, r1   // (r4, r5) = a - c - i (b - d)
-    subs    r5, r3, r0;      adds  r3, r3, r0   // (r2, r3) = a - c + i (b - d)
-    mov     r11, r2
+    subs    r5, r3, r0;      adds  r3, r3, r0;  mov   r11, r2       // (r2, r3) = a - c + i (b - d)
     ROTATE_ROW r4, r5, r2, r0, r1, 1
     JOIN    r2, r5
-    str     r5, [r6, #0]                        // c'
-    mov     r2, r11
+    str     r5, [r6, #0];    mov   r2, r11      // c'
     ROTATE_ROW r2, r3, r4, r0, r1, 3
     JOIN    r4, r3
     str     r3, [r6, #8]                        // d'
-    adds    r6, r6, #12;     mov   r12, r6
-    adds    r7, r7, #32
+    adds    r6, r6, #12;     mov   r12, r6;     adds  r7, r7, #32
     ldr     r0, [sp, #4];    cmp   r0, r7
     beq     2f
     b       1b

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The frame of every function in this folder. `//` and `;` mean in assembly what they mean in C.
-    .syntax unified
-    .cpu cortex-m0plus
-    .thumb
-    .text
+    .syntax unified;         .cpu cortex-m0plus;         .thumb;         .text
 
 // Starts a function: keeps all registers of the caller.
 .macro FUNCTION name
-    .global \name
-    .type   \name, %function
-    .thumb_func
+    .global \name;          .type \name, %function;    .thumb_func
 \name:
     push    {r4-r7, lr}
     mov     r4, r8;  mov  r5, r9;  mov  r6, r10;  mov  r7, r11
