@@ -13,14 +13,13 @@
     movs    r7, #0;          b     2f
 1:  ldm     r1!, {r3-r6};    stm   r0!, {r3-r6}
     adds    r3, r3, r4;      adds  r5, r5, r6;  adds  r3, r3, r5
-    uxth    r4, r3;          lsrs  r3, r3, #16
-    adds    r7, r7, r4;      adds  r7, r7, r3
+    uxth    r4, r3;          lsrs  r3, r3, #16;  adds  r7, r7, r4;  adds  r7, r7, r3
 2:  cmp     r0, r12;         bne   1b
     mov     r0, r7
     RETURN  m0plus_copy
 
-// int16_t *m0plus_convert(int16_t *step, int16_t *end, const uint32_t constants[3], uint32_t *seen): converts counts until
-// some among eight may saturate; returns where these are, or the end.
+// int16_t *m0plus_convert(int16_t *step, int16_t *end, const uint32_t constants[3], uint32_t *seen): converts counts
+// until some among eight may saturate; returns where these are, or the end.
 //     r0 step   r1-r4 counts   r6 seen   r8 steps, r9 rest, r10 too_high: the constants   r11 end   r12 where seen goes
     FUNCTION m0plus_convert
     mov     r11, r1;         mov   r12, r3

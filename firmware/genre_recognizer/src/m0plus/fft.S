@@ -101,8 +101,7 @@
     BUTTERFLY \stride, \rotate
     .endr
     ldr     r0, [sp, #4];        cmp   r0, r7
-    beq     3f
-    b       2b
+    beq     3f;              b     2b
 3:  movs    r0, #\stride / 4 * 3;  lsls  r0, r0, #2;     adds  r7, r7, r0
 .endm
 
@@ -123,8 +122,7 @@
     TWIDDLE 3, r12, lr
     BLOCK   \stride, ROTATE
     ldr     r1, [sp, #16];   cmp   r7, r1
-    beq     4f
-    b       1b
+    beq     4f;              b     1b
 4:
 .endm
 
@@ -151,8 +149,7 @@
     AT      str, r2, 1024, r5
     subs    r0, r0, r1;      eors  r0, r0, r6
     AT      str, r0, 3072, r5
-    adds    r7, r7, #4;      cmp   r7, r12
-    bne     5b
+    adds    r7, r7, #4;      cmp   r7, r12;     bne   5b
     add     sp, sp, #20
     RETURN  m0plus_passes
 
@@ -165,14 +162,11 @@
 .macro WINDOW first, second
     sxth    r0, r2;               asrs  r2, r2, #16
     ldrh    r4, [r7, #\first];    ldrh  r5, [r7, #\first + 2]
-    muls    r0, r4, r0;           muls  r2, r5, r2
-    asrs    r0, r0, r6;           asrs  r2, r2, r6
+    muls    r0, r4, r0;           muls  r2, r5, r2;         asrs  r0, r0, r6;  asrs  r2, r2, r6
     sxth    r1, r3;               asrs  r3, r3, #16
     ldrh    r4, [r7, #\second];   ldrh  r5, [r7, #\second + 2]
-    muls    r1, r4, r1;           muls  r3, r5, r3
-    asrs    r1, r1, r6;           asrs  r3, r3, r6
-    adds    r4, r0, r1;           subs  r0, r0, r1
-    adds    r5, r2, r3;           subs  r2, r2, r3
+    muls    r1, r4, r1;           muls  r3, r5, r3;         asrs  r1, r1, r6;  asrs  r3, r3, r6
+    adds    r4, r0, r1;           subs  r0, r0, r1;         adds  r5, r2, r3;  subs  r2, r2, r3
 .endm
 
 // As ROTATE, for twiddle number i of the row. Destroys x, co and si.
@@ -186,8 +180,7 @@
 // void m0plus_first_pass(const int16_t frame[2048], uint32_t points[1024], const m0plus_row_t table[256], int shift):
 // pass 1 of the frame times the window, >> shift.
     FUNCTION m0plus_first_pass
-    movs    r4, #32;         lsls  r4, r4, #8;  adds  r4, r4, r2
-    push    {r3-r5}
+    movs    r4, #32;         lsls  r4, r4, #8;  adds  r4, r4, r2;  push  {r3-r5}
     mov     r8, r0;          mov   r12, r1;     mov   r7, r2
 1:  ldr     r6, [sp, #0];    ldr   r0, [r7];     add  r0, r0, r8
     movs    r3, #8;          lsls  r3, r3, #8
@@ -203,8 +196,7 @@
     mov     r3, lr;          asrs  r4, r3, #1
     subs    r3, r3, r5;      asrs  r5, r5, #1;  adds  r4, r4, r5
     lsls    r4, r4, #16;     adds  r4, r4, r6   // a'
-    mov     r6, r12;         stm   r6!, {r4}
-    mov     r11, r2
+    mov     r6, r12;         stm   r6!, {r4};   mov   r11, r2
     ROTATE_ROW r1, r3, r2, r4, r5, 2
     JOIN    r2, r3
     str     r3, [r6, #4];    mov   r1, r11      // b'
@@ -219,8 +211,7 @@
     str     r3, [r6, #8]                        // d'
     adds    r6, r6, #12;     mov   r12, r6;     adds  r7, r7, #32
     ldr     r0, [sp, #4];    cmp   r0, r7
-    beq     2f
-    b       1b
+    beq     2f;              b     1b
 2:  add     sp, sp, #12
     RETURN  m0plus_first_pass
 #endif

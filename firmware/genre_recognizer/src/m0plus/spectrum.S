@@ -32,29 +32,23 @@
     asrs    r1, r1, #16;     muls  r1, r1, r1
     asrs    r4, r4, #16;     muls  r4, r4, r4;  adds  r4, r4, r1
     mov     r7, r12;         subs  r7, r7, r0
-    cmp     r5, r10
-    bhs     3f
-    cmp     r4, r10
-    bhs     3f
+    cmp     r5, r10;         bhs   3f
+    cmp     r4, r10;         bhs   3f
 2:  str     r4, [r7];        stm   r0!, {r5}
-    cmp     r0, r11
-    bne     1b
+    cmp     r0, r11;         bne   1b
     mov     r0, r10
     add     sp, sp, #12
     RETURN  m0plus_powers
-3:  mov     r8, r0                                                  // louder than any before?
+3:  mov     r8, r0;          mov   r1, r7;      mov   r3, r10       // louder than any before?
     mov     r2, lr;          ldr   r2, [r0, r2]
-    mov     r1, r7;          mov   r3, r10
-    bl      m0plus_louder
-    mov     r10, r0
+    bl      m0plus_louder;   mov   r10, r0
     ldr     r0, [sp, #0];    mov   lr, r0
     ldr     r0, [sp, #4];    mov   r12, r0
-    mov     r0, r8
-    b       2b
+    mov     r0, r8;          b     2b
 
 // Registers of roots and Mel sums:
-//     r0 powers   r1 weights   r2 power << shift   r3 y = r2 >> 2   r4 root of y   r5 free   r6 table of roots   r7 shift
-//     r8 sum of root * weight   r9 sums   r10 sum of roots   r11 end of the segment     sp: segment, tables
+//     r0 powers   r1 weights   r2 power << shift   r3 y = r2 >> 2   r4 root of y   r5 free   r6 roots   r7 shift
+//     r8 sum of root * weight   r9 sums   r10 sum of roots   r11 end of the segment   sp: segment, tables
 
 // r4 = root of y, or one less, from the table's entry alone. y >> bits is in 64 to 1023, or bits is 0; y below 2^18.
 .macro ENTRY bits
@@ -68,8 +62,7 @@
     ldrh    r5, [r4, #0];        ldrh  r4, [r4, #2];   subs  r4, r4, r5
     lsls    r3, r2, #30 - \bits; lsrs  r3, r3, #32 - \bits
     muls    r4, r3, r4;          lsrs  r4, r4, #\bits; adds  r4, r4, r5
-    lsrs    r4, r4, #11 - \bits / 2
-    lsrs    r3, r2, #2
+    lsrs    r4, r4, #11 - \bits / 2;           lsrs  r3, r2, #2
 .endm
 
 // Adds the root and its product to the sums; the next bin.
@@ -77,18 +70,15 @@
     add     r10, r10, r4
     ldrb    r3, [r1];        adds  r1, r1, #1
     muls    r3, r4, r3;      add   r8, r8, r3
-    cmp     r0, r11
-    bne     2b
+    cmp     r0, r11;         bne   2b
     b       9f
 .endm
 
 // ADD_PRODUCT, unless the root is one less (7) or y is a square (8).
 .macro ADD_ROOT
     mov     r5, r4;          muls  r5, r5, r5
-    subs    r3, r3, r5
-    beq     8f
-    lsls    r5, r4, #1;      cmp   r3, r5
-    bhi     7f
+    subs    r3, r3, r5;      beq   8f
+    lsls    r5, r4, #1;      cmp   r3, r5;      bhi   7f
     ADD_PRODUCT
 .endm
 
@@ -96,34 +86,28 @@
 // << shift, as mfcc_root() of half of them; adds to each segment's sum, and to the one before.
     FUNCTION m0plus_mel
     mov     r7, r2;          mov   r9, r3
-    ldr     r6, [r1, #4]
-    ldr     r2, [r1, #8];    mov   r3, r1
-    ldr     r1, [r1, #0]
+    ldr     r6, [r1, #4];    ldr   r2, [r1, #8]
+    mov     r3, r1;          ldr   r1, [r1, #0]
     push    {r2-r4}
 1:  movs    r2, #0;          mov   r8, r2;      mov   r10, r2
     ldr     r2, [sp, #0];    ldrb  r3, [r2]
     adds    r2, r2, #2;      str   r2, [sp, #0]
-    lsls    r3, r3, #2
-    beq     10f
+    lsls    r3, r3, #2;      beq   10f
     adds    r3, r3, r0;      mov   r11, r3
 2:  ldm     r0!, {r2};       lsls  r2, r2, r7;  lsrs  r3, r2, #2
     lsrs    r4, r2, #16                         // by size: y below 2^10, 2^14, 2^18, 2^22, 2^26, or more
     bne     4f
-    lsrs    r4, r2, #12
-    bne     3f
+    lsrs    r4, r2, #12;     bne   3f
     ENTRY   0
     ADD_ROOT
 3:  ENTRY   4
     ADD_ROOT
-4:  lsrs    r4, r2, #20
-    bne     11f
+4:  lsrs    r4, r2, #20;     bne   11f
     ENTRY   8
 6:  ADD_ROOT
 5:  ADD_PRODUCT
-7:  adds    r4, r4, #1;      subs  r3, r3, r5;  subs  r3, r3, #1
-    bne     5b
-8:  lsls    r5, r2, #30                         // bit 1 of r2 is 0: one less where the root's bit is set
-    bmi     5b
+7:  adds    r4, r4, #1;      subs  r3, r3, r5;  subs  r3, r3, #1;  bne  5b
+8:  lsls    r5, r2, #30;     bmi   5b           // bit 1 of r2 is 0: one less where the root's bit is set
     ldr     r5, [sp, #4];    ldr   r5, [r5, #12]
     lsrs    r3, r4, #5;      lsls  r3, r3, #2;   ldr   r5, [r5, r3]
     lsls    r3, r4, #27;     lsrs  r3, r3, #27;  lsrs  r5, r5, r3
@@ -133,24 +117,18 @@
     subs    r2, r2, #1;      ldrb  r2, [r2];    muls  r4, r2, r4
     mov     r2, r10;         lsls  r2, r2, #8;  subs  r2, r2, r4
     mov     r3, r8;          subs  r2, r2, r3
-    mov     r5, r9
-    ldr     r4, [r5];        adds  r4, r4, r2;  stm   r5!, {r4}
+    mov     r5, r9;          ldr   r4, [r5];    adds  r4, r4, r2;  stm   r5!, {r4}
     str     r3, [r5];        mov   r9, r5
     b       1b
 10: add     sp, sp, #12
     RETURN  m0plus_mel
-11: lsrs    r4, r2, #28
-    bne     13f
-    lsrs    r4, r2, #24
-    bne     12f
+11: lsrs    r4, r2, #28;     bne   13f
+    lsrs    r4, r2, #24;     bne   12f
     CHORD   12
     b       6b
 12: CHORD   16
     b       6b
 13: push    {r0-r2, r5}
-    lsrs    r0, r2, #1
-    bl      m0plus_large_root
-    mov     r4, r0
-    pop     {r0-r2, r5}
-    b       5b
+    lsrs    r0, r2, #1;      bl    m0plus_large_root;  mov  r4, r0
+    pop     {r0-r2, r5};     b     5b
 #endif
