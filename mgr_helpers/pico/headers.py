@@ -100,7 +100,6 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
     offset, multiplier = mfcc_q15.feature_step(front_end)
     roots, low_squares = mfcc_q15.root_tables()
     split = mfcc_q15.split_table(config)
-    segments = mfcc_q15.mel_segments(config)
     return c_header(
         "TABLES_H", INCLUDES,
         c_defines({
@@ -110,7 +109,8 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
             "FEATURE_SHIFT": mfcc_q15.FEATURE_SHIFT, "INPUT_ZERO_POINT": front_end.zero_point,
             "SPLIT_CLIPPED": np.flatnonzero(split & 0xFFFF == 0)[0],
         }),
-        c_array("HANN", mfcc_q15.hann_q15(config)[: config.frame_length // 2 + 1], "Q0.15, first half and middle", HOT),
+        c_array("HANN", mfcc_q15.hann_q15(config)[: config.frame_length // 2 + 1], "Q0.15, first half and middle",
+                HOT.replace("HOT", "HOT_PORTABLE")),
         c_array("SPLIT", split, "(1 - sin) / 2 and -cos / 2 in Q0.15, lower and upper half", HOT),
         c_array("ROOTS", roots, "sqrt(i) in Q5.11, i from 0 to 1024", HOT),
         c_array("LOW_SQUARES", low_squares, "bit r: arm_sqrt_q31(2 r^2) >> 16 is r - 1", HOT),
@@ -118,14 +118,23 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
         c_array("MEL_N_BINS", np.array([stop - start for start, stop in spans], np.uint16), "", HOT),
         c_array("MEL_WEIGHTS", np.concatenate([weights[a:b, i] for i, (a, b) in enumerate(spans)]),
                 "Q0.8, the non-zero span of each filter", HOT),
-        c_array("MEL_RISE", segments[0], "Q0.8, of each bin for the band whose centre comes next", HOT),
-        c_array("MEL_SEGMENTS", segments[1], "bins up to each centre, and what the weights of the last lack of 256", HOT),
+        *mel_pairs(config),
         c_array("LOG2", mfcc_q15.log2_table(), "log2(1 + i / 64) in Q0.15", HOT),
         c_array("DCT", mfcc_q15.dct_weights(config)[:, : (config.n_mels + 1) // 2],
                 f"Q2.13, the first half of {config.n_mfcc} rows of {config.n_mels}", HOT),
         c_array("FEATURE_OFFSET", offset, "mean of each raw MFCC, Q9.22"),
         c_array("FEATURE_MULTIPLIER", multiplier, "1 / (deviation * scale of the model's input)"),
     )
+
+
+def mel_pairs(config: Config) -> list[str]:
+    """Tables of `mfcc_q15.mel_segments` for a Cortex-M0+, if the weights are such pairs."""
+    segments = mfcc_q15.mel_segments(config)
+    return [] if segments is None else [
+        c_defines({"MEL_PAIRED": ""}),
+        c_array("MEL_RISE", segments[0], "Q0.8, of each bin for the band whose centre comes next", HOT),
+        c_array("MEL_SEGMENTS", segments[1], "bins up to each centre, and what the weights of the last lack of 256",
+                HOT)]
 
 
 # --- the model --------------------------------------------------------------------------------------------------------
@@ -158,6 +167,10 @@ def lstm_arrays(layer: dict) -> dict[str, np.ndarray]:
     weights = np.stack([np.concatenate([gate["W"], gate["R"]], axis=1) for gate in gates], axis=2)
     input_bias = np.stack([folded_bias(gate["W"], gate["b"], layer["x_zero_point"]) for gate in gates], axis=1)
     hidden_bias = np.stack([folded_bias(gate["R"], 0, layer["h_zero_point"]) for gate in gates], axis=1)
+    longest = max(np.abs(input_bias).max(), np.abs(hidden_bias).max()) + 2**14 * weights.shape[1]
+    if longest >= 2**22:
+        raise ValueError(f"a sum of the LSTM may reach {longest}, but the firmware's must stay below 2**22: is a bias or "
+                         "its scale damaged?")
     return {"WEIGHTS": weights.astype(np.int8), "INPUT_BIAS": input_bias.astype(np.int32),
             "HIDDEN_BIAS": hidden_bias.astype(np.int32)}
 

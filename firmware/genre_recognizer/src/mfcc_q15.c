@@ -12,22 +12,25 @@
 #if MGR_M0PLUS
 static m0plus_row_t rows[FFT_LENGTH / 8];
 
-// Points in reversed order of bits: see m0plus.h.
+static uint32_t pair_of(int16_t first, int16_t second) { return (uint16_t)first | (uint32_t)second << 16; }
+
+static int16_t hann(int i) { return HANN[i <= FFT_LENGTH / 2 ? i : FFT_LENGTH - i]; }
+
+// The table of m0plus.h: row b is of point b with its bits reversed.
 static void copy_fft_constants(void)
 {
-    for (uint32_t b = 0; b < FFT_LENGTH / 8; b++) {
-        uint32_t n = 0;
-        for (int bit = 0; bit < 8; bit++) {
-            n |= (b >> bit & 1) << (7 - bit);
+    for (int b = 0; b < FFT_LENGTH / 8; b++) {
+        int n = 0;
+        for (int bit = 1; bit < FFT_LENGTH / 8; bit <<= 1) {
+            n = 2 * n + ((b & bit) != 0);
         }
-        rows[b].offset = n * sizeof(pair_t);
-        for (int i = 0; i < 3; i++) {
-            rows[b].twiddle[i] = ((const pair_t *)CFFT.pTwiddle)[(i + 1) * n];
+        rows[b].offset = (uint32_t)n * sizeof(pair_t);
+        for (int i = 1; i < 4; i++) {
+            rows[b].twiddle[i - 1] = pair_of(CFFT.pTwiddle[2 * i * n], CFFT.pTwiddle[2 * i * n + 1]);
         }
         for (int i = 0; i < 4; i++) {
-            const uint32_t at = 2 * n + i * FFT_LENGTH / 4;
-            const int16_t *const w = HANN + (at < FFT_LENGTH / 2 ? at : FFT_LENGTH - at);
-            rows[b].weight[i] = (uint32_t)w[0] | (uint32_t)w[at < FFT_LENGTH / 2 ? 1 : -1] << 16;
+            const int at = 2 * n + i * FFT_LENGTH / 4;
+            rows[b].weight[i] = pair_of(hann(at), hann(at + 1));
         }
     }
 }
@@ -326,7 +329,7 @@ int32_t mfcc_log2_q9(uint32_t value)
 // The sums fit 32 bits for shifts up to MAX_SPECTRUM_SHIFT: mfcc_q15.mel_sum_bound() proves it.
 void mfcc_log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectrum_shift, int32_t logs[N_MELS])
 {
-#if MGR_M0PLUS
+#if MGR_M0PLUS && defined(MEL_PAIRED)
     static const m0plus_mel_t tables = {MEL_RISE, ROOTS, MEL_SEGMENTS, LOW_SQUARES};
     uint32_t sums[N_MELS + 2] = {0};
     m0plus_mel((const pair_t *)magnitude + FIRST_BIN, &tables, 2 * spectrum_shift, sums);
@@ -335,6 +338,12 @@ void mfcc_log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectru
         logs[band] = mfcc_log2_q9(sum) - ((frame_shift + spectrum_shift) << LOG_FRACTION_BITS);
     }
 #else
+#if MGR_M0PLUS
+    uint16_t *const roots = (uint16_t *)(uintptr_t)magnitude;  // of the powers that are there until now
+    for (int bin = FIRST_BIN; bin < END_BIN; bin++) {
+        roots[bin] = (uint16_t)root_inline((((const pair_t *)magnitude)[bin] << (2 * spectrum_shift)) >> 1);
+    }
+#endif
     const uint8_t *weight = MEL_WEIGHTS;
     for (int band = 0; band < N_MELS; band++) {
         const uint16_t *bin = magnitude + MEL_FIRST_BIN[band];
