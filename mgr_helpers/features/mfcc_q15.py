@@ -59,33 +59,28 @@ def mel_weights(config: Config = CONFIG) -> np.ndarray:
 
 
 def mel_segments(config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mel weights for one product a bin: between two centres, the weights of a bin for both bands add up to 256.
+    """Mel weights for one product a bin: between two centres, the two weights of a bin add up to 256.
 
     Returns
     -------
     tuple or None
-        uint8 (n_bins used,): weight of each bin for the band whose centre comes next. uint8 (n_mels + 2, 2): bins of
-        each segment, up to a centre, and by how much the weights of its last bin are less than 256; then zeros. None
-        if the weights are no such pairs.
+        uint8 (bins used,): weight of each for the band whose centre comes next. uint8 (n_mels + 2, 2): bins up to each
+        centre, and what the weights of the last lack of 256; then zeros. None if the weights are no such pairs.
     """
     first, end = bin_range(config)
-    padded = np.pad(mel_weights(config).astype(int), ((0, 0), (1, 1)))  # bands -1 and n_mels are for the ends alone
-    starts = [start for start, _ in mel_spans(config)[1:]]
-    peaks = [first - 1, *(start - 1 for start in starts), int(padded[:, -2].argmax()), end - 1]
-    rises, segments, rest = [], [], padded[first:end].copy()
+    weights = np.pad(mel_weights(config).astype(int), ((0, 0), (1, 1)))
+    peaks = [first - 1, *(start - 1 for start, _ in mel_spans(config)[1:]), int(weights[:, -2].argmax()), end - 1]
+    rises, segments, rest = [], [], weights[first:end]
     for band, (start, stop) in enumerate(zip(peaks, peaks[1:])):
-        bins = slice(start + 1 - first, stop + 1 - first)
-        fall, rise = rest[bins, band].copy(), rest[bins, band + 1].copy()
-        rise = 256 - fall if band == config.n_mels else rise
-        missing = 256 - rise - fall if band else 0 * rise
-        rest[bins, band : band + 2] = 0
-        if not len(rise) or len(rise) > 255 or missing[:-1].any() or not 0 <= missing[-1] < 256:
+        part = rest[start + 1 - first : stop + 1 - first]
+        fall, rise = part[:, band].copy(), part[:, band + 1].copy()
+        rises.append(256 - fall if band == config.n_mels else rise)
+        lack = 256 - rises[-1] - fall if band else 0 * rise
+        part[:, band : band + 2] = 0
+        if not 0 < len(rise) < 256 or lack[:-1].any() or not 0 <= lack[-1] < 256 or rises[-1].max() > 255:
             return None
-        rises.append(rise)
-        segments.append((len(rise), missing[-1]))
-    if rest.any() or np.concatenate(rises).max() > 255:
-        return None
-    return np.concatenate(rises).astype(np.uint8), np.array([*segments, (0, 0)], np.uint8)
+        segments.append((len(rise), lack[-1]))
+    return None if rest.any() else (np.concatenate(rises).astype(np.uint8), np.array([*segments, (0, 0)], np.uint8))
 
 
 @functools.lru_cache
