@@ -59,12 +59,12 @@ def unsure_lines(metrics: dict) -> list[str]:
             f"sounds (synthetic) get a genre: {other}."]
 
 
-def cycles_table(ours: dict, book: dict) -> list[str]:
+def cycles_table(ours: dict, portable: dict, book: dict) -> list[str]:
     """Markdown table of cycles per frame, a row for each stage."""
-    lines = ["| cycles per frame | here | the book's way |", "|---|---|---|"]
-    names = [name for name in {**ours, **book} if name not in costs.SUMS]
+    lines = ["| cycles per frame | here | by portable C | the book's way |", "|---|---|---|---|"]
+    names = [name for name in {**ours, **portable, **book} if name not in costs.SUMS]
     for name in [*names, "features"]:
-        cells = [f"{part[name]:,}" if name in part else "" for part in (ours, book)]
+        cells = [f"{part[name]:,}" if name in part else "" for part in (ours, portable, book)]
         lines.append(f"| {name.replace('_', ' ')} | {' | '.join(cells)} |")
     return lines
 
@@ -96,7 +96,8 @@ def results(metrics: dict, firmware: dict) -> str:
              "", *accuracy_table(metrics, "windows"), "", *accuracy_table(metrics, "songs"), "",
              *unsure_lines(metrics), "",
              f"Built by {firmware['compiler']}; cycles are the emulator's, a lower bound (no waits for flash).", "",
-             *cycles_table(firmware["ours"]["frame"], firmware["book"]["frame"]), "",
+             *cycles_table(*(firmware[way]["frame"] for way in ("ours", "portable", "book"))), "",
+             *bench.fft_table(firmware), "",
              *memory_table(firmware["ours"], firmware["book"]), "", END]
     return "\n".join(lines)
 

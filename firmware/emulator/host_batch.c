@@ -28,7 +28,10 @@ void batch_mfcc(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw)
     int16_t bins[2 * N_BINS] PAIR_ALIGNED;
     for (int32_t w = 0; w < n; w++) {
         for (int i = 0; i < N_FRAMES; i++, raw += N_MFCC) {
-            mfcc_raw(mfcc_window(windows + w * stride + i * FRAME_STEP, bins), bins, raw);
+            const int16_t *const frame = windows + w * stride + i * FRAME_STEP;
+            const int shift = mfcc_frame_shift(frame);
+            mfcc_window(frame, shift, bins);
+            mfcc_raw(shift, bins, raw);
         }
     }
 }

@@ -5,7 +5,7 @@
 #include "lstm.h"
 #include "mfcc_q15.h"
 
-static int16_t window[WINDOW_LENGTH];
+static int16_t window[WINDOW_LENGTH] PAIR_ALIGNED;
 static int8_t features[N_FRAMES][N_MFCC];
 static int8_t scores[N_GENRES];
 static mfcc_t mfcc;

@@ -71,7 +71,7 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     cmsis = sorted((sketch / "src" / "cmsis").glob("*.c"))
     if is_c:  # functions that are not called are not linked
         cmsis += sorted(toolchain.cmsis_sources() / Path(file).name for file in toolchain.BOOK_SOURCES)
-    portable = [file for file in sorted((sketch / "src").rglob("*.c")) if file.parent.name != "cmsis"]
+    portable = [file for file in sorted((sketch / "src").rglob("*.[cS]")) if file.parent.name != "cmsis"]
     objects = []
     for files, reads in ((board, [EMULATOR / "include"]), (cmsis, sorted((sketch / "src" / "cmsis").glob("*.h"))),
                          ([*portable, main], [EMULATOR / "include", sketch, *include])):
@@ -88,7 +88,7 @@ def _compile(file: Path, tools: toolchain.Compiler, flags: tuple, folders: tuple
     `headers` is a hash of all that it may include: an object is compiled again only when something has changed.
     """
     ours = file.parent.name != "cmsis"
-    words = (*(_C if file.suffix == ".c" else _CPP), *flags, *(("-Wall", "-Wextra") if ours else ("-w",)))
+    words = (*(_C if file.suffix in (".c", ".S") else _CPP), *flags, *(("-Wall", "-Wextra") if ours else ("-w",)))
     words += ("-fno-builtin",) if file.stem == "runtime" else ()  # else memset() becomes a call of memset()
     stamp = " ".join((tools.version, *words, toolchain.content_hash(file), headers))
 

@@ -63,6 +63,14 @@ def test_stages_add_up_to_their_totals(measured):
     assert set(ours["misses"]) == set(ours["frame"]) and book["misses"]["mel"] > 5000
 
 
+def test_the_assembly_is_as_fast_as_promised(measured):
+    ours, portable, fft = measured["ours"]["frame"], measured["portable"]["frame"], measured["fft"]
+    assert ours["features"] <= 240_000 and ours["lstm"] <= 85_000
+    assert portable["features"] > 2 * ours["features"] and portable["lstm"] > 1.4 * ours["lstm"]
+    assert portable["features"] == sum(portable[name] for name in costs.PORTABLE_STAGES)
+    assert 2 * fft["ours"] < fft["portable"] < fft["cmsis_dsp"] and f"{fft['ours']:,}" in bench.table(measured)
+
+
 def test_memory_parts_fill_the_image_without_overlap():
     """Blocks don't overlap, fill the image, and have a colour; the model's arrays are the model."""
     image = build_image()
@@ -79,8 +87,8 @@ def test_memory_parts_fill_the_image_without_overlap():
 def test_ours_needs_less_than_the_books_way(measured):
     """Claims that hold for any song; clang (zig) helps the book's dense Mel most, so its bounds are wider."""
     ours, ratio = measured["ours"], measured["ratio"]
-    features, flash, awake = (3, 100, 0.15) if "gcc" in measured["compiler"] else (2, 110, 0.18)
-    assert ratio["features"] > features and ratio["ram"] > 1.5 and ratio["tables"] > 12
+    features, awake, flash = (8, 0.08, 100) if "gcc" in measured["compiler"] else (6, 0.08, 100)
+    assert ratio["features"] >= features and ratio["ram"] > 1.5 and ratio["tables"] > 12
     assert ours["tables"] <= 12 * 1024 and ours["flash"] <= flash * 1024
     assert ours["overruns"] == 0 and 0.01 < ours["awake_share"] <= awake
     assert ours["with_misses"]["awake_share"] > ours["awake_share"]
@@ -91,7 +99,7 @@ def test_time_awake_of_the_sketch_is_that_of_its_stages(measured):
     """Time awake, measured on the sketch, against cycles of the stages, measured apart: ring and report are small."""
     step = CLOCK_HZ * CONFIG.frame_step / CONFIG.sample_rate
     awake = measured["ours"]["awake_share"] * step
-    assert 1 <= awake / measured["ours"]["frame"]["total"] < 1.2
+    assert 0 <= awake - measured["ours"]["frame"]["total"] < 80 * CONFIG.frame_step
 
 
 def test_latency_and_time_awake_of_two_decisions():
@@ -134,7 +142,7 @@ def test_command_writes_figures_keeps_old_ones_and_draws(songs, measured, monkey
     assert figures["soak"] == {"minutes": 10} and figures["ours"] == json.loads(json.dumps(measured["ours"]))
     assert "magnitude" in capsys.readouterr().out and (tmp_path / "bench.png").read_bytes()[:4] == b"\x89PNG"
     ax = plots.stage_cycles(figures["ours"]["frame"], figures["book"]["frame"])
-    assert [tick.get_text() for tick in ax.get_yticklabels()][:2] == ["bias", "window"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()][:2] == ["bias", "window+fft"]
 
 
 # --- features of many windows -----------------------------------------------------------------------------------------

@@ -17,7 +17,14 @@ void lstm_reset(lstm_t *lstm)
 // --- fixed-point arithmetic, rounding as TFLM rounds ---------------------------------------------------------------
 
 // a * b / 2^31, halves rounded up.
-static int32_t multiply_high(int32_t a, int32_t b) { return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31); }
+static int32_t multiply_high(int32_t a, int32_t b)
+{
+#if MGR_M0PLUS
+    return m0plus_product(a, b, 0x4000);
+#else
+    return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+#endif
+}
 
 // x / 2^bits, halves rounded away from zero.
 static int32_t divide_by_power(int32_t x, int bits)
@@ -43,7 +50,7 @@ static int32_t scale_down(int32_t x, int bits) { return divide_by_power((x + 1) 
 // --- activations: TFLM's table of the sigmoid, linear between its entries ----------------------------------------
 
 // 1 / (1 + exp(-z)), z in Q3.12, result in Q0.15.
-static int32_t sigmoid(int32_t z)
+static inline __attribute__((always_inline)) int32_t sigmoid(int32_t z)
 {
     const uint32_t a = (uint32_t)(z < 0 ? -3 * z : 3 * z);
     const uint32_t u = a >> 9;
@@ -55,7 +62,7 @@ static int32_t sigmoid(int32_t z)
 }
 
 // tanh(z * 2^power), result in Q0.15: 2 sigmoid(2 z) - 1.
-static int32_t hyperbolic_tangent(int32_t z, int power)
+static inline __attribute__((always_inline)) int32_t hyperbolic_tangent(int32_t z, int power)
 {
     const int shift = 12 + power;
     const int32_t v = shift >= 0 ? 3 * z * (1 << shift) : (3 * z + (1 << (-shift - 1))) >> -shift;
@@ -71,15 +78,46 @@ static int32_t hyperbolic_tangent(int32_t z, int power)
 // --- the layers ------------------------------------------------------------------------------------------------------
 
 // A Cortex-M0+ loads 32-bit words faster than signed bytes.
-static void widen(const int8_t *values, int32_t *words, int n)
+// Returns 128 times their sum, by which m0plus_dot() is too high.
+static int32_t widen(const int8_t *values, int32_t *words, int n)
 {
+    int32_t sum = 0;
     while (n--) {
-        *words++ = *values++;
+        sum += *words++ = *values++;
+    }
+    return sum * 128;
+}
+
+#if MGR_M0PLUS
+// The values of one gate of all units, 32 bytes apart: *gate = clamp16(rescale(*gate + *bias + offset)), with `add` then
+// clamp16(*gate + gate[N_GATES]).
+static void rescale_gates(int32_t *gate, const int32_t *bias, int32_t offset, scale_t scale, int n, int add)
+{
+    if (scale.shift < 0) {
+        m0plus_rescale(gate, bias, offset, &scale, n, add);
+        return;
+    }
+    for (; n > 0; n--, gate += 2 * N_GATES, bias += N_GATES) {
+        *gate = clamp16(rescale(*gate + *bias + offset, scale));
+        *gate = add ? clamp16(*gate + gate[N_GATES]) : *gate;
     }
 }
 
+// All gates of all units. `excess` is what m0plus_dot() adds too much for all gates but the last.
+static void all_gates(lstm_t *lstm, const lstm_layer_t *layer, const int32_t excess[2])
+{
+    m0plus_dot(layer->weights, lstm->values, &layer->n_inputs, lstm->sums);
+    for (int g = 0; g < N_GATES; g++) {
+        const int last = g == N_GATES - 1;
+        rescale_gates(&lstm->sums[0][1][g], layer->hidden_bias + g, last ? 0 : -excess[1], layer->hidden_scale[g],
+                      layer->n_units, 0);
+        rescale_gates(&lstm->sums[0][0][g], layer->input_bias + g, last ? 0 : -excess[0], layer->input_scale[g],
+                      layer->n_units, 1);
+    }
+}
+#else
 // The products of all four gates of a unit. The four weights of a value are neighbours, so each value is loaded once.
-// Returns the place after the last weight. Not inlined: step_unit() needs the registers.
+// Returns the place after the last weight. Not inlined: unit_gates() needs the registers.
 static __attribute__((noinline)) const int8_t *dot_gates(const int8_t *weights, const int32_t *values, int n,
                                                          int32_t sums[N_GATES])
 {
@@ -95,18 +133,24 @@ static __attribute__((noinline)) const int8_t *dot_gates(const int8_t *weights, 
     return weights;
 }
 
-// One unit: its gates, its new cell state *c, and its next hidden state, which is returned.
-static int8_t step_unit(const lstm_layer_t *layer, int unit, const int32_t *input, const int32_t *state, int16_t *c)
+// The four gates of one unit before their activations.
+static void unit_gates(const lstm_layer_t *layer, int unit, const int32_t *values, int32_t gate[N_GATES])
 {
     const int8_t *weights = layer->weights + unit * N_GATES * (layer->n_inputs + layer->n_units);
-    int32_t of_input[N_GATES], of_state[N_GATES], gate[N_GATES];
-    weights = dot_gates(weights, input, layer->n_inputs, of_input);
-    dot_gates(weights, state, layer->n_units, of_state);
+    int32_t of_input[N_GATES], of_state[N_GATES];
+    weights = dot_gates(weights, values, layer->n_inputs, of_input);
+    dot_gates(weights, values + layer->n_inputs, layer->n_units, of_state);
     for (int g = 0; g < N_GATES; g++) {
         const int32_t x = of_input[g] + layer->input_bias[unit * N_GATES + g];
         const int32_t h = of_state[g] + layer->hidden_bias[unit * N_GATES + g];
         gate[g] = clamp16(clamp16(rescale(x, layer->input_scale[g])) + clamp16(rescale(h, layer->hidden_scale[g])));
     }
+}
+#endif
+
+// One unit from its gates: its new cell state *c, and its next hidden state, which is returned.
+static int8_t step_unit(const lstm_layer_t *layer, const int32_t gate[N_GATES], int16_t *c)
+{
     const int32_t kept = clamp16(scale_down(sigmoid(gate[FORGET_GATE]) * *c, 15));
     const int32_t candidate = sigmoid(gate[INPUT_GATE]) * hyperbolic_tangent(gate[CELL_GATE], -12);
     const int32_t added = clamp16(scale_down(candidate, 30 + layer->cell_power));
@@ -118,11 +162,20 @@ static int8_t step_unit(const lstm_layer_t *layer, int unit, const int32_t *inpu
 static void step_layer(lstm_t *lstm, int i, const int8_t *input)
 {
     const lstm_layer_t *layer = &LSTM[i];
-    int32_t *const state = lstm->values + layer->n_inputs;
-    widen(input, lstm->values, layer->n_inputs);
-    widen(lstm->hidden[i], state, layer->n_units);
+    int32_t excess[2];
+    excess[0] = widen(input, lstm->values, layer->n_inputs);
+    excess[1] = widen(lstm->hidden[i], lstm->values + layer->n_inputs, layer->n_units);
+#if MGR_M0PLUS
+    all_gates(lstm, layer, excess);
+#endif
     for (int unit = 0; unit < layer->n_units; unit++) {
-        lstm->hidden[i][unit] = step_unit(layer, unit, lstm->values, state, &lstm->cell[i][unit]);
+#if MGR_M0PLUS
+        const int32_t *const gate = lstm->sums[unit][0];
+#else
+        int32_t gate[N_GATES];
+        unit_gates(layer, unit, lstm->values, gate);
+#endif
+        lstm->hidden[i][unit] = step_unit(layer, gate, &lstm->cell[i][unit]);
     }
 }
 

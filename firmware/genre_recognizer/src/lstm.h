@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "generated/constants.h"
+#include "m0plus/m0plus.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,6 +18,9 @@ typedef struct {
     int16_t cell[N_LSTM][MAX_UNITS];
     int32_t pooled[MAX_UNITS];                // sum of the last layer's hidden states
     int32_t values[MAX_INPUTS + MAX_UNITS];   // working memory: a layer's inputs, then its hidden state
+#if MGR_M0PLUS
+    int32_t sums[MAX_UNITS][2][4];            // of each unit's gates, from inputs and from hidden state
+#endif
 } lstm_t;
 
 // Start a window: forget everything.

@@ -5,6 +5,15 @@
 
 #include <stdint.h>
 
+#include "m0plus/m0plus.h"
+
+// The weights of a value for the four gates, in the order that m0plus.h tells.
+#if MGR_M0PLUS
+#define GATES(i, f, c, o) (int8_t)((i) ^ -128), (int8_t)((f) ^ -128), (int8_t)((c) ^ -128), o
+#else
+#define GATES(i, f, c, o) i, f, c, o
+#endif
+
 // A positive real factor, multiplier / 2^31 * 2^shift, as TFLM rounds it.
 typedef struct {
     int32_t multiplier;

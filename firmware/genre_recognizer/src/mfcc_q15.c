@@ -6,8 +6,35 @@
 #include "cmsis/arm_const_structs.h"
 #include "cmsis/arm_math.h"
 #include "generated/tables.h"
+#include "m0plus/m0plus.h"
 #include "mfcc_stages.h"
 
+#if MGR_M0PLUS
+static m0plus_row_t rows[FFT_LENGTH / 8];
+
+static uint32_t pair_of(int16_t first, int16_t second) { return (uint16_t)first | (uint32_t)second << 16; }
+
+static int16_t hann(int i) { return HANN[i <= FFT_LENGTH / 2 ? i : FFT_LENGTH - i]; }
+
+// The table of m0plus.h: row b is of point b with its bits reversed.
+static void copy_fft_constants(void)
+{
+    for (int b = 0; b < FFT_LENGTH / 8; b++) {
+        int n = 0;
+        for (int bit = 1; bit < FFT_LENGTH / 8; bit <<= 1) {
+            n = 2 * n + ((b & bit) != 0);
+        }
+        rows[b].offset = (uint32_t)n * sizeof(pair_t);
+        for (int i = 1; i < 4; i++) {
+            rows[b].twiddle[i - 1] = pair_of(CFFT.pTwiddle[2 * i * n], CFFT.pTwiddle[2 * i * n + 1]);
+        }
+        for (int i = 0; i < 4; i++) {
+            const int at = 2 * n + i * FFT_LENGTH / 4;
+            rows[b].weight[i] = pair_of(hann(at), hann(at + 1));
+        }
+    }
+}
+#else
 static const arm_cfft_instance_q15 *cfft = &CFFT;
 
 // Copies CMSIS-DSP's constants of the FFT to RAM: 1.5 n numbers, and at most n for the order of bits.
@@ -25,6 +52,7 @@ static void copy_fft_constants(void)
     cfft = &copy;
 #endif
 }
+#endif
 
 void mfcc_init(mfcc_t *mfcc)
 {
@@ -36,8 +64,15 @@ void mfcc_reset(mfcc_t *mfcc) { mfcc->first_frame = true; }
 
 int mfcc_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC])
 {
+    const int frame_shift = mfcc_frame_shift(frame);
+    mfcc_shifted_frame(mfcc, frame, frame_shift, features);
+    return frame_shift;
+}
+
+void mfcc_shifted_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int frame_shift, int8_t features[N_MFCC])
+{
     int32_t raw[N_MFCC];
-    const int frame_shift = mfcc_window(frame, mfcc->bins);
+    mfcc_window(frame, frame_shift, mfcc->bins);
     mfcc_raw(frame_shift, mfcc->bins, raw);
 
     const int32_t c0 = raw[0];
@@ -45,7 +80,6 @@ int mfcc_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int8_t features[
     mfcc->level = c0;
     mfcc->first_frame = false;
     mfcc_quantize(raw, features);
-    return frame_shift;
 }
 
 void mfcc_raw(int frame_shift, int16_t bins[2 * N_BINS], int32_t raw[N_MFCC])
@@ -58,9 +92,8 @@ void mfcc_raw(int frame_shift, int16_t bins[2 * N_BINS], int32_t raw[N_MFCC])
     mfcc_dct(logs, raw);
 }
 
-// By how many bits, 0 to 15, n values can be shifted left before one overflows 16 bits. The highest set bit of x ^ 2x
-// shows how many bits x needs. A word holds two numbers, which are tested at once.
-static int headroom(const int16_t *values, int n)
+// The highest set bit of x ^ 2x shows how many bits x needs. A word holds two numbers, which are tested at once.
+static uint32_t bits_seen(const int16_t *values, int n)
 {
     const int16_t *const end = values + n;
     uint32_t seen = 0;
@@ -77,6 +110,11 @@ static int headroom(const int16_t *values, int n)
     for (; values < end; values++) {
         seen |= (uint32_t)(*values ^ (*values * 2));
     }
+    return seen;
+}
+
+int mfcc_headroom(uint32_t seen)
+{
     int shift = 15;
     for (seen = (seen | seen >> 16) & 0xFFFE; seen >>= 1;) {
         shift--;
@@ -84,11 +122,15 @@ static int headroom(const int16_t *values, int n)
     return shift;
 }
 
+int mfcc_frame_shift(const int16_t frame[FRAME_LENGTH]) { return mfcc_headroom(bits_seen(frame, FRAME_LENGTH)); }
+
 // arm_shift_q15 and arm_mult_q15 in one pass. The shift is at most the headroom and the window is below 1.0, so neither
 // can saturate.
-int mfcc_window(const int16_t frame[FRAME_LENGTH], int16_t out[2 * N_BINS])
+void mfcc_window(const int16_t frame[FRAME_LENGTH], int shift, int16_t out[2 * N_BINS])
 {
-    const int shift = headroom(frame, FRAME_LENGTH);
+#if MGR_M0PLUS
+    m0plus_first_pass(frame, (pair_t *)out, rows, 17 - shift);
+#else
     const int down = 15 - shift;
     const int half = FRAME_LENGTH / 2;
     const int16_t *up = frame + 1, *back = frame + FRAME_LENGTH - 1, *weight = HANN + 1;
@@ -103,7 +145,7 @@ int mfcc_window(const int16_t frame[FRAME_LENGTH], int16_t out[2 * N_BINS])
     for (int i = FRAME_LENGTH; i < FFT_LENGTH; i++) {
         out[i] = 0;
     }
-    return shift;
+#endif
 }
 
 // Bins k and n - k of the real FFT, X, from those of the complex FFT of n = FFT_LENGTH / 2 points, Z, in place:
@@ -125,6 +167,61 @@ static inline void split_pair(pair_t *low, pair_t *high, uint32_t coefficients, 
     *high = (high_re >> 16) | (high_im & 0xFFFF0000u);
 }
 
+#if MGR_M0PLUS
+void mfcc_spectrum(int16_t bins[2 * N_BINS]) { m0plus_passes((pair_t *)bins, rows); }
+
+// The least power of 4 that is more than the squares of both parts of a bin, or `limit` if that is more.
+static uint32_t power_limit(pair_t bin, uint32_t limit)
+{
+    const int32_t re = (int16_t)bin, im = (int32_t)bin >> 16;
+    const uint32_t most = (uint32_t)((re ^ (re >> 31)) | (im ^ (im >> 31)));
+    while (most * most >= limit) {
+        limit <<= 2;
+    }
+    return limit;
+}
+
+uint32_t m0plus_louder(const pair_t *low, const pair_t *high, uint32_t coefficients, uint32_t limit)
+{
+    pair_t first = *low, second = *high;
+    split_pair(&first, &second, coefficients, 0);
+    return power_limit(first, power_limit(second, limit));
+}
+
+static uint32_t power(pair_t bin)
+{
+    const int32_t re = (int16_t)bin, im = (int32_t)bin >> 16;
+    return (uint32_t)(re * re) + (uint32_t)(im * im);
+}
+
+// Bins 1 and n / 2 - 1, then the others from both ends to the middle, where the coefficients are clipped. From here on
+// a bin's power re^2 + im^2 takes its place.
+int mfcc_magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS])
+{
+    pair_t *const all = (pair_t *)(uintptr_t)bins;
+    uint32_t limit = 1;
+    int shift = 15;
+    (void)magnitude;  // the same buffer
+    split_pair(all + 1, all + FFT_LENGTH / 2 - 1, SPLIT[1], 0);
+    limit = power_limit(all[FFT_LENGTH / 2 - 1], limit);
+    all[FFT_LENGTH / 2 - 1] = power(all[FFT_LENGTH / 2 - 1]);
+    for (int k = SPLIT_CLIPPED; k <= FFT_LENGTH / 4; k++) {
+        pair_t *const low = all + k, *const high = all + FFT_LENGTH / 2 - k;
+        split_pair(low, high, SPLIT[k], 1);
+        limit = power_limit(*low, power_limit(*high, limit));
+        *high = power(*high);
+        if (low != high) {
+            *low = power(*low);
+        }
+    }
+    limit = m0plus_powers(all + 2, all + SPLIT_CLIPPED, (uintptr_t)SPLIT - (uintptr_t)all,
+                          2 * (uintptr_t)all + FFT_LENGTH / 2 * sizeof *all, limit);
+    for (; limit > 1; limit >>= 2) {
+        shift--;
+    }
+    return shift < MAX_SPECTRUM_SHIFT ? shift : MAX_SPECTRUM_SHIFT;
+}
+#else
 void mfcc_spectrum(int16_t bins[2 * N_BINS])
 {
     pair_t *low = (pair_t *)bins, *high = low + FFT_LENGTH / 2;
@@ -140,6 +237,7 @@ void mfcc_spectrum(int16_t bins[2 * N_BINS])
         split_pair(low++, high--, *coefficients++, 1);
     }
 }
+#endif
 
 static uint32_t slow_root(uint32_t x)
 {
@@ -199,9 +297,12 @@ static inline uint32_t root_inline(uint32_t x)
 
 uint32_t mfcc_root(uint32_t x) { return root_inline(x); }
 
+#if MGR_M0PLUS
+uint32_t m0plus_large_root(uint32_t x) { return large_root(x); }
+#else
 int mfcc_magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS])
 {
-    int shift = headroom(bins + 2 * FIRST_BIN, 2 * (END_BIN - FIRST_BIN));
+    int shift = mfcc_headroom(bits_seen(bins + 2 * FIRST_BIN, 2 * (END_BIN - FIRST_BIN)));
     if (shift > MAX_SPECTRUM_SHIFT) {
         shift = MAX_SPECTRUM_SHIFT;
     }
@@ -212,6 +313,7 @@ int mfcc_magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS])
     }
     return shift;
 }
+#endif
 
 int32_t mfcc_log2_q9(uint32_t value)
 {
@@ -227,6 +329,21 @@ int32_t mfcc_log2_q9(uint32_t value)
 // The sums fit 32 bits for shifts up to MAX_SPECTRUM_SHIFT: mfcc_q15.mel_sum_bound() proves it.
 void mfcc_log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectrum_shift, int32_t logs[N_MELS])
 {
+#if MGR_M0PLUS && defined(MEL_PAIRED)
+    static const m0plus_mel_t tables = {MEL_RISE, ROOTS, MEL_SEGMENTS, LOW_SQUARES};
+    uint32_t sums[N_MELS + 2] = {0};
+    m0plus_mel((const pair_t *)magnitude + FIRST_BIN, &tables, 2 * spectrum_shift, sums);
+    for (int band = 0; band < N_MELS; band++) {
+        const uint32_t sum = sums[band + 1] + (LOG_FLOOR << spectrum_shift);
+        logs[band] = mfcc_log2_q9(sum) - ((frame_shift + spectrum_shift) << LOG_FRACTION_BITS);
+    }
+#else
+#if MGR_M0PLUS
+    uint16_t *const roots = (uint16_t *)(uintptr_t)magnitude;  // of the powers that are there until now
+    for (int bin = FIRST_BIN; bin < END_BIN; bin++) {
+        roots[bin] = (uint16_t)root_inline((((const pair_t *)magnitude)[bin] << (2 * spectrum_shift)) >> 1);
+    }
+#endif
     const uint8_t *weight = MEL_WEIGHTS;
     for (int band = 0; band < N_MELS; band++) {
         const uint16_t *bin = magnitude + MEL_FIRST_BIN[band];
@@ -241,6 +358,7 @@ void mfcc_log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectru
         }
         logs[band] = mfcc_log2_q9(sum) - ((frame_shift + spectrum_shift) << LOG_FRACTION_BITS);
     }
+#endif
 }
 
 // The cosines of even rows are symmetric about the middle band, those of odd rows antisymmetric. So even rows weigh
@@ -261,9 +379,10 @@ void mfcc_dct(const int32_t logs[N_MELS], int32_t raw[N_MFCC])
     for (int k = 0; k < N_MFCC; k++) {
         const int32_t *value = folded[k & 1], *const end = value + HALF;
         int32_t sum = 0;
-        for (; value + 4 <= end; value += 4, weight += 4) {
-            sum += value[0] * weight[0] + value[1] * weight[1];
-            sum += value[2] * weight[2] + value[3] * weight[3];
+        for (; HALF % 4 == 0 && value < end; value += 4, weight += 4) {
+            const pair_t *const pair = (const pair_t *)weight;
+            sum += value[0] * (int16_t)pair[0] + value[1] * ((int32_t)pair[0] >> 16);
+            sum += value[2] * (int16_t)pair[1] + value[3] * ((int32_t)pair[1] >> 16);
         }
         while (value < end) {
             sum += *value++ * *weight++;
@@ -272,18 +391,25 @@ void mfcc_dct(const int32_t logs[N_MELS], int32_t raw[N_MFCC])
     }
 }
 
+// centred * multiplier / 2^FEATURE_SHIFT, halves rounded up.
+static int32_t scale_feature(int32_t raw, int32_t offset, int32_t multiplier)
+{
+#if MGR_M0PLUS
+    int32_t centred;
+    if (__builtin_sub_overflow(raw, offset, &centred)) {
+        centred = raw < 0 ? INT32_MIN : INT32_MAX;
+    }
+    return (m0plus_product(centred, multiplier, 0) + (1 << (FEATURE_SHIFT - 32))) >> (FEATURE_SHIFT - 31);
+#else
+    const int64_t product = ((int64_t)raw - offset) * multiplier;
+    return (int32_t)((product + ((int64_t)1 << (FEATURE_SHIFT - 1))) >> FEATURE_SHIFT);
+#endif
+}
+
 void mfcc_quantize(const int32_t raw[N_MFCC], int8_t features[N_MFCC])
 {
     for (int k = 0; k < N_MFCC; k++) {
-        const int64_t centred = (int64_t)raw[k] - FEATURE_OFFSET[k];
-        const int64_t rounded = centred * FEATURE_MULTIPLIER[k] + ((int64_t)1 << (FEATURE_SHIFT - 1));
-        int64_t value = (rounded >> FEATURE_SHIFT) + INPUT_ZERO_POINT;
-        if (value < -128) {
-            value = -128;
-        }
-        if (value > 127) {
-            value = 127;
-        }
-        features[k] = (int8_t)value;
+        const int32_t value = scale_feature(raw[k], FEATURE_OFFSET[k], FEATURE_MULTIPLIER[k]) + INPUT_ZERO_POINT;
+        features[k] = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
     }
 }

@@ -27,8 +27,13 @@ void mfcc_init(mfcc_t *mfcc);
 void mfcc_reset(mfcc_t *mfcc);
 
 // Turn a frame of Q0.15 samples into the model's int8 input. Returns how many bits (0 to 15) its loudest sample leaves
-// unused.
+// unused. On a Cortex-M0+ the frame must be aligned to 4 bytes (PAIR_ALIGNED).
 int mfcc_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC]);
+
+// The same when these bits are known. mfcc_headroom() tells them from x ^ 2x of all samples x, put together by OR (in
+// the lower half, the upper half, or both).
+void mfcc_shifted_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int frame_shift, int8_t features[N_MFCC]);
+int mfcc_headroom(uint32_t seen);
 
 #ifdef __cplusplus
 }

@@ -3,7 +3,7 @@
 //
 // The stages work in place, in one buffer that is aligned to 4 bytes: the windowed frame becomes the bins of the FFT
 // (real and imaginary part in turn), then the magnitudes. Stages that scale a block return their shift. No stage keeps
-// state.
+// state. On a Cortex-M0+ the stages share out the work otherwise (m0plus/m0plus.h), so what lies between them differs.
 #ifndef MFCC_STAGES_H
 #define MFCC_STAGES_H
 
@@ -15,7 +15,8 @@
 extern "C" {
 #endif
 
-int mfcc_window(const int16_t frame[FRAME_LENGTH], int16_t windowed[2 * N_BINS]);
+int mfcc_frame_shift(const int16_t frame[FRAME_LENGTH]);
+void mfcc_window(const int16_t frame[FRAME_LENGTH], int frame_shift, int16_t windowed[2 * N_BINS]);
 void mfcc_spectrum(int16_t bins[2 * N_BINS]);
 int mfcc_magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS]);
 void mfcc_log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectrum_shift, int32_t logs[N_MELS]);

@@ -29,6 +29,8 @@ typedef struct {
 
 typedef struct {
     size_t filled;              // samples in `frame`
+    uint32_t sum;               // of the counts in the incomplete step
+    uint32_t seen[2];           // of the last two steps, for mfcc_headroom()
     int32_t bias;               // counts, with FRAME_STEP_BITS fraction bits
     bool has_bias;
     bool silent;                // no sample of this window was loud

@@ -1,0 +1,282 @@
+"""The assembly for the Cortex-M0+, by both compilers on the emulated Pico: the bits of the portable C and of the rules.
+
+Hard inputs for each function alone, and 2,780 hard frames through all of the front end. That the portable C has the bits
+of cmsisdsp and of TFLM is proven in tests/test_exactness.py.
+"""
+
+import ctypes
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from mgr_helpers.audio.adc import adc_to_q15
+from mgr_helpers.config import CONFIG, FIRMWARE
+from mgr_helpers.features import mfcc_q15
+from mgr_helpers.host import host_c
+from mgr_helpers.pico import emulator
+from mgr_helpers.pico.image import build_image
+
+N, LOW, HIGH = CONFIG.frame_length, -32768, 32767
+N_FRAMES = 2780
+ASSEMBLY = sorted((FIRMWARE / "genre_recognizer" / "src" / "m0plus").glob("*.S"))
+ASSEMBLY += [ASSEMBLY[0].parent / "function.h"]
+both_compilers = pytest.mark.parametrize("compiler", [
+    pytest.param("gcc", marks=pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no arm-none-eabi-gcc")),
+    "zig"])
+
+
+def run(tmp_path, name: str, compiler: str, loop: str, data: np.ndarray, declarations: str = "") -> bytes:
+    """What an image writes that reads `data` row by row: `loop` is done for each, which is in `row`."""
+    file = tmp_path / f"test_m0plus_{name}.c"
+    kind = {"<i2": "int16_t", "<u2": "uint16_t", "<i4": "int32_t", "<u4": "uint32_t", "|i1": "int8_t"}[data.dtype.str]
+    file.write_text(f"""#include "emulator.h"
+        #include "m0plus/m0plus.h"
+        #include "mfcc_stages.h"
+        #include "recognizer.h"
+        #if !MGR_M0PLUS
+        #error the assembly is not chosen
+        #endif
+        static {kind} row[{data[0].size}] PAIR_ALIGNED;
+        {declarations}
+        int main(void) {{
+            while (emulator_read(row, sizeof row) == sizeof row) {{ {loop} }}
+            emulator_exit(0);
+            return 0;
+        }}""")
+    image = build_image(file, compiler)
+    assert image["warnings"] == ""
+    return emulator.emulate(image, data=data.tobytes())["output"]
+
+
+# --- hard frames ------------------------------------------------------------------------------------------------------
+
+def hard_frames(n: int) -> np.ndarray:
+    """Random frames of all levels, tones, rails, jumps between them, impulses, constants: int16 (n, frame_length)."""
+    rng, t = np.random.default_rng(18), np.arange(N)
+
+    def peaks():
+        peak = 2 ** rng.integers(0, 16) + rng.integers(-1, 2)
+        frame = np.round(rng.uniform(-1, 1, N) * peak)
+        frame[rng.integers(0, N, 20)] = rng.choice([-peak, peak])
+        return frame
+
+    def impulses():
+        frame = np.zeros(N)
+        frame[rng.integers(0, N, rng.integers(1, 40))] = rng.choice([LOW, HIGH, 1, -1, 2**14])
+        return frame
+
+    kinds = (
+        lambda: rng.standard_normal(N) * 2 ** rng.uniform(-2, 18),
+        lambda: rng.integers(LOW, HIGH + 1, N),
+        lambda: 2 ** rng.uniform(0, 16.5) * np.sin(2 * np.pi * 2 ** rng.uniform(-3, 11) * t / N + rng.uniform(0, 6.3)),
+        lambda: np.where((t + rng.integers(N)) % (period := 2 ** rng.uniform(1, 11.5)) < period / 2, HIGH, LOW),
+        lambda: np.where(np.cumsum(rng.random(N) < 2 ** -rng.uniform(1, 11)) % 2, HIGH, LOW),
+        lambda: np.full(N, rng.choice([0, 1, -1, HIGH, LOW, -HIGH, rng.integers(LOW, HIGH)])),
+        peaks, impulses)
+    return np.clip(np.round([kinds[i % len(kinds)]() for i in range(n)]), LOW, HIGH).astype("<i2")
+
+
+def stages_on_host(frames: np.ndarray) -> np.ndarray:
+    """Shifts of frame and spectrum, logs and raw MFCCs by the portable C: int32 (n, 2 + n_mels + n_mfcc)."""
+    library, rows = host_c.host_library().library, np.zeros((len(frames), 2 + CONFIG.n_mels + CONFIG.n_mfcc), np.int32)
+    bins = np.zeros(2 * CONFIG.n_bins, np.int16)
+    place = ctypes.c_void_p(bins.ctypes.data)
+    for frame, row in zip(frames, rows):
+        frame_at, logs, raw = (ctypes.c_void_p(part.ctypes.data) for part in (frame, row[2:], row[2 + CONFIG.n_mels :]))
+        row[0] = library.mfcc_frame_shift(frame_at)
+        library.mfcc_window(frame_at, int(row[0]), place)
+        library.mfcc_spectrum(place)
+        row[1] = library.mfcc_magnitudes(place, place)
+        library.mfcc_log_mel(place, int(row[0]), int(row[1]), logs)
+        library.mfcc_dct(logs, raw)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def frames() -> tuple[np.ndarray, np.ndarray]:
+    hard = hard_frames(N_FRAMES)
+    return hard, stages_on_host(hard)
+
+
+@both_compilers
+def test_hard_frames(tmp_path, compiler, frames):
+    output = run(tmp_path, "frames", compiler, """
+        result.shift[0] = mfcc_frame_shift(row);
+        mfcc_window(row, result.shift[0], bins);
+        mfcc_spectrum(bins);
+        result.shift[1] = mfcc_magnitudes(bins, (uint16_t *)bins);
+        mfcc_log_mel((uint16_t *)bins, result.shift[0], result.shift[1], result.logs);
+        mfcc_dct(result.logs, result.raw);
+        emulator_write(&result, sizeof result);""", frames[0], """
+        static int16_t bins[2 * N_BINS] PAIR_ALIGNED;
+        static struct { int32_t shift[2], logs[N_MELS], raw[N_MFCC]; } result;
+        static mfcc_t mfcc;
+        static void __attribute__((constructor)) start(void) { mfcc_init(&mfcc); }""")
+    differs = (np.frombuffer(output, "<i4").reshape(frames[1].shape) != frames[1]).any(axis=1)
+    assert not differs.any(), f"frames {np.flatnonzero(differs)[:10]} differ"
+    assert set(range(16)) == set(frames[1][:, 0]) and len(set(frames[1][:, 1])) > 5
+
+
+# --- butterflies ------------------------------------------------------------------------------------------------------
+
+def test_the_window_keeps_sums_in_16_bits():
+    """What m0plus.h says: the weights of the four points of a butterfly add up to 2."""
+    quarters = mfcc_q15.hann_q15(CONFIG).astype(int).reshape(4, -1)
+    assert quarters.sum(axis=0).max() <= 2 * 32768
+
+
+def limited(x: np.ndarray) -> np.ndarray:
+    """As CMSIS-DSP limits a sum to 16 bits; a sum that it would change fails the test."""
+    assert x.min() >= LOW and x.max() <= HIGH
+    return x
+
+
+def later_passes(points: np.ndarray, twiddles: np.ndarray) -> np.ndarray:
+    """Passes 2 to 5 of arm_cfft_q15 in its own order of points, by the rules: int64 (n, 1024, 2) of re and im."""
+    x = points.astype(np.int64)
+    for stride in (64, 16, 4, 1):
+        a, b, c, d = np.moveaxis(x.reshape(len(x), -1, 4, stride, 2), 2, 0)
+        r, s, t, u = limited(a + c), limited(a - c), limited(b + d), limited(b - d)
+        half_u = np.stack([u[..., 1] >> 1, -(u[..., 0] >> 1)], axis=-1)  # -i u / 2, rounded before the sign
+        parts = [(r >> 1) + (t >> 1), (r >> 1) - (t >> 1), (s >> 1) + half_u, (s >> 1) - half_u]
+        if stride > 1:
+            parts[0] >>= 1
+            for i, turns in ((1, 2), (2, 1), (3, 3)):
+                co, si = np.moveaxis(twiddles[turns * np.arange(stride) * (256 // stride)], -1, 0)
+                re, im = parts[i][..., 0], parts[i][..., 1]
+                parts[i] = np.stack([(co * re + si * im) >> 16, (co * im - si * re) >> 16], axis=-1)
+        x = np.stack(parts, axis=2).reshape(points.shape)
+    return x
+
+
+def hard_points(n: int) -> np.ndarray:
+    """Points as long as pass 1 leaves them at most, 8192 sqrt(2), in hard directions and of all lengths."""
+    rng = np.random.default_rng(5)
+    longest = 8192 * np.sqrt(2)
+    eighths = rng.integers(0, 8, (n, 1024)) * np.pi / 4
+    angle = np.where(rng.random((n, 1024)) < 0.5, eighths, rng.uniform(0, 7, (n, 1024)))
+    length = longest * np.where(rng.random((n, 1)) < 0.5, 1, 2 ** -rng.uniform(0, 14, (n, 1024)))
+    points = np.stack([np.cos(angle), np.sin(angle)], axis=-1) * length[..., None]
+    points[0] = longest / np.sqrt(2)  # all the same: the largest sums
+    points[1] = np.resize([[longest, 0], [0, longest], [-longest, 0], [0, -longest]], (1024, 2))
+    return np.trunc(points).astype(np.int64)
+
+
+@both_compilers
+def test_butterflies(tmp_path, compiler):
+    """Each call runs 1,024 butterflies, of all twiddles."""
+    points = hard_points(150)
+    order = np.array([int(f"{i:010b}"[::-1], 2) for i in range(1024)])
+    words = (points[..., 1] * 65536 + points[..., 0])[:, order].astype(np.int32).view("<u4")
+    output = run(tmp_path, "butterflies", compiler, """
+        m0plus_passes(row, table);
+        emulator_write(row, sizeof row);""", words, """
+        #include "cmsis/arm_const_structs.h"
+        static m0plus_row_t table[256];
+        static void __attribute__((constructor)) start(void) {
+            for (int b = 0; b < 256; b++) {
+                const int n = (b & 1) << 7 | (b & 2) << 5 | (b & 4) << 3 | (b & 8) << 1 | (b & 16) >> 1 | (b & 32) >> 3
+                    | (b & 64) >> 5 | (b & 128) >> 7;
+                for (int i = 1; i < 4; i++) {
+                    table[b].twiddle[i - 1] = (uint16_t)CFFT.pTwiddle[2 * i * n]
+                        | (uint32_t)(uint16_t)CFFT.pTwiddle[2 * i * n + 1] << 16;
+                }
+            }
+        }""")
+    angle = 2 * np.pi * np.arange(768) / 1024
+    twiddles = np.clip(np.floor(np.stack([np.cos(angle), np.sin(angle)], axis=-1).round(12) * 32768), LOW, HIGH)
+    expected = later_passes(points, twiddles.astype(np.int64))[:, order]
+    assert np.array_equal(np.frombuffer(output, "<i2").reshape(expected.shape), expected)
+
+
+# --- roots, counts, the LSTM ------------------------------------------------------------------------------------------
+
+@both_compilers
+def test_roots(tmp_path, compiler):
+    """Around each square whose root may be one off, and of all sizes, against the portable C."""
+    root, rng = host_c.host_library().library.mfcc_root, np.random.default_rng(3)
+    squares = 4 * rng.permutation(23170)[:6000, None].astype(np.int64) ** 2 + np.arange(-4, 5)
+    powers = np.concatenate([np.arange(5000), np.clip(squares.ravel(), 0, 2**31), 2 ** rng.uniform(0, 31, 9000)])
+    powers = np.resize(powers.astype("<u4"), (-(-len(powers) // 100), 100))
+    output = run(tmp_path, "roots", compiler, """
+        for (int i = 0; i < 100; i++) segments[2 * i] = 1;
+        for (int i = 0; i < 102; i++) sums[i] = 0;
+        m0plus_mel(row, &tables, 0, sums);
+        emulator_write(sums, sizeof row);""", powers, """
+        #include "generated/tables.h"
+        static uint8_t weights[100], segments[202];
+        static uint32_t sums[102];
+        static const m0plus_mel_t tables = {weights, ROOTS, segments, LOW_SQUARES};""")
+    expected = [root(ctypes.c_uint32(int(power) >> 1)) for power in powers.ravel()]
+    assert np.array_equal(np.frombuffer(output, "<u4"), 256 * np.array(expected))
+
+
+@both_compilers
+def test_counts_at_the_rails(tmp_path, compiler):
+    """A step of counts around any bias, in pieces that start anywhere, as in Python."""
+    rng, step = np.random.default_rng(2), CONFIG.frame_step
+    bias, level = rng.integers(0, 4096, (200, 1)), 2 ** rng.uniform(0, 12, (200, 1))
+    counts = np.clip(np.round(bias + level * rng.standard_normal((200, step))), 0, 4095).astype("<u2")
+    counts[0], counts[1], counts[2, ::2], counts[3, 1::2] = 0, 4095, 4095, 0
+    output = run(tmp_path, "counts", compiler, f"""
+        decision_t decision;
+        recognizer_init(&recognizer);
+        recognizer_push(&recognizer, row, cut, &decision);
+        recognizer_push(&recognizer, row + cut, {step} - cut, &decision);
+        const int32_t shift = mfcc_headroom(recognizer.seen[1]);
+        emulator_write(recognizer.frame, sizeof row);
+        emulator_write(&shift, sizeof shift);
+        cut = (cut + 37) % {step};""", counts, "static recognizer_t recognizer; static size_t cut = 256;")
+    rows = np.frombuffer(output, "<i2").reshape(len(counts), step + 2)
+    assert np.array_equal(rows[:, :step], [adc_to_q15(row) for row in counts])
+    assert rows[:, step].tolist() == [mfcc_q15.headroom(row) for row in rows[:, :step]]
+
+
+@both_compilers
+def test_the_gates_are_rescaled_as_by_tflm(tmp_path, compiler):
+    """Sums of all sizes, halves among them, by multipliers and shifts of all sizes."""
+    rng, n = np.random.default_rng(8), 60
+    sums = np.trunc(rng.choice([-1, 1], (400, n)) * 2 ** rng.uniform(0, 22, (400, n))).astype(np.int64)
+    multiplier, shift = rng.integers(2**30, 2**31, (400, 1)), -rng.integers(1, 16, (400, 1))
+    multiplier[::4] = 2**30  # halves
+    bias = rng.integers(-500, 500, (400, 1)) % 2**22
+    data = np.concatenate([sums - bias, multiplier, shift, bias], axis=1).astype("<i4")
+    output = run(tmp_path, "rescale", compiler, f"""
+        const scale_t scale = {{row[{n}], (int8_t)row[{n + 1}]}};
+        for (int i = 0; i < {n}; i++) gates[i][0] = row[i], gates[i][4] = 7, biases[i][0] = row[{n + 2}] - 3;
+        m0plus_rescale(gates[0], biases[0], 3, &scale, {n}, row[0] & 1);
+        for (int i = 0; i < {n}; i++) row[i] = gates[i][0];
+        emulator_write(row, {4 * n});""", data, f"""
+        #include "lstm_layer.h"
+        static int32_t gates[{n}][8], biases[{n}][4];""")
+    high = (sums * multiplier + 2**30) >> 31
+    scaled = np.sign(high) * ((np.abs(high) + (1 << (-shift - 1))) >> -shift)
+    expected = np.clip(np.clip(scaled, LOW, HIGH) + 7 * (data[:, :1] & 1), LOW, HIGH)
+    assert np.array_equal(np.frombuffer(output, "<i4").reshape(expected.shape), expected)
+
+
+@both_compilers
+def test_scores_of_hard_features(tmp_path, compiler):
+    rng = np.random.default_rng(1)
+    features = rng.integers(-128, 128, (40, CONFIG.n_frames, CONFIG.n_mfcc)).astype(np.int8)
+    features[:10] //= 8
+    features[10:12], features[12] = [[[-128]], [[127]]], np.where(np.arange(CONFIG.n_mfcc) % 2, 127, -128)
+    output = run(tmp_path, "lstm", compiler, """
+        lstm_reset(&lstm);
+        for (int i = 0; i < N_FRAMES; i++) lstm_step(&lstm, row + i * N_MFCC);
+        lstm_scores(&lstm, scores);
+        emulator_write(scores, sizeof scores);""", features, "static lstm_t lstm; static int8_t scores[N_GENRES];")
+    assert np.array_equal(np.frombuffer(output, np.int8).reshape(-1, len(CONFIG.genres)),
+                          host_c.host_library().scores(features))
+
+
+# --- the text ---------------------------------------------------------------------------------------------------------
+
+def test_the_assembly_can_be_read():
+    """At most 400 lines in all, comments aside; a line before each macro and function says what it computes."""
+    lines = [line for file in ASSEMBLY for line in file.read_text().split("\n")]
+    assert sum(1 for line in lines if line and not re.match(r" *//|#", line)) <= 400
+    for before, line in zip(lines, lines[1:]):
+        assert not re.match(r"\.macro|    FUNCTION ", line) or before.startswith("//"), line
