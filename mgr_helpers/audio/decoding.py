@@ -55,7 +55,7 @@ def decode(path: Path) -> Iterator[av.AudioFrame]:
     if promised - seconds > SHORTFALL:
         raise UnusableFile(f"cut short or corrupt: {seconds:.2f} of {promised:.2f} s can be read")
     if damage and not (promised and file.format.name in LOOSE):
-        raise UnusableFile(f"cut short or corrupt at {seconds:.2f} s: {damage}")
+        raise UnusableFile(f"cut short, corrupt or of several streams; after {seconds:.2f} s: {damage}")
 
 
 def _undamaged(file: av.container.InputContainer, stream, log: list):
