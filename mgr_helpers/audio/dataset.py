@@ -24,7 +24,7 @@ from ..config import CONFIG, DATA, Config, work_dir
 from ..host.files import shown, write_whole
 from . import gtzan, mini_set, reading, splits
 
-SUFFIXES = (".wav", ".flac", ".au", ".mp3", ".ogg")
+SUFFIXES = (".wav", ".flac", ".au", ".aiff", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".alac", ".wma", ".webm", ".wv")
 SPLIT_LISTS = DATA / "gtzan_splits"
 SPLIT_NAMES = {"": "", "train": "train", "valid": "validation", "validation": "validation", "test": "test"}
 
@@ -67,8 +67,9 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     Parameters
     ----------
     source : str or Path
-        "mini" (synthetic, built in), "gtzan" (downloaded on first use), or a folder with one sub-folder per genre.
-        It may hold a manifest.csv with the columns file, artist (or group), and if you like fault_filtered_split.
+        "mini" (synthetic, built in), "gtzan" (downloaded on first use), or a folder with one sub-folder per genre,
+        in itself or up to three levels below, as in Kaggle's archive. Beside the genres there may be a manifest.csv
+        with the columns file and artist (or group), and fault_filtered_split.
     recordings : str or Path, optional
         A second folder of the same form, whose songs are added: your own recordings. It may lack genres.
 
@@ -80,8 +81,8 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
         When a genre is left without a usable song, or a manifest.csv is damaged.
     """
     built_in = {"mini": mini_set.folder, "gtzan": lambda: gtzan.fetch(config)}
-    folders = [(built_in.get(source, lambda: Path(source))(), "")]
-    folders += [(Path(recordings), "recordings/")] if recordings else []
+    folders = [(built_in.get(source, lambda: _find_folder(Path(source), config))(), "")]
+    folders += [(_find_folder(Path(recordings), config, "recordings/"), "recordings/")] if recordings else []
     found = [entry for root, prefix in folders for entry in _list_files(root, prefix, config)]
     others = [prefix + name for root, prefix in folders for name in _other_folders(root, config)]
     read = joblib.Parallel(-1, prefer="threads", return_as="generator")(
@@ -97,11 +98,19 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     return SongSet(songs, skipped, others, " + ".join(names))
 
 
+def _find_folder(root: Path, config: Config, prefix: str = "") -> Path:
+    """The folder that holds the genres' sub-folders; for recordings, which may lack genres, else `root` itself."""
+    found = gtzan.find_genres(root, config) or (root if prefix and root.is_dir() else None)
+    if found is None:
+        here = f"it has {_other_folders(root, config)}" if root.is_dir() else "it is missing, or no folder"
+        raise FileNotFoundError(f"no data set in {shown(root)}: {here}. It should hold one sub-folder per genre "
+                                f"({', '.join(config.genres)}). They were looked for in it and up to {gtzan.LEVELS} "
+                                "levels below: name another folder, change Config.genres, or use \"mini\" or \"gtzan\"")
+    return found
+
+
 def _list_files(root: Path, prefix: str, config: Config) -> list[tuple[Path, Song]]:
     """Every file of the genres' folders with the song it would be; hidden files and sidecars (.json) are left out."""
-    if not root.is_dir():
-        raise FileNotFoundError(f"no data set folder {shown(root)}: it should hold one sub-folder per genre "
-                                f"({', '.join(config.genres)}); or use \"mini\" or \"gtzan\"")
     manifest, listed = _read_manifest(root), []
     for genre in config.genres:
         if not (root / genre).is_dir():

@@ -33,6 +33,7 @@ KAGGLE = "andradaolteanu/gtzan-dataset-music-genre-classification"
 REMEDY = ("Run it again: a download goes on where it stopped. Or put GTZAN's genre folders into data/gtzan/ yourself, "
           "or give their folder as the data set")
 ATTEMPTS = 5
+LEVELS = 3  # of folders, as in Kaggle's archive/Data/genres_original/<genre>
 
 
 def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL, size: int = SIZE,
@@ -68,12 +69,13 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
 
 
 def find_genres(folder: Path, config: Config = CONFIG) -> Path | None:
-    """The folder that has a genre's sub-folder: `folder`, or one at most two levels below it. None if there is none."""
+    """The folder that holds a genre's sub-folder: `folder`, or one up to LEVELS below it; None without one."""
     folder = Path(folder)
-    for place in (folder, *sorted(folder.glob("*")), *sorted(folder.glob("*/*"))):
-        hidden = any(part.startswith(".") for part in place.relative_to(folder).parts)  # being built
-        if not hidden and any((place / genre).is_dir() for genre in config.genres):
-            return place
+    for level in range(LEVELS + 1):
+        for place in sorted(folder.glob("*/" * level)) if level else [folder]:
+            hidden = any(part.startswith(".") for part in place.relative_to(folder).parts)  # being built
+            if not hidden and any((place / genre).is_dir() for genre in config.genres):
+                return place
     return None
 
 

@@ -204,6 +204,27 @@ def test_missing_folder(tmp_path):
         dataset.load_songs(tmp_path / "nowhere")
 
 
+def test_kaggles_layout_is_found_inside_any_folder(folder):
+    """archive/Data holds tables, songs and, in folders of the same genres, pictures."""
+    data = folder.parent / "down" / "archive" / "Data"
+    data.mkdir(parents=True)
+    folder.rename(data / "genres_original")
+    (data / "images_original" / "jazz").mkdir(parents=True)
+    (data / "features_30_sec.csv").write_text("filename\n")
+    for place in (data, data.parent, data.parent.parent):
+        assert len(dataset.load_songs(place).songs) == 9
+    (data / "genres_original" / "jazz").rename(data / "genres_original" / "jazzy")
+    recordings = dataset.load_songs(data / "genres_original", Config(genres=("disco", "metal")), recordings=data.parent)
+    assert len(recordings.songs) == 12
+
+
+def test_the_message_says_where_genres_were_looked_for(folder):
+    with pytest.raises(FileNotFoundError, match=r"songs: it has \['disco', 'jazz', 'metal'\].*in it and up to 3 levels"):
+        dataset.load_songs(folder, Config(genres=("polka", "waltz")))
+    with pytest.raises(FileNotFoundError, match="nowhere: it is missing"):
+        dataset.load_songs(folder, recordings=folder / "nowhere")
+
+
 def test_genre_without_folder(folder):
     with pytest.raises(FileNotFoundError, match="'polka'.*Config.genres"):
         dataset.load_songs(folder, Config(genres=("disco", "polka")))
