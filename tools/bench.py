@@ -185,7 +185,7 @@ def soak(songs: list, minutes: float, compiler: str | None = None, config: Confi
     image = build_image("genre_recognizer", compiler)
     samples = np.resize(music, config.window_length + (windows - 1) * config.window_step)
     heard = listen.listen_to_counts(ideal_counts(samples, config=config), image, config)
-    expected = recognizer.decisions(heard["adc"][: len(samples)], load_model())
+    expected = recognizer.decisions(heard["adc"][: len(samples)], load_model(), headers.run_reference)
     processed = config.window_length + (len(heard["decisions"]) - 1) * config.window_step
     return {"minutes": round(len(samples) / config.sample_rate / 60, 3),
             "music_seconds": round(min(len(music), len(samples)) / config.sample_rate, 1),

@@ -19,7 +19,7 @@ from mgr_helpers.features import mfcc_q15
 from mgr_helpers.host.command_line import main
 from mgr_helpers.host import files
 from mgr_helpers.host.quiet import import_tf
-from mgr_helpers.model import evaluate, quantize
+from mgr_helpers.model import evaluate, quantize, runtimes
 from mgr_helpers.model.network import EPOCH_STEPS, calibration_choice, save
 from mgr_helpers.model.tflite import Model, front_end_dict, load_model
 from mgr_helpers.model.training import CLEAN, N_OTHER, N_WINDOWS, ROOM, SHIPPED, STRETCH, train_on, training_windows
@@ -273,6 +273,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build the pretrained model; when it goes to data/pretrained/, write the sketch's headers, too."""
+    runtimes.check_tflm()  # before hours of training
     metrics = build(args.data, args.output, args.seed)
     if args.output.resolve() == PRETRAINED:
         write_checked_headers(PRETRAINED)

@@ -19,6 +19,13 @@ except ImportError:
 ARENA_BYTES = 200_000  # TFLM's working memory on this computer
 
 
+def check_tflm() -> None:
+    """Raise RuntimeError where TFLM is not installed."""
+    if NO_TFLM:
+        raise RuntimeError(f"{NO_TFLM}. The firmware's own C gives the same scores: --engine c, or "
+                           "pico.headers.run_reference")
+
+
 def run_tflm(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarray:
     """int8 scores (n, n_genres) by TFLM, the reference for the Pico.
 
@@ -34,13 +41,12 @@ def run_tflm(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarr
     Raises
     ------
     RuntimeError
-        Where TFLM is not installed; `pico.headers.run_reference` then runs the firmware's own C instead.
+        Where TFLM is not installed.
     """
-    if NO_TFLM:
-        raise RuntimeError(f"{NO_TFLM}; the firmware's own C (engine c) gives the same scores")
     shape = (model.config.n_frames, model.config.n_mfcc)
     if features.dtype != np.int8 or features.ndim != 3 or features.shape[1:] != shape:
         raise ValueError(f"features are {features.dtype} {features.shape}, need int8 (n, {shape[0]}, {shape[1]})")
+    check_tflm()
     interpreter = runtime.Interpreter.from_bytes(model.content, arena_size=ARENA_BYTES)
     scores = []
     for window in features:

@@ -57,7 +57,7 @@ def hear_clip(adc: np.ndarray, model: Model, image: dict, bar: bool = False) -> 
     config = model.config
     due = max(0, len(adc) - config.window_length) // config.window_step + 1
     result = listen.listen_to_counts(adc, image, config, bar=bar)
-    heard, expected = result["decisions"][:due], recognizer.decisions(result["adc"], model)
+    heard, expected = result["decisions"][:due], recognizer.decisions(result["adc"], model, headers.run_reference)
     equal = sum(all(ours[key] == theirs[key] for key in COMPARED) for ours, theirs in zip(expected, heard))
     return {"decisions": heard, "equal": equal, "missed": due - len(heard), "overruns": len(result["overruns"]),
             **{key: result[key] for key in ("self_test", "stack_bytes", "awake_share")},

@@ -14,6 +14,7 @@ from mgr_helpers.features import mfcc_q15
 from mgr_helpers.model import evaluate, recognizer, training
 from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import engines
+from tests.tflm import NEEDS_TFLM
 from tools import experiments, pretrained
 
 
@@ -97,6 +98,7 @@ def test_silent_windows_are_left_out(songs):
 
 # --- engines and protocols
 
+@NEEDS_TFLM
 @pytest.mark.slow
 def test_c_equals_tflm_and_other_engines_are_close(trained, windows):
     model, float_model = engines.load_models(trained / "model_int8.tflite")
