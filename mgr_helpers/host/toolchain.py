@@ -152,9 +152,10 @@ def emulator_modules() -> Path:
             shutil.copy(file, folder)
         node, npm = find_node()
         path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])
+        cache = {} if "npm_config_cache" in os.environ else {"npm_config_cache": str(build_dir() / "npm")}
         call([*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], "installing rp2040js (the emulated RP2040)",
              "It needs the npm registry once: check the network and try again.", cwd=folder,
-             env={**os.environ, "PATH": path})
+             env={**os.environ, **cache, "PATH": path})
 
     return build_whole(build_dir() / "rp2040js", fill, hashlib.sha256(lock.read_bytes()).hexdigest()) / "node_modules"
 
@@ -219,8 +220,8 @@ def deploy_sketch(name: str | Path = "genre_recognizer", generated: Path | None 
     source = name if isinstance(name, Path) else FIRMWARE / name
     if not list(source.glob("*.ino")):
         raise FileNotFoundError(f"{shown(source)} has no .ino: not an Arduino sketch")
-    folder = build_whole(build_dir() / "sketches" / ("own_model" if generated else "") / source.name,
-                         lambda folder: copy_sketch(source, folder, generated), sketch_hash(source, generated))
+    folder = build_dir() / "sketches" / ("own_model" if generated else "") / source.name
+    build_whole(folder, lambda building: copy_sketch(source, building, generated), sketch_hash(source, generated))
     _zip(folder)
     return folder
 
@@ -240,8 +241,8 @@ def copy_sketch(source: Path, folder: Path, generated: Path | None = None) -> No
 
 def sketch_hash(source: Path, generated: Path | None = None) -> str:
     """A hash of all that `copy_sketch` copies."""
-    parts = content_hash(source, *_own_headers(generated)), _cmsis_stamp() if _needs_cmsis(source) else ""
-    return hashlib.sha256("".join(parts).encode()).hexdigest()
+    parts = content_hash(source, *_own_headers(generated)) + (_cmsis_stamp() if _needs_cmsis(source) else "")
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def _needs_cmsis(source: Path) -> bool:
@@ -251,8 +252,7 @@ def _needs_cmsis(source: Path) -> bool:
 def _own_headers(generated: Path | None) -> list[Path]:
     """The headers in a folder of `headers.write_headers`; FileNotFoundError when it is none."""
     own = [Path(generated) / name for name in GENERATED_HEADERS] if generated else []
-    missing = [file.name for file in own if not file.is_file()]
-    if missing:
+    if missing := [file.name for file in own if not file.is_file()]:
         raise FileNotFoundError(f"{shown(generated)} lacks {', '.join(missing)}: give a folder that notebook 08 or "
                                 "headers.write_headers wrote")
     return own

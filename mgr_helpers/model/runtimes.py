@@ -1,6 +1,6 @@
 """Scores of a model by TensorFlow Lite Micro (TFLM) and by LiteRT; both clear the LSTM's state before each window.
 
-Notebooks: 06, 08.
+Notebooks: 06, 07, 08.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def check_tflm() -> None:
 
 
 def run_tflm(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarray:
-    """int8 scores (n, n_genres) by TFLM, the reference for the Pico.
+    """int8 scores (n, n_genres) by TFLM, the reference for the Pico; a RuntimeError where TFLM is not installed.
 
     Parameters
     ----------
@@ -37,11 +37,6 @@ def run_tflm(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarr
         Of another type or shape: a ValueError.
     reset : bool
         Clear the LSTM's state before each window. False shows what a sketch does that forgets to.
-
-    Raises
-    ------
-    RuntimeError
-        Where TFLM is not installed.
     """
     shape = (model.config.n_frames, model.config.n_mfcc)
     if features.dtype != np.int8 or features.ndim != 3 or features.shape[1:] != shape:

@@ -1,26 +1,17 @@
-"""The classes of a .tflite file's content, from the schema that TensorFlow ships, without loading TensorFlow.
+"""The classes of a .tflite file's content, from the schema that TensorFlow ships.
 
-Importing `tensorflow.lite.python.schema_py_generated` loads all of TensorFlow, which takes seconds. Its file needs none
-of it. It is Python on every platform.
+Its file is loaded by its path: importing it by its name would load all of TensorFlow, which takes seconds.
 
 Notebooks: none.
 """
 
-from __future__ import annotations
-
-import importlib.util
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
-
-def _load():
-    found = importlib.util.find_spec("tensorflow")
-    if found is None or found.origin is None:
-        raise ImportError("no TensorFlow in this Python: `make` installs it, or `pip install -r requirements.txt`")
-    file = Path(found.origin).parent / "lite" / "python" / "schema_py_generated.py"
-    spec = importlib.util.spec_from_file_location("schema_py_generated", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-schema = _load()
+_tensorflow = find_spec("tensorflow")
+if _tensorflow is None or _tensorflow.origin is None:
+    raise ImportError("no TensorFlow in this Python: `make` installs it, or `pip install -r requirements.txt`")
+_spec = spec_from_file_location("schema_py_generated",
+                                Path(_tensorflow.origin).parent / "lite" / "python" / "schema_py_generated.py")
+schema = module_from_spec(_spec)
+_spec.loader.exec_module(schema)

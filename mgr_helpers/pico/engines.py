@@ -81,6 +81,7 @@ def table(result: dict) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """`python -m mgr_helpers evaluate`: print the figures."""
-    result = evaluate(arguments.audio, arguments.model, arguments.engine, arguments.mic, arguments.room)
+    engine = arguments.engine or REFERENCE
+    result = evaluate(arguments.audio, arguments.model, engine, arguments.mic, arguments.room)
     print(json.dumps(result, indent=1) if arguments.json else table(result))
     return 0

@@ -256,7 +256,7 @@ def test_vector_h(model: Model, scored: bool = True) -> str:
     """The test vector of ``self_test.c``: a second of the mini set, its features by cmsisdsp and scores by TFLM.
 
     The audio is cut to 8 bits a sample, to halve its bytes in flash; features and scores are those of the cut samples.
-    With `scored` False the scores are zeros.
+    With `scored` False the scores are zeros, and the self-test fails.
     """
     config = model.config
     audio = (mini_set.song("jazz", 0)[2 * config.sample_rate :][: config.window_length] >> 8).astype(np.int8)
@@ -279,7 +279,7 @@ def tflite_h(content: bytes) -> str:
 def headers(model: Model, scored: bool = True) -> dict[str, str]:
     """Text of every generated header, by file name; ValueError for a model that the firmware can't run.
 
-    With `scored` False the test vector has no scores: the self-test then fails.
+    `scored` is that of `test_vector_h`.
     """
     tensors = model.tensors
     return {
@@ -292,12 +292,12 @@ def headers(model: Model, scored: bool = True) -> dict[str, str]:
     }
 
 
-def write_headers(model: Model, folder: Path = GENERATED) -> dict[str, int]:
+def write_headers(model: Model, folder: Path = GENERATED, scored: bool = True) -> dict[str, int]:
     """Write all headers of an int8 model into a folder, by default the sketch's own; how long each one is.
 
     ValueError when the firmware can't run the model; nothing is written then.
     """
-    texts = headers(model)  # all texts, before the first is written
+    texts = headers(model, scored)  # all texts, before the first is written
     for name, text in texts.items():
         files.write_text(Path(folder) / name, text)
     return {name: len(text) for name, text in texts.items()}
@@ -310,13 +310,10 @@ def headers_of(model: Model) -> Path:
     return folder
 
 
-# --- scores by the C of these headers --------------------------------------------------------------------------------
-
 def run_c(model: Model, features: np.ndarray) -> np.ndarray:
     """int8 scores (n, n_genres) of int8 features by the firmware's own C, compiled for this computer."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in headers(model, scored=False).items():
-            files.write_text(Path(folder) / name, text)
+        write_headers(model, Path(folder), scored=False)
         return host_c.host_library(Path(folder)).scores(features)
 
 
