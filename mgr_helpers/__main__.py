@@ -55,7 +55,7 @@ def pico_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(one, "--gain", *DB, "level at the ADC (default -6 dB)", metavar="DB")
     add_number(one, "--noise", 0.0, 4096.0, "noise in ADC steps (default 1)", metavar="LSB")
     add_number(one, "--seconds", 1.0, DAY, "listen to the first seconds only (default: all)")
-    add_number(many, "--clips", 1, 100_000, "play so many clips of the folder, and compare every decision with Python's",
+    add_number(many, "--clips", 1, 100_000, "play so many clips of it, and compare every decision with Python's",
                metavar="N")
     add_number(many, "--mic", *DB, "level in the microphone simulation (default 0 dB)", metavar="DB")
     many.add_argument("--room", action="store_true", help="add a random room")

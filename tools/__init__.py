@@ -1,4 +1,4 @@
-"""Commands of maintainers: ``python -m tools.<name>``. Ctrl-C ends them in one line, also while libraries are loaded."""
+"""Commands of maintainers: ``python -m tools.<name>``. Ctrl-C ends them in one line, also while they load libraries."""
 
 import os
 import sys

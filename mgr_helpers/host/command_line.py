@@ -45,7 +45,7 @@ def add_number(parser: argparse.ArgumentParser, name: str, low: float, high: flo
 
 
 def refuse_unused(parser: argparse.ArgumentParser, arguments: Arguments, mode: str, *names: str) -> None:
-    """End with a usage error when one of these options was given, which this mode doesn't use. Their default is None."""
+    """End with a usage error when one of these options was given. The mode doesn't use them; their default is None."""
     values = {f"--{name}": getattr(arguments, name.replace("-", "_")) for name in names}
     if given := [name for name, value in values.items() if value is not None and value is not False]:
         parser.error(f"{mode} doesn't use {', '.join(given)}")

@@ -53,7 +53,7 @@ def decisions(adc: np.ndarray, model: Model,
               run: Callable[[Model, np.ndarray], np.ndarray] = runtimes.run_tflm) -> list[dict]:
     """Decisions over a stream of ADC counts, unsigned integers (n,), by an int8 model.
 
-    `run(model, features)` gives the scores: TFLM, or `pico.headers.run_reference`, which also works where TFLM is missing.
+    `run(model, features)` gives the scores; `pico.headers.run_reference` also works where TFLM is missing.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 Nothing in ``firmware/genre_recognizer/src/generated/`` is written by hand: `write_headers` makes the folder, and a test
 compares it with what is committed.
 
-Notebooks: 08.
+Notebooks: 07, 08.
 """
 
 from __future__ import annotations
@@ -277,10 +277,7 @@ def tflite_h(content: bytes) -> str:
 
 
 def headers(model: Model, scored: bool = True) -> dict[str, str]:
-    """Text of every generated header, by file name; ValueError for a model that the firmware can't run.
-
-    `scored` is that of `test_vector_h`.
-    """
+    """Text of every generated header by file name, `scored` as of `test_vector_h`; ValueError as of `Model.tensors`."""
     tensors = model.tensors
     return {
         "constants.h": constants_h(model.config, tensors["lstm"]),
