@@ -19,11 +19,15 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DATA ?= mini
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# a terminal without UTF-8 must not end a run at "…"
+export PYTHONUTF8 = 1
 
 $(VENV)/.run: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make needs Python 3.11, 3.12 or 3.13: install one, or say make PYTHON=/path/to/it"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	"$(PYTHON)" -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
+	@$(RUN) -c 'import sys, sysconfig; sys.version_info >= (3, 13) and sysconfig.get_platform() == "linux-x86_64" and \
+		print("cmsisdsp has no wheel for this Python: pip builds it from source, in up to three minutes")'
 	$(RUN) -m pip install --quiet --prefer-binary --editable ".[run]"
 	touch $@
 

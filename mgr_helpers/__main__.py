@@ -8,81 +8,106 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from pathlib import Path
 
 from .config import DATA, PRETRAINED
-from .host.command_line import run_command
+from .host.command_line import Arguments, add_number, as_path, new_parser, refuse_unused, run_command
 
-SHIPPED_MODEL = PRETRAINED / "model_int8.tflite"
+DB = -96.0, 24.0  # levels that make sense
+DAY = 86400.0  # seconds
 
 
 def record_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``record``."""
     parser.add_argument("--label", help="genre of the takes (without it, the script asks)")
     parser.add_argument("--port", help="serial port (without it, the Pico is found by its USB ID)")
-    parser.add_argument("--seconds", type=float, default=0.0, help="length of a take; 0: until the button is pressed")
-    parser.add_argument("--takes", type=int, default=0, help="stop after this many takes (0: never)")
+    add_number(parser, "--seconds", 0.0, DAY, "length of a take; 0, the default: until the button is pressed")
+    add_number(parser, "--takes", 0, 100_000, "stop after this many takes; 0, the default: never", default=0)
     parser.add_argument("--start", action="store_true", help="start each take at once, without the button")
     parser.add_argument("--yes", action="store_true", help="keep every take without asking")
-    parser.add_argument("--output", type=Path, default=DATA / "recordings", help="folder of the recordings")
+    parser.add_argument("--output", type=as_path, default=DATA / "recordings",
+                        help="folder of the recordings (default: data/recordings in the project)")
     parser.add_argument("--format", choices=("frames", "text"), default="frames",
-                        help="what the Pico sends: frames of our recorder, or text of the book's sketch")
+                        help="what the Pico sends: frames of our recorder (default), or text of the book's sketch")
     parser.add_argument("--drive-folder", metavar="NAME", help="upload to this folder of Google Drive (name or ID)")
-    parser.add_argument("--client-secrets", type=Path, default=Path("client_secrets.json"),
-                        help="OAuth client or service account for Drive, from the Google Cloud console")
+    parser.add_argument("--client-secrets", type=as_path, metavar="FILE",
+                        help="with --drive-folder: OAuth client or service account for Drive, from the Google Cloud "
+                             "console (default: client_secrets.json)")
+
+
+def check_record(parser: argparse.ArgumentParser, arguments: Arguments) -> None:
+    """The book's sketch takes no commands. Fills in what was left out."""
+    if arguments.format == "text":
+        refuse_unused(parser, arguments, "--format text", "seconds", "start")
+    if not arguments.drive_folder:
+        refuse_unused(parser, arguments, "record without --drive-folder", "client-secrets")
+    arguments.seconds = arguments.seconds or 0.0
+    arguments.client_secrets = arguments.client_secrets or as_path("client_secrets.json")
 
 
 def pico_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``pico``."""
-    parser.add_argument("--audio", required=True, help="recording to play to the emulated microphone; with --clips a "
-                        "folder with one sub-folder per genre, or mini, or gtzan")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--gain", type=float, default=-6.0, metavar="DB", help="level at the ADC (default -6 dB)")
-    parser.add_argument("--noise", type=float, default=1.0, metavar="LSB", help="noise in ADC steps (default 1)")
+    parser.add_argument("--audio", type=as_path, required=True, help="recording to play to the emulated "
+                        "microphone; with --clips a folder with one sub-folder per genre, or mini, or gtzan")
+    parser.add_argument("--model", type=as_path, metavar="FILE", help="int8 .tflite file (default: the one that ships)")
     parser.add_argument("--compiler", choices=("gcc", "zig"), help="default: gcc if present, else zig")
-    parser.add_argument("--seconds", type=float, help="listen to the first seconds only")
-    parser.add_argument("--clips", type=int, metavar="N", help="play N clips of the folder, and compare every "
-                        "decision with Python's")
-    parser.add_argument("--mic", type=float, default=0.0, metavar="DB", help="with --clips: level in the microphone "
-                        "simulation (default 0 dB)")
-    parser.add_argument("--room", action="store_true", help="with --clips: add a random room")
-    parser.add_argument("--model", type=Path, help="with --clips: int8 .tflite file (default: the one that ships)")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    one, many = parser.add_argument_group("one recording"), parser.add_argument_group("clips of a folder")
+    add_number(one, "--gain", *DB, "level at the ADC (default -6 dB)", metavar="DB")
+    add_number(one, "--noise", 0.0, 4096.0, "noise in ADC steps (default 1)", metavar="LSB")
+    add_number(one, "--seconds", 1.0, DAY, "listen to the first seconds only (default: all)")
+    add_number(many, "--clips", 1, 100_000, "play so many clips of it, and compare every decision with Python's",
+               metavar="N")
+    add_number(many, "--mic", *DB, "level in the microphone simulation (default 0 dB)", metavar="DB")
+    many.add_argument("--room", action="store_true", help="add a random room")
+
+
+def check_pico(parser: argparse.ArgumentParser, arguments: Arguments) -> None:
+    """Each mode has options of its own."""
+    mode, names = ("with", ("gain", "noise", "seconds")) if arguments.clips else ("without", ("mic", "room"))
+    refuse_unused(parser, arguments, f"pico {mode} --clips", *names)
 
 
 def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``evaluate``."""
-    parser.add_argument("--audio", required=True, help="folder with one sub-folder per genre, or mini, or gtzan")
-    parser.add_argument("--model", type=Path, default=SHIPPED_MODEL, help="int8 .tflite file")
-    parser.add_argument("--engine", choices=("float", "litert", "tflm", "c"), default="tflm",
-                        help="what computes the scores")
-    parser.add_argument("--mic", type=float, metavar="DB", help="through the microphone simulation at this level")
+    parser.add_argument("--audio", type=as_path, required=True,
+                        help="folder with one sub-folder per genre, or mini, or gtzan")
+    parser.add_argument("--model", type=as_path, default=PRETRAINED / "model_int8.tflite", metavar="FILE",
+                        help="int8 .tflite file (default: the one that ships)")
+    parser.add_argument("--engine", choices=("float", "litert", "tflm", "c"),
+                        help="what computes the scores (default: tflm; c where tflm has no wheel)")
+    add_number(parser, "--mic", *DB, "through the microphone simulation at this level (default: clean)", metavar="DB")
     parser.add_argument("--room", action="store_true", help="add a random room (at 0 dB without --mic)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def firmware_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``firmware``."""
-    parser.add_argument("--generated", type=Path, help="folder with C headers of your own model")
+    parser.add_argument("--generated", type=as_path, metavar="FOLDER",
+                        help="C headers of your own model, as notebook 08 writes them (default: those that ship)")
 
 
-# name: (module whose run(arguments) returns the exit status, its arguments, what it does)
+# name: (module whose run(arguments) returns the exit status, its arguments, a check of them or None, what it does)
 COMMANDS = {
-    "record": ("record.session", record_arguments, "record labelled takes from a Pico with a microphone"),
-    "pico": ("pico.clips", pico_arguments, "play a recording to the emulated Pico and print what it says"),
-    "evaluate": ("pico.engines", evaluate_arguments, "print the accuracy of a model on a folder of songs"),
-    "firmware": ("host.toolchain", firmware_arguments, "write Arduino sketch folders and zips to build/sketches/"),
+    "record": ("record.session", record_arguments, check_record, "record labelled takes from a Pico with a microphone"),
+    "pico": ("pico.clips", pico_arguments, check_pico, "play a recording to the emulated Pico and print what it says"),
+    "evaluate": ("pico.engines", evaluate_arguments, None, "print the accuracy of a model on a folder of songs"),
+    "firmware": ("host.toolchain", firmware_arguments, None,
+                 "write Arduino sketch folders and zips to build/sketches/"),
 }
 
 
 def main(words: list[str] | None = None) -> int:
     """Run a command; an expected error is one line on stderr, and the exit status is 1."""
-    parser = argparse.ArgumentParser(prog="python -m mgr_helpers")
+    parser, own = new_parser("Commands of the project.", "python -m mgr_helpers"), {}
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, (_, add_arguments, what) in COMMANDS.items():
-        add_arguments(commands.add_parser(name, help=what, description=what))
+    for name, (_, add_arguments, _, what) in COMMANDS.items():
+        own[name] = commands.add_parser(name, help=what, description=what)
+        add_arguments(own[name])
     arguments = parser.parse_args(words)
-    module = importlib.import_module(f".{COMMANDS[arguments.command][0]}", __package__)
-    return run_command(module.run, arguments)
+    module, _, check, _ = COMMANDS[arguments.command]
+    if check:
+        check(own[arguments.command], arguments)
+    return run_command(lambda arguments: importlib.import_module(f".{module}", __package__).run(arguments), arguments)
 
 
 if __name__ == "__main__":

@@ -109,12 +109,12 @@ def work_dir() -> Path:
 
     It is `data/work/`, or the folder in the environment variable MGR_WORK (relative to the project).
     """
-    return _made(ROOT / os.environ.get("MGR_WORK", "data/work"), "MGR_WORK")
+    return _made(ROOT / os.path.expanduser(os.environ.get("MGR_WORK", "data/work")), "MGR_WORK")
 
 
 def build_dir() -> Path:
     """Folder for what is built or fetched: `build/`, or the environment variable MGR_BUILD. It is made when missing."""
-    return _made(ROOT / os.environ.get("MGR_BUILD", "build"), "MGR_BUILD")
+    return _made(ROOT / os.path.expanduser(os.environ.get("MGR_BUILD", "build")), "MGR_BUILD")
 
 
 def _made(folder: Path, variable: str) -> Path:

@@ -7,16 +7,19 @@ folder. Without ``--output`` they are run in place, so that their outputs are ke
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
+import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mgr_helpers.config import ROOT, artifact, build_dir, work_dir
 from mgr_helpers.host import files
-from mgr_helpers.host.command_line import main
+from mgr_helpers.host.command_line import as_path, main, refuse_unused
 
 NOTEBOOKS = ROOT / "notebooks"
 AUDIO_NOTE = "(audio player: run the notebook to listen)"
@@ -132,6 +135,8 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
     ------
     RuntimeError
         When a cell fails. The outputs until then are written to `build/failed/`, and nothing to `output`.
+    KeyboardInterrupt
+        After Ctrl-C.
     """
     import nbformat
     from nbclient import NotebookClient
@@ -145,7 +150,7 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
     client.widget_registry = {}
     start = time.monotonic()
     try:
-        client.execute()
+        _execute(client)
     except CellExecutionError as error:
         failed = build_dir() / "failed" / path.name
         files.write_text(failed, nbformat.writes(notebook))
@@ -155,6 +160,20 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
         notebook = nbformat.from_dict(clean(notebook))
     files.write_text(output, nbformat.writes(notebook))
     return time.monotonic() - start
+
+
+def _execute(client) -> None:
+    """`client.execute()` in a thread: in the main thread nbclient handles Ctrl-C, and ends in tracebacks."""
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(client.execute)
+        try:
+            done.result()
+        except KeyboardInterrupt:
+            while not done.done():  # the kernel may just be starting
+                with contextlib.suppress(AttributeError, TypeError, ProcessLookupError):
+                    os.kill(client.km.provisioner.pid, signal.SIGKILL)
+                time.sleep(0.1)
+            raise
 
 
 def run_series(data: str, output: Path | None, only: list[str] | None = None) -> dict[str, float]:
@@ -211,11 +230,19 @@ def print_summary() -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``python -m notebooks.run``."""
-    parser.add_argument("--data", default="mini", help="mini, gtzan, or a folder with one sub-folder per genre")
-    parser.add_argument("--output", type=Path, help="folder for the executed notebooks (default: in place)")
-    parser.add_argument("--only", nargs="+", metavar="NN", help="run only these notebooks, for example 03 04")
+    parser.add_argument("--data", type=as_path,
+                        help="mini (default), gtzan, or a folder with one sub-folder per genre")
+    parser.add_argument("--output", type=as_path, help="folder for the executed notebooks (default: in place)")
+    parser.add_argument("--only", nargs="+", metavar="NN", help="run only these notebooks, for example 03 04 (default: all)")
     parser.add_argument("--table", action="store_true", help="print the number of cells and lines; run nothing")
     parser.add_argument("--summary", action="store_true", help="end with the table of accuracies and decisions")
+
+
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """The table runs nothing."""
+    if args.table:
+        refuse_unused(parser, args, "notebooks.run with --table", "data", "output", "summary")
+    args.data = str(args.data or "mini")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -235,4 +262,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main("Run the notebook series on a data set.", add_arguments, run))
+    sys.exit(main("Run the notebook series on a data set.", add_arguments, run, check))

@@ -16,9 +16,10 @@ from mgr_helpers.features.windows import stream_windows
 from mgr_helpers.host import host_c, toolchain
 from mgr_helpers.model import recognizer, runtimes
 from mgr_helpers.model.tflite import load_model
-from mgr_helpers.pico import emulator
+from mgr_helpers.pico import emulator, headers
 from mgr_helpers.pico.image import build_image
 from tests import exactness
+from tests.tflm import NEEDS_TFLM
 
 MODEL = load_model()
 FRONT_END = MODEL.front_end
@@ -47,7 +48,7 @@ def windows() -> np.ndarray:
 @pytest.fixture(scope="module")
 def expected(windows) -> tuple[np.ndarray, np.ndarray]:
     features = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows), FRONT_END)
-    return features, runtimes.run_tflm(MODEL, features)
+    return features, headers.run_reference(MODEL, features)
 
 
 def test_features_and_scores_of_c_on_this_machine(windows, expected):
@@ -57,6 +58,7 @@ def test_features_and_scores_of_c_on_this_machine(windows, expected):
     assert host.self_test()
 
 
+@NEEDS_TFLM
 def test_scores_of_random_features():
     features = np.random.default_rng(1).integers(-128, 128, (400, CONFIG.n_frames, CONFIG.n_mfcc)).astype(np.int8)
     features[:100] //= 8
@@ -78,7 +80,7 @@ def test_decisions_on_a_stream_of_adc_counts():
     song = mini_set.song("metal", 5)
     quiet = np.zeros(3 * CONFIG.sample_rate, np.int16)
     adc = ideal_counts(np.concatenate([song[:150_000], quiet, song[:60_000]]), gain_db=-12, noise_lsb=0.4)
-    theirs, ours = host_c.host_library().decisions(adc), recognizer.decisions(adc, MODEL)
+    theirs, ours = host_c.host_library().decisions(adc), recognizer.decisions(adc, MODEL, headers.run_reference)
     assert len(ours) == len(theirs["window"]) > 10
     for i, decision in enumerate(ours):
         assert np.array_equal(theirs["scores"][i], decision["scores"])

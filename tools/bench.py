@@ -23,7 +23,7 @@ from mgr_helpers.config import CONFIG, Config, build_dir
 from mgr_helpers.features import mfcc_book, mfcc_q15
 from mgr_helpers.features.windows import FEATURE_BATCH, features_of, stream_windows
 from mgr_helpers.host import toolchain
-from mgr_helpers.host.command_line import main
+from mgr_helpers.host.command_line import add_number, as_path, main, refuse_unused
 from mgr_helpers.host.files import shown, write_text, write_whole
 from mgr_helpers.host.quiet import import_tf
 from mgr_helpers.model import recognizer, training
@@ -209,7 +209,7 @@ def soak(songs: list, minutes: float, compiler: str | None = None, config: Confi
     image = build_image("genre_recognizer", compiler)
     samples = np.resize(music, config.window_length + (windows - 1) * config.window_step)
     heard = listen.listen_to_counts(ideal_counts(samples, config=config), image, config)
-    expected = recognizer.decisions(heard["adc"][: len(samples)], load_model())
+    expected = recognizer.decisions(heard["adc"][: len(samples)], load_model(), headers.run_reference)
     processed = config.window_length + (len(heard["decisions"]) - 1) * config.window_step
     return {"minutes": round(len(samples) / config.sample_rate / 60, 3),
             "music_seconds": round(min(len(music), len(samples)) / config.sample_rate, 1),
@@ -448,11 +448,20 @@ def draw(figures: dict) -> Path:
 
 def add_arguments(parser) -> None:
     """Arguments of `python -m tools.bench`."""
-    parser.add_argument("--audio", default="mini", help='data set to hear: a folder, "gtzan" or "mini" (default)')
+    parser.add_argument("--audio", type=as_path,
+                        help='data set to hear: a folder, "gtzan" or "mini" (default)')
     parser.add_argument("--compiler", choices=("gcc", "zig"), help="default: gcc if present, else zig")
-    parser.add_argument("--soak", type=float, metavar="MINUTES", help="only play this many minutes to the Pico")
-    parser.add_argument("--tables", action="store_true", help="only compare the book's tables with the smaller ones")
-    parser.add_argument("--decoder", action="store_true", help="only measure the decoder of the serial stream")
+    only = parser.add_mutually_exclusive_group()
+    add_number(only, "--soak", 0.05, 10_000.0, "only play this many minutes to the Pico", metavar="MINUTES")
+    only.add_argument("--tables", action="store_true", help="only compare the book's tables with the smaller ones")
+    only.add_argument("--decoder", action="store_true", help="only measure the decoder of the serial stream")
+
+
+def check(parser, arguments) -> None:
+    """Tables and decoder need no audio and no Pico."""
+    if arguments.tables or arguments.decoder:
+        refuse_unused(parser, arguments, "bench with --tables or --decoder", "audio", "compiler")
+    arguments.audio = arguments.audio or "mini"
 
 
 def run(arguments) -> int:
@@ -478,4 +487,4 @@ def run(arguments) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main("Cycles, bytes and latency on the emulated Pico; speed of this machine.", add_arguments, run))
+    sys.exit(main("Cycles, bytes and latency on the emulated Pico; speed of this machine.", add_arguments, run, check))

@@ -24,7 +24,7 @@ from mgr_helpers.audio import adc, dataset, microphone, splits
 from mgr_helpers.config import CONFIG, ROOT, Config, build_dir
 from mgr_helpers.features import mfcc, mfcc_book, mfcc_q15
 from mgr_helpers.features.windows import stream_windows
-from mgr_helpers.host.command_line import main
+from mgr_helpers.host.command_line import as_path, main
 from mgr_helpers.host import files
 from mgr_helpers.host.quiet import import_tf
 from mgr_helpers.model import evaluate, quantize
@@ -293,8 +293,10 @@ def write_document(found: dict[str, dict], source: str, path: Path) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``python -m tools.experiments``."""
-    parser.add_argument("--data", required=True, help="folder with one sub-folder per genre, or mini, or gtzan")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "experiments.md")
+    parser.add_argument("--data", type=as_path, required=True,
+                        help="folder with one sub-folder per genre, or mini, or gtzan")
+    parser.add_argument("--output", type=as_path, default=ROOT / "docs" / "experiments.md",
+                        help="file to write (default: docs/experiments.md in the project)")
 
 
 def run(args: argparse.Namespace) -> int:

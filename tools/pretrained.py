@@ -16,10 +16,10 @@ import numpy as np
 from mgr_helpers.audio import dataset, splits
 from mgr_helpers.config import CONFIG, PRETRAINED
 from mgr_helpers.features import mfcc_q15
-from mgr_helpers.host.command_line import main
+from mgr_helpers.host.command_line import add_number, as_path, main
 from mgr_helpers.host import files
 from mgr_helpers.host.quiet import import_tf
-from mgr_helpers.model import evaluate, quantize
+from mgr_helpers.model import evaluate, quantize, runtimes
 from mgr_helpers.model.network import EPOCH_STEPS, calibration_choice, save
 from mgr_helpers.model.tflite import Model, front_end_dict, load_model
 from mgr_helpers.model.training import CLEAN, N_OTHER, N_WINDOWS, ROOM, SHIPPED, STRETCH, train_on, training_windows
@@ -261,13 +261,15 @@ def write_checked_headers(folder: Path) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``python -m tools.pretrained``."""
-    parser.add_argument("--data", required=True, help="folder with one sub-folder per genre, or mini, or gtzan")
-    parser.add_argument("--output", type=Path, default=PRETRAINED, help="folder to write (default: data/pretrained)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", type=as_path, required=True,
+                        help="folder with one sub-folder per genre, or mini, or gtzan")
+    parser.add_argument("--output", type=as_path, default=PRETRAINED, help="folder to write (default: data/pretrained)")
+    add_number(parser, "--seed", 0, 999_999, "of weights and draws (default 0)", default=0)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build the pretrained model. If it goes to data/pretrained/, also write the sketch's headers."""
+    runtimes.check_tflm()  # before hours of training
     metrics = build(args.data, args.output, args.seed)
     if args.output.resolve() == PRETRAINED:
         write_checked_headers(PRETRAINED)

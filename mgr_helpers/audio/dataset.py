@@ -12,6 +12,7 @@ import csv
 import dataclasses
 import functools
 import json
+import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,7 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     ValueError
         When a genre is left without a usable song, or a manifest.csv is damaged.
     """
+    source, recordings = (part and os.path.expanduser(part) for part in (source, recordings))
     built_in = {"mini": mini_set.folder, "gtzan": lambda: gtzan.fetch(config)}
     folders = [(built_in.get(source, lambda: _find_folder(Path(source), config))(), "")]
     folders += [(_find_folder(Path(recordings), config, "recordings/"), "recordings/")] if recordings else []

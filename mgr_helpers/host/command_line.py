@@ -1,4 +1,4 @@
-"""What every command of the project shares: an expected error is printed as one line, without a traceback.
+"""What every command of the project shares: numbers with a range, --version, and an end in one line, no traceback.
 
 Notebooks: none.
 """
@@ -6,22 +6,77 @@ Notebooks: none.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
+
+from .. import __version__
+
+Arguments = argparse.Namespace
 
 
-def run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Run a command and return its exit status; an expected error is printed as one line, and the status is 1."""
+def new_parser(description: str, prog: str | None = None) -> argparse.ArgumentParser:
+    """A parser with --version."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser.add_argument("--version", action="version", version=f"mgr_helpers {__version__}")
+    return parser
+
+
+def as_path(word: str) -> Path:
+    """An argparse type: a file, a folder or the name of a data set; `~` is the home folder."""
+    return Path(os.path.expanduser(word))
+
+
+def add_number(parser: argparse.ArgumentParser, name: str, low: float, high: float, what: str, **options) -> None:
+    """Add an option for a number from `low` to `high`, whole when `low` is an int. --help tells the range."""
+    kind, noun = (int, "a whole number") if isinstance(low, int) else (float, "a number")
+
+    def number(word: str) -> float:
+        try:
+            value = kind(word)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:  # nan is in no range
+            raise argparse.ArgumentTypeError(f"{word!r} is not {noun} from {low:g} to {high:g}")
+        return value
+
+    parser.add_argument(name, type=number, help=f"{what}; {noun} from {low:g} to {high:g}", **options)
+
+
+def refuse_unused(parser: argparse.ArgumentParser, arguments: Arguments, mode: str, *names: str) -> None:
+    """End with a usage error when one of these options was given. The mode doesn't use them; their default is None."""
+    values = {f"--{name}": getattr(arguments, name.replace("-", "_")) for name in names}
+    if given := [name for name, value in values.items() if value is not None and value is not False]:
+        parser.error(f"{mode} doesn't use {', '.join(given)}")
+
+
+def run_command(run: Callable[[Arguments], int], arguments: Arguments) -> int:
+    """Run a command and return its exit status.
+
+    An expected error ends in one line and 1; Ctrl-C, or Ctrl-D at a question, in one line and 130. What the terminal
+    can't print is printed as "?".
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not under some test runners
+            stream.reconfigure(errors="replace")
     try:
         return run(arguments)
+    except (KeyboardInterrupt, EOFError) as end:
+        if isinstance(end, EOFError) and "reading a line" not in str(end):  # a file that ends early is no Ctrl-D
+            raise
+        print("\nstopped", file=sys.stderr)
+        return 130
     except (OSError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def main(description: str, add_arguments: Callable[[argparse.ArgumentParser], None],
-         run: Callable[[argparse.Namespace], int]) -> int:
-    """Parse the arguments of a module that is a command (``python -m tools.site``), and run it."""
-    parser = argparse.ArgumentParser(description=description)
+def main(description: str, add_arguments: Callable[[argparse.ArgumentParser], None], run: Callable[[Arguments], int],
+         check: Callable[[argparse.ArgumentParser, Arguments], None] = lambda *of: None) -> int:
+    """Parse and check the arguments of a module that is a command (``python -m tools.site``), and run it."""
+    parser = new_parser(description)
     add_arguments(parser)
-    return run_command(run, parser.parse_args())
+    arguments = parser.parse_args()
+    check(parser, arguments)
+    return run_command(run, arguments)

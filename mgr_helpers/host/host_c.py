@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import build_dir
+from ..config import FIRMWARE, build_dir
 from . import toolchain
 from .files import write_whole
 from .toolchain import EMULATOR
@@ -78,15 +78,17 @@ def host_library(generated: Path | None = None) -> HostLibrary:
     `generated` is a folder with headers of your own model, instead of those that ship. A RuntimeError says why it does
     not compile.
     """
-    source = toolchain.deploy_sketch("genre_recognizer", generated) / "src"
-    batch = EMULATOR / "host_batch.c"
-    library = build_dir() / "host" / f"firmware-O3-{toolchain.content_hash(source, batch)[:16]}.so"
+    sketch, batch = FIRMWARE / "genre_recognizer", EMULATOR / "host_batch.c"
+    parts = toolchain.sketch_hash(sketch, generated)[:16], toolchain.content_hash(batch)[:16]
+    library = build_dir() / "host" / f"firmware-O3-{'-'.join(parts)}.so"
     if not library.exists():
         with tempfile.TemporaryDirectory() as temporary:
-            target = Path(temporary) / "library.so"
+            source, target = Path(temporary) / "sketch" / "src", Path(temporary) / "library.so"
+            toolchain.copy_sketch(sketch, source.parent, generated)
             toolchain.call([*toolchain.find_host_compiler(), "-O3", "-fno-tree-slp-vectorize", "-w", "-shared", "-fPIC",
-                            "-I", source, *sorted(source.rglob("*.c")), batch, "-o", target, "-lm"],
-                           "compiling the firmware's C for this machine", "The message says where it stopped.")
+                            "-I", source, *sorted(source.rglob("*.c")), batch, "-o", target.name, "-lm"],
+                           "compiling the firmware's C for this machine", "The message says where it stopped.",
+                           cwd=temporary)
             write_whole(library, lambda file: file.write(target.read_bytes()))
     return _load(library)
 

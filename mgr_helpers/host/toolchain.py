@@ -37,6 +37,8 @@ BOOK_SOURCES = ("BasicMathFunctions/arm_mult_q15.c", "ComplexMathFunctions/arm_c
                 "MatrixFunctions/arm_mat_vec_mult_q15.c", "BasicMathFunctions/arm_shift_q15.c",
                 "TransformFunctions/arm_rfft_q15.c", "TransformFunctions/arm_rfft_init_q15.c",
                 "TransformFunctions/arm_cfft_init_q15.c")
+# What `pico.headers.headers` writes for a model. Nothing else of a folder of headers goes into a sketch.
+GENERATED_HEADERS = ("constants.h", "tables.h", "model.h", "labels.h", "test_vector.h", "model_tflite.h")
 _INCLUDE = re.compile(r'^(\s*#\s*include\s*")(?:[\w./]*/)?(\w+\.h)"', re.MULTILINE)
 
 
@@ -112,7 +114,8 @@ def _zig() -> tuple[str, ...]:
     """Command of PyPI's ziglang; empty when it is not installed."""
     if not importlib.util.find_spec("ziglang"):
         return ()
-    os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(build_dir() / "zig"))
+    if "%" not in str(build_dir()):  # zig can't write to such a path: it then takes the cache in the home folder
+        os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(build_dir() / "zig"))
     return sys.executable, "-m", "ziglang"
 
 
@@ -149,9 +152,10 @@ def emulator_modules() -> Path:
             shutil.copy(file, folder)
         node, npm = find_node()
         path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])
+        cache = {} if "npm_config_cache" in os.environ else {"npm_config_cache": str(build_dir() / "npm")}
         call([*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], "installing rp2040js (the emulated RP2040)",
              "It needs the npm registry once: check the network and try again.", cwd=folder,
-             env={**os.environ, "PATH": path})
+             env={**os.environ, **cache, "PATH": path})
 
     return build_whole(build_dir() / "rp2040js", fill, hashlib.sha256(lock.read_bytes()).hexdigest()) / "node_modules"
 
@@ -216,21 +220,42 @@ def deploy_sketch(name: str | Path = "genre_recognizer", generated: Path | None 
     source = name if isinstance(name, Path) else FIRMWARE / name
     if not list(source.glob("*.ino")):
         raise FileNotFoundError(f"{shown(source)} has no .ino: not an Arduino sketch")
-    needs_cmsis = any('"cmsis/' in file.read_text() for file in source.rglob("*.[ch]"))
-
-    def fill(folder: Path) -> None:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
-        if generated:
-            shutil.rmtree(folder / "src" / "generated", ignore_errors=True)
-            shutil.copytree(generated, folder / "src" / "generated")
-        if needs_cmsis:
-            left_out = shutil.ignore_patterns(".stamp", *(Path(name).name for name in BOOK_SOURCES))
-            shutil.copytree(cmsis_sources(), folder / "src" / "cmsis", ignore=left_out)
-
-    stamp = content_hash(source, *([Path(generated)] if generated else [])) + (_cmsis_stamp() if needs_cmsis else "")
-    folder = build_whole(build_dir() / "sketches" / ("own_model" if generated else "") / source.name, fill, stamp)
+    folder = build_dir() / "sketches" / ("own_model" if generated else "") / source.name
+    build_whole(folder, lambda building: copy_sketch(source, building, generated), sketch_hash(source, generated))
     _zip(folder)
     return folder
+
+
+def copy_sketch(source: Path, folder: Path, generated: Path | None = None) -> None:
+    """Copy a sketch, with the headers of `generated` instead of its own, and with CMSIS-DSP if it needs that."""
+    def leftovers(path: str, names: list[str]) -> list[str]:
+        return [name for name in names if name not in GENERATED_HEADERS] if Path(path).name == "generated" else []
+
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=leftovers)
+    for file in _own_headers(generated):
+        shutil.copy(file, folder / "src" / "generated")
+    if _needs_cmsis(source):
+        left_out = shutil.ignore_patterns(".stamp", *(Path(name).name for name in BOOK_SOURCES))
+        shutil.copytree(cmsis_sources(), folder / "src" / "cmsis", ignore=left_out)
+
+
+def sketch_hash(source: Path, generated: Path | None = None) -> str:
+    """A hash of all that `copy_sketch` copies."""
+    parts = content_hash(source, *_own_headers(generated)) + (_cmsis_stamp() if _needs_cmsis(source) else "")
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _needs_cmsis(source: Path) -> bool:
+    return any('"cmsis/' in file.read_text() for file in source.rglob("*.[ch]"))
+
+
+def _own_headers(generated: Path | None) -> list[Path]:
+    """The headers in a folder of `headers.write_headers`; FileNotFoundError when it is none."""
+    own = [Path(generated) / name for name in GENERATED_HEADERS] if generated else []
+    if missing := [file.name for file in own if not file.is_file()]:
+        raise FileNotFoundError(f"{shown(generated)} lacks {', '.join(missing)}: give a folder that notebook 08 or "
+                                "headers.write_headers wrote")
+    return own
 
 
 def _zip(folder: Path) -> None:

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from ..audio import microphone, other_sounds
 from ..config import CONFIG, Config
 from ..features.windows import features_of, stream_windows
-from . import recognizer
+from . import recognizer, runtimes
 from .tflite import Model
 
 BOOTSTRAP = 2000  # draws
@@ -234,7 +234,7 @@ def threshold_for(curve: dict[str, np.ndarray], coverage: float = 0.8) -> int:
 
 
 def of_other_sounds(model: Model, seconds: float = 15.0, n: int = 8,
-                    kinds: tuple[str, ...] = other_sounds.KINDS) -> dict[str, dict[str, float]]:
+                    kinds: tuple[str, ...] = other_sounds.KINDS, run=runtimes.run_tflm) -> dict[str, dict[str, float]]:
     """What the Pico says to sounds that are not music of its genres, through the microphone simulation.
 
     Parameters
@@ -246,6 +246,7 @@ def of_other_sounds(model: Model, seconds: float = 15.0, n: int = 8,
     n : int
         Sounds of each kind, each with parameters of its own.
     kinds : tuple of str
+    run : see `recognizer.decisions`
 
     Returns
     -------
@@ -259,6 +260,6 @@ def of_other_sounds(model: Model, seconds: float = 15.0, n: int = 8,
             rng = np.random.default_rng([0, code, i])
             adc = microphone.other_counts(kind, seconds, rng, OTHER_LEVEL_DB, False, other_sounds.TESTING_SOUNDS,
                                           microphone.TESTING, config)
-            heard += recognizer.decisions(adc, model)
+            heard += recognizer.decisions(adc, model, run)
         result[kind] = recognizer.said(heard)
     return result

@@ -1,12 +1,14 @@
 """ADC counts to decisions in Python, as the firmware's `recognizer.c` does it.
 
-Features come from cmsisdsp, scores from TensorFlow Lite Micro. Nothing here runs the firmware's own C, so that the two
-can be compared.
+Features come from cmsisdsp, scores from TensorFlow Lite Micro, unless the caller brings another engine. Nothing here
+runs the firmware's own C, so that the two can be compared.
 
 Notebooks: 08.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -47,8 +49,11 @@ def vote(scores: np.ndarray, silent: np.ndarray, vote_windows: int) -> tuple[np.
     return winner, 100 * sums.max(axis=1) // np.maximum(total, 1)
 
 
-def decisions(adc: np.ndarray, model: Model) -> list[dict]:
+def decisions(adc: np.ndarray, model: Model,
+              run: Callable[[Model, np.ndarray], np.ndarray] = runtimes.run_tflm) -> list[dict]:
     """Decisions over a stream of ADC counts, unsigned integers (n,), by an int8 model.
+
+    `run(model, features)` gives the scores; `pico.headers.run_reference` also works where TFLM is missing.
 
     Returns
     -------
@@ -61,8 +66,7 @@ def decisions(adc: np.ndarray, model: Model) -> list[dict]:
     windows = stream_windows(adc_to_q15(adc, config), config)
     if not len(windows):
         return []
-    scores = runtimes.run_tflm(model, mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows, config),
-                                                                 model.front_end))
+    scores = run(model, mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows, config), model.front_end))
     silent = np.max(windows ^ (windows >> 15), axis=1) < 1 << config.silence_bits  # ~x for negative x, as in C
     winner, confidence = vote(scores, silent, config.vote_windows)
     rows = []

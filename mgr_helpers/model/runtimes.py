@@ -1,22 +1,33 @@
 """Scores of a model by TensorFlow Lite Micro (TFLM) and by LiteRT; both clear the LSTM's state before each window.
 
-Notebooks: 06, 08.
+Notebooks: 06, 07, 08.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from tflite_micro import runtime
 
 from ..host.quiet import import_tf, quiet
 from .tensors import operators, tensor_at
 from .tflite import Model
 
+try:
+    from tflite_micro import runtime
+    NO_TFLM = ""
+except ImportError:
+    NO_TFLM = "TensorFlow Lite Micro (tflite-micro) is not installed: its wheels are for x86-64 Linux only"
 ARENA_BYTES = 200_000  # TFLM's working memory on this computer
 
 
+def check_tflm() -> None:
+    """Raise RuntimeError where TFLM is not installed."""
+    if NO_TFLM:
+        raise RuntimeError(f"{NO_TFLM}. The firmware's own C gives the same scores: --engine c, or "
+                           "pico.headers.run_reference")
+
+
 def run_tflm(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarray:
-    """int8 scores (n, n_genres) by TFLM, the reference for the Pico.
+    """int8 scores (n, n_genres) by TFLM, the reference for the Pico; a RuntimeError where TFLM is not installed.
 
     Parameters
     ----------
@@ -30,6 +41,7 @@ def run_tflm(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarr
     shape = (model.config.n_frames, model.config.n_mfcc)
     if features.dtype != np.int8 or features.ndim != 3 or features.shape[1:] != shape:
         raise ValueError(f"features are {features.dtype} {features.shape}, need int8 (n, {shape[0]}, {shape[1]})")
+    check_tflm()
     interpreter = runtime.Interpreter.from_bytes(model.content, arena_size=ARENA_BYTES)
     scores = []
     for window in features:
@@ -41,7 +53,7 @@ def run_tflm(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarr
     return np.array(scores, np.int8).reshape(len(features), -1)
 
 
-def run_litert(model: Model, features: np.ndarray) -> np.ndarray:
+def run_litert(model: Model, features: np.ndarray, reset: bool = True) -> np.ndarray:
     """Scores (n, n_genres) by LiteRT, TensorFlow Lite for computers: int8, or float32 probabilities of a float model.
 
     Parameters
@@ -49,6 +61,8 @@ def run_litert(model: Model, features: np.ndarray) -> np.ndarray:
     model : Model
     features : array (n, n_frames, n_mfcc)
         int8, or float32 (normalised) for a float model. Of another type or shape: a ValueError.
+    reset : bool
+        As for `run_tflm`.
     """
     ends = model.description["input"]
     if features.dtype != ends["dtype"] or features.shape[1:] != ends["shape"][1:]:
@@ -56,7 +70,7 @@ def run_litert(model: Model, features: np.ndarray) -> np.ndarray:
                          f"the model takes {ends['dtype']} {ends['shape']}")
     interpreter = _litert(model)
     at_output = interpreter.get_output_details()[0]["index"]
-    scores = [interpreter.get_tensor(at_output)[0] for _ in _each_window(interpreter, features)]
+    scores = [interpreter.get_tensor(at_output)[0] for _ in _each_window(interpreter, features, reset)]
     return np.array(scores, ends["dtype"]).reshape(len(features), -1)
 
 
@@ -89,11 +103,12 @@ def _litert(model: Model, **options):
     return interpreter
 
 
-def _each_window(interpreter, features: np.ndarray):
+def _each_window(interpreter, features: np.ndarray, reset: bool = True):
     """Run LiteRT on one window after another; yields after each."""
     at_input = interpreter.get_input_details()[0]["index"]
     for window in features:
-        interpreter.reset_all_variables()
+        if reset:
+            interpreter.reset_all_variables()
         interpreter.set_tensor(at_input, window[None])
         interpreter.invoke()
         yield

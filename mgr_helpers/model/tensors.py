@@ -8,9 +8,9 @@ Notebooks: none.
 from __future__ import annotations
 
 import numpy as np
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from ..config import Config
+from .schema import schema
 
 _LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 _GATES = ("input", "forget", "cell", "output")  # the order in the .tflite file; Keras has the same

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import flatbuffers
 import numpy as np
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from ..config import CONFIG, PRETRAINED, Config
 from ..features.mfcc_q15 import FrontEnd
+from .schema import schema
 from .tensors import check_frames, firmware_numbers, operators, tensor_at
 
 SHIPPED = PRETRAINED / "model_int8.tflite"

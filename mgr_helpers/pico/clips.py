@@ -57,7 +57,7 @@ def hear_clip(adc: np.ndarray, model: Model, image: dict, bar: bool = False) -> 
     config = model.config
     due = max(0, len(adc) - config.window_length) // config.window_step + 1
     result = listen.listen_to_counts(adc, image, config, bar=bar)
-    heard, expected = result["decisions"], recognizer.decisions(result["adc"], model)
+    heard, expected = result["decisions"], recognizer.decisions(result["adc"], model, headers.run_reference)
     equal = sum(all(ours[key] == theirs[key] for key in COMPARED) for ours, theirs in zip(expected, heard))
     return {"decisions": heard, "equal": equal, "missed": due - len(heard), "overruns": len(result["overruns"]),
             **{key: result[key] for key in ("self_test", "stack_bytes", "awake_share")},
@@ -76,9 +76,8 @@ def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | 
         votes (the genre of each whole clip) and decided (decisions that say a genre); said (see `recognizer.said`);
         clips (a list: song, genre, said, windows, equal); skipped, source, microphone_db, room, seed, image.
     """
-    model = load_model(path or SHIPPED)
+    model, image = _model_and_image(path, compiler)
     config = model.config
-    image = build_image("genre_recognizer", compiler, generated=headers.headers_of(model) if path else None)
     found = dataset.load_songs(audio, config)
     clips = choose_clips(found.songs, n, config)
 
@@ -91,6 +90,12 @@ def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | 
         heard = list(tqdm(pool.map(hear_one, range(len(clips))), total=len(clips), desc="emulated Pico", unit="clip"))
     return {**_clip_figures(clips, heard), "skipped": found.skipped, "source": found.source, "microphone_db": level_db,
             "room": room, "seed": SEED, "image": image_size(image)}
+
+
+def _model_and_image(path: Path | None, compiler: str | None) -> tuple[Model, dict]:
+    """A model, None for the one that ships, and the image of the sketch with its headers."""
+    model = load_model(path or SHIPPED)
+    return model, build_image("genre_recognizer", compiler, generated=headers.headers_of(model) if path else None)
 
 
 def image_size(image: dict) -> dict:
@@ -120,8 +125,10 @@ def run(arguments: argparse.Namespace) -> int:
     """`python -m mgr_helpers pico`: what the emulated Pico says to a recording, or to the clips of a folder."""
     if arguments.clips:
         return _run_clips(arguments)
-    image = build_image("genre_recognizer", arguments.compiler)
-    result = listen.listen(arguments.audio, arguments.gain, arguments.noise, arguments.seconds, image)
+    model, image = _model_and_image(arguments.model, arguments.compiler)
+    options = {"gain_db": arguments.gain, "noise_lsb": arguments.noise, "seconds": arguments.seconds}
+    given = {name: value for name, value in options.items() if value is not None}
+    result = listen.listen(arguments.audio, image=image, config=model.config, **given)
     if arguments.json:
         left_out = ("uart", "output", "adc", "lines", "pins", "stages", "xip")
         kept = {key: value for key, value in result.items() if key not in left_out}
@@ -143,7 +150,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_clips(arguments: argparse.Namespace) -> int:
     """Print what `compare_clips` finds. Returns 1 when a decision is missing or differs from Python's."""
-    found = compare_clips(arguments.audio, arguments.clips, arguments.mic, arguments.room, arguments.model,
+    found = compare_clips(arguments.audio, arguments.clips, arguments.mic or 0.0, arguments.room, arguments.model,
                           arguments.compiler)
     decisions = found["decisions"]
     failed = decisions["missed"] or decisions["equal"] != decisions["n"] or found["overruns"] or not decisions["n"]

@@ -13,13 +13,14 @@ import numpy as np
 
 from ..audio import dataset
 from ..features import mfcc_q15
-from ..host import host_c
 from ..model import runtimes
 from ..model.evaluate import figures, windows_of
 from ..model.tflite import SHIPPED, Model, load_model, open_model
 from . import headers
 
 ENGINES = ("float", "litert", "tflm", "c")
+REFERENCE = "c" if runtimes.NO_TFLM else "tflm"  # the engine whose scores are the Pico's; tests prove the two equal
+ENGINES_HERE = tuple(engine for engine in ENGINES if engine != "tflm" or not runtimes.NO_TFLM)
 
 
 def load_models(path: str | Path = SHIPPED) -> tuple[Model, Model | None]:
@@ -35,7 +36,8 @@ def engine_scores(engine: str, model: Model, raw: np.ndarray, float_model: Model
     ----------
     engine : str
         "float" (the float model, by LiteRT), "litert", "tflm" (TensorFlow Lite Micro, the reference), or "c" (the
-        firmware's own C, compiled for this computer). Another one, or "float" without a float model: a ValueError.
+        firmware's own C, compiled for this computer). Another one, or "float" without a float model: a ValueError;
+        "tflm" where it is not installed: a RuntimeError.
     model : Model
         The int8 model.
     raw : int32 array (n, n_frames, n_mfcc)
@@ -48,9 +50,7 @@ def engine_scores(engine: str, model: Model, raw: np.ndarray, float_model: Model
             raise ValueError("engine float needs model_float.tflite beside the int8 file: notebook 06 writes both")
         return runtimes.run_litert(float_model, mfcc_q15.normalise(raw, model.front_end.mean, model.front_end.std))
     features = mfcc_q15.quantize_features(raw, model.front_end)
-    if engine == "c":
-        return host_c.host_library(headers.headers_of(model)).scores(features)
-    return {"litert": runtimes.run_litert, "tflm": runtimes.run_tflm}[engine](model, features)
+    return {"litert": runtimes.run_litert, "tflm": runtimes.run_tflm, "c": headers.run_c}[engine](model, features)
 
 
 def evaluate(audio: str, path: Path, engine: str, level_db: float | None, room: bool) -> dict:
@@ -81,6 +81,7 @@ def table(result: dict) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """`python -m mgr_helpers evaluate`: print the figures."""
-    result = evaluate(arguments.audio, arguments.model, arguments.engine, arguments.mic, arguments.room)
+    engine = arguments.engine or REFERENCE
+    result = evaluate(arguments.audio, arguments.model, engine, arguments.mic, arguments.room)
     print(json.dumps(result, indent=1) if arguments.json else table(result))
     return 0

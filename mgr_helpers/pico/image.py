@@ -62,10 +62,10 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     tools = toolchain.find_compiler(compiler)
     is_c = isinstance(source, Path) and source.suffix == ".c"
     sketch = toolchain.deploy_sketch("genre_recognizer" if is_c else source, generated)
-    main = source if is_c else next(sketch.glob("*.ino"))
+    main = source.resolve() if is_c else next(sketch.glob("*.ino"))
     name = "-".join((main.stem, tools.name, *optimize.split(), *defines, *(["own"] if generated else [])))
     flags = (*_COMMON, optimize, *(f"-D{define}" for define in defines))
-    folders = (EMULATOR / "include", sketch / "src", *include)
+    folders = (EMULATOR / "include", sketch / "src", *(folder.resolve() for folder in include))
 
     board = [EMULATOR / part for part in ([] if is_c else ["arduino.cpp"]) + ["runtime.c", "startup.c"]]
     cmsis = sorted((sketch / "src" / "cmsis").glob("*.c"))
@@ -94,7 +94,7 @@ def _compile(file: Path, tools: toolchain.Compiler, flags: tuple, folders: tuple
 
     def fill(folder: Path) -> None:
         said = toolchain.call([*tools.command, *words, *(f"-I{include}" for include in folders), "-c", file, "-o",
-                               folder / f"{file.stem}.o"], f"compiling {file.name}", "Its messages follow.")
+                               f"{file.stem}.o"], f"compiling {file.name}", "Its messages follow.", cwd=folder)
         (folder / "warnings.txt").write_text(said if ours else "")
 
     name = f"{file.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
@@ -106,10 +106,10 @@ def _link(objects: list[Path], tools: toolchain.Compiler, flags: tuple, name: st
     script = EMULATOR / "pico.ld"
 
     def fill(folder: Path) -> None:
-        elf = folder / "image.elf"
+        elf = folder / "image.elf"  # zig can't write to a path with %, so the linker gets the name alone
         toolchain.call([*tools.command, *flags, "-T", script, "-Wl,--gc-sections",
-                        *(next(part.glob("*.o")) for part in objects), "-o", elf, *tools.link],
-                       f"linking {name}", "Does it fit into flash and RAM?")
+                        *(next(part.glob("*.o")) for part in objects), "-o", elf.name, *tools.link],
+                       f"linking {name}", "Does it fit into flash and RAM?", cwd=folder)
         (folder / "image.bin").write_bytes(flash_contents(elf))
         warnings = "".join((part / "warnings.txt").read_text() for part in objects)
         facts = {"compiler": tools.version, "flags": flags, "warnings": warnings, **elf_sizes(elf)}

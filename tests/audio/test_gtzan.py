@@ -329,7 +329,7 @@ def test_from_the_archive_to_the_published_split(served, capsys):
 def test_evaluating_the_shipped_model_on_gtzan(served, capsys):
     """`python -m mgr_helpers evaluate --audio gtzan --json`: downloads, reads, scores every window with TFLM."""
     _, songs = served
-    assert __main__.main(["evaluate", "--audio", "gtzan", "--json", "--engine", "tflm"]) == 0
+    assert __main__.main(["evaluate", "--audio", "gtzan", "--json", "--engine", engines.REFERENCE]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["songs"]["n"] == len(songs) and result["model"]["source"] == "gtzan"
     assert result["windows"]["n"] == np.sum(result["confusion"])
@@ -340,6 +340,6 @@ def test_only_songs_of_the_published_test_list_are_scored(served):
     """Only songs of the published test list are scored: their windows, and no other song's."""
     found = [song for song in dataset.load_songs("gtzan").songs if song.split == "test"]
     windows = evaluate.windows_of(found)
-    scores = engines.engine_scores("tflm", load_model(), windows["raw"])
+    scores = engines.engine_scores(engines.REFERENCE, load_model(), windows["raw"])
     figures = evaluate.figures(scores, windows["genre"], windows["song"])
     assert figures["songs"]["n"] == 3 * len(CONFIG.genres) and set(figures["recall"]) == set(CONFIG.genres)

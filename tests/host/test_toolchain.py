@@ -6,11 +6,15 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import types
 import zipfile
 
 import pytest
 
-from mgr_helpers.host import toolchain
+from mgr_helpers.host import host_c, toolchain
+from mgr_helpers.model.tflite import load_model
+from mgr_helpers.pico import headers
+from mgr_helpers.pico.image import build_image
 
 
 @pytest.fixture
@@ -117,6 +121,47 @@ def test_own_headers_replace_the_shipped_ones(tmp_path):
     folder = toolchain.deploy_sketch("genre_recognizer", own)
     assert "// mine" in (folder / "src" / "generated" / "labels.h").read_text()
     assert "// mine" not in (toolchain.deploy_sketch() / "src" / "generated" / "labels.h").read_text()
+
+
+def test_only_known_headers_go_into_a_sketch(tmp_path):
+    assert set(headers.headers(load_model())) == set(toolchain.GENERATED_HEADERS)
+    own = shutil.copytree(toolchain.FIRMWARE / "genre_recognizer" / "src" / "generated", tmp_path / "generated")
+    (own / "model_of_last_week.h").write_text("int x;\n")
+    (own / "private.txt").write_text("mine")
+    folder = toolchain.deploy_sketch("genre_recognizer", own)
+    assert {path.name for path in (folder / "src" / "generated").iterdir()} == set(toolchain.GENERATED_HEADERS)
+    with zipfile.ZipFile(folder.with_suffix(".zip")) as packed:
+        assert not [name for name in packed.namelist() if "private" in name or "last_week" in name]
+
+
+@pytest.mark.parametrize("lacking", ["everything", "model.h"])
+def test_a_folder_without_the_headers_is_refused(lacking, tmp_path):
+    if lacking == "model.h":
+        shutil.copytree(toolchain.FIRMWARE / "genre_recognizer" / "src" / "generated", tmp_path, dirs_exist_ok=True)
+        (tmp_path / "model.h").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks (constants.h, .*)?model.h.*notebook 08"):
+        toolchain.run(types.SimpleNamespace(generated=tmp_path))
+
+
+def test_npm_needs_no_home_folder(monkeypatch, empty_build):
+    used = {}
+    monkeypatch.delenv("npm_config_cache", raising=False)
+    monkeypatch.setattr(toolchain, "call", lambda *of, env=None, **options: used.update(env or {}) or "v20.0.0")
+    toolchain.emulator_modules()
+    assert used["npm_config_cache"] == str(empty_build / "npm")
+    monkeypatch.setenv("npm_config_cache", "mine")
+    shutil.rmtree(empty_build)
+    toolchain.emulator_modules()
+    assert used["npm_config_cache"] == "mine"
+
+
+@pytest.mark.slow
+def test_zig_works_in_a_folder_with_a_percent_sign(monkeypatch, tmp_path):
+    monkeypatch.setenv("MGR_BUILD", str(tmp_path / "100% a%20b"))
+    monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR", raising=False)
+    assert build_image("genre_recognizer", "zig")["flash_bytes"] > 0
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert host_c.host_library().self_test()
 
 
 def test_a_folder_without_a_sketch_is_refused(tmp_path):

@@ -13,7 +13,8 @@ from mgr_helpers.config import CONFIG
 from mgr_helpers.features import mfcc_q15
 from mgr_helpers.model import evaluate, recognizer, training
 from mgr_helpers.model.tflite import load_model
-from mgr_helpers.pico import engines
+from mgr_helpers.pico import engines, headers
+from tests.tflm import NEEDS_TFLM
 from tools import experiments, pretrained
 
 
@@ -97,6 +98,7 @@ def test_silent_windows_are_left_out(songs):
 
 # --- engines and protocols
 
+@NEEDS_TFLM
 @pytest.mark.slow
 def test_c_equals_tflm_and_other_engines_are_close(trained, windows):
     model, float_model = engines.load_models(trained / "model_int8.tflite")
@@ -180,7 +182,8 @@ def test_a_coverage_must_lie_between_0_and_1(coverage):
 
 def test_a_higher_threshold_gives_fewer_other_sounds_a_genre(trained):
     model = load_model(trained / "model_int8.tflite")
-    options = {"seconds": 4, "n": 1, "kinds": ("silence", "white noise", "speech")}
+    options = {"seconds": 4, "n": 1, "kinds": ("silence", "white noise", "speech"),
+               "run": headers.run_reference}
     low, high = (evaluate.of_other_sounds(model.with_threshold(t), **options) for t in (1, 100))
     for kind in options["kinds"]:
         assert low[kind]["windows"] == high[kind]["windows"] == 4

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
-
 from mgr_helpers.config import CONFIG, PRETRAINED
 from mgr_helpers.features import mfcc_book
 from mgr_helpers.model import network, quantize, runtimes
+from mgr_helpers.model.schema import schema
 from mgr_helpers.model.tflite import _find_metadata, _parse, embed_front_end, load_model, open_model, pack
 from mgr_helpers.pico import headers
+from tests.tflm import NEEDS_TFLM, measured_sigmoid_table, run_activation
 
 FRONT_END = {"config": CONFIG.to_dict(), "mean": [0.0] * CONFIG.n_mfcc, "std": [1.0] * CONFIG.n_mfcc,
              "labels": list(CONFIG.genres)}
@@ -64,7 +64,7 @@ def to_int8(model, windows):
 @pytest.mark.parametrize("name", quantize.ARCHITECTURES)
 def test_int8_agrees_with_float_in_both_runtimes(name, files, networks, windows):
     expected = network.predict(networks[name], windows)
-    for run in (runtimes.run_tflm, runtimes.run_litert):
+    for run in (runtimes.run_litert,) if runtimes.NO_TFLM else (runtimes.run_tflm, runtimes.run_litert):
         scores = run(files[name], to_int8(files[name], windows))
         ends = files[name].description["output"]
         assert scores.dtype == np.int8 and scores.shape == (60, 3)
@@ -175,13 +175,14 @@ def test_buffers_start_at_multiples_of_four_bytes(files):
             assert buffer._tab.Vector(buffer._tab.Offset(4)) % 4 == 0
 
 
-def test_state_is_reset_before_each_window(files, windows):
+@pytest.mark.parametrize("run", [pytest.param(runtimes.run_tflm, marks=NEEDS_TFLM), runtimes.run_litert])
+def test_state_is_reset_before_each_window(run, files, windows):
     features = to_int8(files["lstm2"], windows)
-    once = runtimes.run_tflm(files["lstm2"], features[:1])
-    twice = runtimes.run_tflm(files["lstm2"], features[[0, 0]])
+    once = run(files["lstm2"], features[:1])
+    twice = run(files["lstm2"], features[[0, 0]])
     assert np.array_equal(twice, np.concatenate([once, once]))
-    kept = runtimes.run_tflm(files["lstm2"], features, reset=False)
-    assert not np.array_equal(kept, runtimes.run_tflm(files["lstm2"], features))
+    kept = run(files["lstm2"], features, reset=False)
+    assert not np.array_equal(kept, run(files["lstm2"], features))
 
 
 def test_lstm_tensors_hold_the_weights(files, networks):
@@ -277,12 +278,14 @@ def tanh_by_table(z, log2_scale, table):
     return np.where(v >= 0, r - (1 << 23) + 128, -r + (1 << 23) + 127) >> 8
 
 
+@NEEDS_TFLM
 def test_sigmoid_table_reproduces_tflm_for_every_input():
     table = headers.sigmoid_table().astype(np.int64)
+    assert np.array_equal(table, measured_sigmoid_table())
     z = np.arange(-32768, 32768)
-    assert np.array_equal(sigmoid_by_table(z, table), headers.run_activation("LOGISTIC", z, 2.0**-12))
+    assert np.array_equal(sigmoid_by_table(z, table), run_activation("LOGISTIC", z, 2.0**-12))
     for log2_scale in range(-15, -8):
-        tanh = headers.run_activation("TANH", z, 2.0**log2_scale)
+        tanh = run_activation("TANH", z, 2.0**log2_scale)
         assert np.array_equal(tanh_by_table(z, log2_scale, table), tanh)
 
 

@@ -20,6 +20,10 @@ MODEL = load_model()
 SURE, NEVER = MODEL.with_threshold(90), MODEL.with_threshold(100)
 
 
+def decisions(adc, model):
+    return recognizer.decisions(adc, model, headers.run_reference)
+
+
 def generated(model, name):
     folder = build_dir() / "models" / f"test_{name}"
     headers.write_headers(model, folder)
@@ -60,7 +64,7 @@ def test_without_a_threshold_the_model_never_says_unsure(adc):
     without = {key: value for key, value in MODEL.metadata.items() if key != "unsure_below"}
     old = open_model(embed_front_end(MODEL.content, without))
     assert old.unsure_below == 1
-    heard = recognizer.decisions(adc, old)
+    heard = decisions(adc, old)
     assert {row["says"] for row in heard} <= {"silence", *CONFIG.genres}
     assert [row["unsure"] for row in heard] == [row["confidence"] == 0 for row in heard]
 
@@ -88,19 +92,19 @@ def test_a_damaged_threshold_is_refused(value):
 # --- what is said
 
 def test_python_says_unsure_below_the_threshold_and_silence(adc):
-    heard = recognizer.decisions(adc, SURE)
+    heard = decisions(adc, SURE)
     said = {row["says"] for row in heard}
     assert {"silence", "unsure"} < said
     for row in heard:
         assert row["unsure"] == (row["confidence"] < 90)
         assert row["says"] == ("silence" if row["silent"] else "unsure" if row["unsure"] else row["vote"])
     sure = sum(row["says"] in CONFIG.genres for row in heard)
-    assert sum(row["says"] in CONFIG.genres for row in recognizer.decisions(adc, NEVER)) < sure
+    assert sum(row["says"] in CONFIG.genres for row in decisions(adc, NEVER)) < sure
 
 
 def test_c_on_this_computer_decides_like_python(adc):
     theirs = host_c.host_library(generated(SURE, "sure")).decisions(adc)
-    ours = recognizer.decisions(adc, SURE)
+    ours = decisions(adc, SURE)
     assert len(ours) == len(theirs["window"]) >= 12
     for key in ("confidence", "silent", "unsure"):
         assert theirs[key].tolist() == [row[key] for row in ours]
@@ -112,7 +116,7 @@ def test_the_emulated_pico_decides_like_python(adc):
     assert image["warnings"] == ""
     result = emulator.emulate(image, adc, seconds=len(adc) / CONFIG.sample_rate)
     heard = listen.parse_decisions(result["uart"].decode())
-    expected = recognizer.decisions(result["adc"], SURE)[: len(heard)]
+    expected = decisions(result["adc"], SURE)[: len(heard)]
     assert len(heard) >= 12
     for key in ("window", "vote", "confidence", "says", "scores"):
         assert [row[key] for row in heard] == [row[key] for row in expected]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.stress import numbers
 from tests.stress import pico as stress_pico
+from tests.tflm import NEEDS_TFLM
 
 from mgr_helpers.config import CONFIG
 from mgr_helpers.host import host_c
@@ -31,6 +32,7 @@ def test_frames_at_the_limits_reach_full_scale_and_every_shift():
     assert peaks == set(range(16))
 
 
+@NEEDS_TFLM
 def test_c_equals_python_at_the_limits():
     figures = held(numbers.on_this_machine(36))
     assert figures["frames"] == 720 and figures["features_at_-128"] > 0 and figures["features_at_127"] > 0
@@ -38,6 +40,7 @@ def test_c_equals_python_at_the_limits():
     assert held(numbers.of_streams(10))["saturated_samples"] > 0
 
 
+@NEEDS_TFLM
 def test_a_wrong_value_is_reported(monkeypatch):
     right = runtimes.run_tflm
     def wrong(model, features):

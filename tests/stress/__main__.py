@@ -15,10 +15,14 @@ import time
 import traceback
 from pathlib import Path
 
+import tools  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
+
 from tqdm.auto import tqdm
 
 from mgr_helpers.config import ROOT, build_dir
+from mgr_helpers.host.command_line import add_number, new_parser, run_command
 from mgr_helpers.host.files import write_whole
+from mgr_helpers.model import runtimes
 
 from . import relative, report
 
@@ -54,13 +58,18 @@ def read_results(path: Path) -> dict:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run the parts that were asked for, and write the report."""
-    parser = argparse.ArgumentParser(prog="python -m tests.stress", description=__doc__)
+    """Parse the arguments, and run the parts that were asked for."""
+    parser = new_parser(__doc__, "python -m tests.stress")
     parser.add_argument("--only", nargs="+", choices=MODULES, default=MODULES, metavar="PART",
-                        help=f"of {', '.join(MODULES)}; the others keep the results of their last run")
-    parser.add_argument("--scale", type=float, default=1.0,
-                        help="fraction of the tries; below 1 the report is printed, and no file is written")
-    arguments = parser.parse_args(words)
+                        help=f"of {', '.join(MODULES)} (default: all); the others keep the results of their last run")
+    add_number(parser, "--scale", 0.001, 100.0, "fraction of the tries (default 1); below 1 the report is printed, and no "
+               "file is written", default=1.0)
+    return run_command(run, parser.parse_args(words))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run campaigns, and write the report; 1 when something broke."""
+    runtimes.check_tflm()
     os.environ["MGR_STRESS_SCALE"] = str(arguments.scale)
     path = build_dir() / "stress.json"
     results = read_results(path)

@@ -17,7 +17,7 @@ from mgr_helpers.audio.adc import ideal_counts
 from mgr_helpers.config import CONFIG
 from mgr_helpers.model import recognizer
 from mgr_helpers.model.tflite import load_model
-from mgr_helpers.pico import clips, listen
+from mgr_helpers.pico import clips, headers, listen
 from mgr_helpers.pico.image import build_image
 
 from . import result, times
@@ -138,7 +138,7 @@ def host_stops_reading(n: int = 4) -> dict:
         run = listen.listen_to_counts(adc, image, stalls=stalls(rng, STALLED_SECONDS), bar=False)
         lines = run["uart"].decode(errors="replace").splitlines()
         due = (len(adc) - CONFIG.window_length) // CONFIG.window_step + 1
-        return lines, recognizer.decisions(run["adc"], model), due
+        return lines, recognizer.decisions(run["adc"], model, headers.run_reference), due
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = list(tqdm(pool.map(hear, range(n)), total=n, desc="host stops reading", unit="run", leave=False))

@@ -11,6 +11,7 @@ from mgr_helpers.model import network
 from mgr_helpers.model.tflite import load_model
 from mgr_helpers.model.training import N_OTHER, N_WINDOWS, SHIPPED, Recipe, training_windows
 from mgr_helpers.pico import headers
+from tests.tflm import NEEDS_TFLM
 from tools import experiments, pretrained
 
 
@@ -78,6 +79,7 @@ def test_view_gives_fewer_mfccs_or_log_mel_bands(windows):
     assert bands.shape == raw.shape and np.abs(bands.mean(axis=-1)).max() < 2**22 / 100  # no level is left
 
 
+@NEEDS_TFLM
 @pytest.mark.slow
 def test_comparison_with_all_baselines(small, songs, windows, tmp_path, monkeypatch):
     training, tests = windows
@@ -128,6 +130,7 @@ def test_headers_are_written_only_when_c_equals_tflm(off, monkeypatch):
     assert len(written) == 1 - off
 
 
+@NEEDS_TFLM
 @pytest.mark.slow
 def test_c_equals_tflm_on_the_calibration_windows():
     raw, model = np.load(PRETRAINED / "calibration.npz")["raw"], load_model()

@@ -730,7 +730,7 @@ static const int8_t TEST_FEATURES[800] = {
     -21, -20, -20, -30, -21, 4, 8, 15, 27, 27, 34, -7, -49,
 };
 
-// by TensorFlow Lite Micro in Python
+// as TensorFlow Lite Micro computes them
 static const int8_t TEST_SCORES[3] = {
     -125, 122, -125,
 };

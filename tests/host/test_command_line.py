@@ -1,0 +1,197 @@
+"""Arguments of all commands: what is out of range, unused or interrupted ends in one line; nothing is ignored."""
+
+import argparse
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mgr_helpers import __main__, __version__, config
+from mgr_helpers.audio import dataset, mini_set
+from mgr_helpers.config import ROOT
+from mgr_helpers.host import command_line
+from mgr_helpers.pico import clips, listen
+
+TOOLS = ("notebooks.run", "tests.exactness", "tests.stress", "tools.bench", "tools.experiments", "tools.pretrained",
+         "tools.readme", "tools.site")
+
+
+def usage_error(capsys, *words):
+    """What the command says to arguments that it refuses."""
+    with pytest.raises(SystemExit) as end:
+        __main__.main(list(words))
+    assert end.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def run(*words, **options):
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, **options)
+
+
+def options_of(command):
+    parser = argparse.ArgumentParser()
+    __main__.COMMANDS[command][1](parser)
+    return [action for action in parser._actions if action.dest != "help"]
+
+
+# --- ranges
+
+@pytest.mark.parametrize("words", ["--mic nan", "--mic inf", "--mic 999", "--mic -97", "--gain nan", "--gain 1e9",
+                                   "--noise -5", "--noise nan", "--seconds -10", "--seconds inf", "--seconds 0",
+                                   "--clips 0", "--clips -3", "--clips 2.5", "--clips many"])
+def test_a_number_out_of_range_is_refused(words, capsys):
+    said = usage_error(capsys, "pico", "--audio", "mini", *words.split())
+    assert re.search(r"argument --\w+: '.*' is not a (whole )?number from -?\d+ to \d+$", said)
+
+
+@pytest.mark.parametrize("words", ["evaluate --audio mini --mic nan", "record --seconds inf", "record --seconds -1",
+                                   "record --takes -1", "record --takes 1.5", "record --seconds 1e9"])
+def test_numbers_of_other_commands_have_ranges(words, capsys):
+    assert "number from" in usage_error(capsys, *words.split())
+
+
+@pytest.mark.parametrize("words", ["tests.exactness --windows 0", "tests.exactness --windows -1",
+                                   "tests.stress --scale nan", "tests.stress --scale 0", "tools.bench --soak -1",
+                                   "tools.pretrained --data mini --seed -1"])
+def test_numbers_of_tools_have_ranges(words):
+    done = run(*words.split())
+    assert done.returncode == 2 and "number from" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", __main__.COMMANDS)
+def test_help_tells_ranges_and_defaults(command):
+    for action in options_of(command):
+        told = action.help
+        assert "number from" in told or action.type not in (int, float) and "number" not in getattr(
+            action.type, "__name__", "")
+        always = action.required or action.nargs == 0  # needs no default, or is a switch
+        assert always or re.search("default|without it|with --|so many|upload to", told), f"{command} {action.dest}"
+
+
+# --- options that a mode does not use
+
+@pytest.mark.parametrize("words, unused", [
+    ("--clips 3 --gain -6", "--gain"), ("--clips 3 --noise 1", "--noise"), ("--clips 3 --seconds 2", "--seconds"),
+    ("--mic 0", "--mic"), ("--room", "--room"), ("--mic -12 --room", "--mic, --room")])
+def test_pico_refuses_options_of_its_other_mode(words, unused, capsys):
+    assert usage_error(capsys, "pico", "--audio", "mini", *words.split()).endswith(f"doesn't use {unused}")
+
+
+@pytest.mark.parametrize("words", ["--format text --seconds 3", "--format text --start", "--client-secrets key.json"])
+def test_record_refuses_options_without_effect(words, capsys):
+    assert "doesn't use --" in usage_error(capsys, "record", "--label", "jazz", *words.split())
+
+
+@pytest.mark.parametrize("words", ["tools.bench --tables --audio mini", "tools.bench --decoder --compiler zig",
+                                   "notebooks.run --table --summary", "notebooks.run --table --data mini"])
+def test_tools_refuse_options_without_effect(words):
+    done = run(*words.split())
+    assert done.returncode == 2 and "doesn't use --" in done.stderr.splitlines()[-1]
+
+
+def test_a_model_is_used_for_one_recording_too(tmp_path, monkeypatch, capsys):
+    assert __main__.main(["pico", "--audio", str(tmp_path / "f.wav"), "--model", "/nope"]) == 1
+    assert capsys.readouterr().err.startswith("error: no file nope")
+    used = {}
+    monkeypatch.setattr(clips, "build_image", lambda name, compiler, generated: used.update(generated=generated))
+    monkeypatch.setattr(listen, "listen", lambda *of, **options: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        __main__.main(["pico", "--audio", "f.wav", "--model", str(ROOT / "data/pretrained/model_int8.tflite")])
+    assert (used["generated"] / "model.h").is_file()
+
+
+# --- ~
+
+def test_the_home_folder_is_expanded_everywhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for command in __main__.COMMANDS:
+        for action in options_of(command):
+            if action.dest in ("audio", "model", "output", "client_secrets", "generated"):
+                assert str(action.type("~/x")) == f"{tmp_path}/x", f"{command} {action.dest}"
+    monkeypatch.setenv("MGR_WORK", "~/work")
+    monkeypatch.setenv("MGR_BUILD", "~/built")
+    assert config.work_dir() == tmp_path / "work" and config.build_dir() == tmp_path / "built"
+    (tmp_path / "music").symlink_to(mini_set.folder())
+    assert dataset.load_songs("~/music").songs
+
+
+# --- --version, Ctrl-C, Ctrl-D
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as end:
+        __main__.main(["--version"])
+    assert end.value.code == 0 and capsys.readouterr().out == f"mgr_helpers {__version__}\n"
+    assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", TOOLS)
+def test_tools_have_a_version(tool):
+    assert run(tool, "--version").stdout == f"mgr_helpers {__version__}\n"
+
+
+def raising(error):
+    def command(arguments):
+        raise error
+    return command
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), EOFError("EOF when reading a line")])
+def test_an_interrupted_command_ends_in_one_line(error, capsys):
+    assert command_line.run_command(raising(error), None) == 130
+    assert capsys.readouterr().err == "\nstopped\n"
+
+
+def test_a_file_that_ends_early_is_no_interruption():
+    with pytest.raises(EOFError):
+        command_line.run_command(raising(EOFError("No data left in file")), None)
+
+
+def test_ctrl_d_at_a_question(tmp_path):
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "mgr_helpers", "record", "--output", tmp_path], cwd=ROOT,
+                               stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.write(controller, b"\x04")
+    said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in said[1] and said[1].endswith("stopped\n")
+    os.close(controller), os.close(terminal)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [1, 5])  # while it loads libraries; while it works
+@pytest.mark.parametrize("words", [
+    "mgr_helpers pico --audio mini --clips 60", "mgr_helpers evaluate --audio mini --mic -12 --room",
+    "tests.exactness --windows 3000", "tools.bench --soak 60", "notebooks.run --only 03 --output {}"],
+    ids=lambda words: words.split()[0])
+def test_ctrl_c(words, seconds, tmp_path):
+    """Ctrl-C reaches the whole process group: emulators and kernels, too."""
+    process = subprocess.Popen([sys.executable, "-m", *words.format(tmp_path).split()], cwd=ROOT, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said and said.endswith("\nstopped\n")
+
+
+@pytest.mark.parametrize("words", [("notebooks.run", "--only", "99"), ("mgr_helpers", "evaluate", "--audio", "/no/…")])
+def test_a_terminal_without_utf8(words):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    done = run(*words, env=environment)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    plain = subprocess.run([sys.executable, "-c", "from mgr_helpers.host.command_line import run_command\n"
+                            "run_command(lambda arguments: print('03 \\u2026'), None)"], cwd=ROOT, env=environment,
+                           capture_output=True, text=True)
+    assert plain.stdout == "03 ?\n"
+
+
+def test_make_keeps_python_in_utf8_and_quotes_its_path():
+    text = (ROOT / "Makefile").read_text()
+    assert re.search(r"^export PYTHONUTF8 = 1$", text, re.MULTILINE)
+    recipes = re.findall(r"^\t.*\$\(PYTHON\).*$", text, re.MULTILINE)
+    assert recipes and all('"$(PYTHON)"' in line for line in recipes)
