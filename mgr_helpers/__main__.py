@@ -3,8 +3,6 @@
 Arguments are declared here, and a command's module is imported only when it runs. So `--help` loads no library.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import sys

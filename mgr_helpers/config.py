@@ -3,8 +3,6 @@
 Python reads these numbers here. The C headers of the firmware are generated from them (`pico.headers`).
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from dataclasses import dataclass
@@ -105,10 +103,7 @@ PRETRAINED = DATA / "pretrained"
 
 
 def work_dir() -> Path:
-    """Folder where a notebook writes what the next one reads. It is made when missing.
-
-    It is `data/work/`, or the folder in the environment variable MGR_WORK (relative to the project).
-    """
+    """Folder for what the next notebook reads: `data/work/`, or the environment variable MGR_WORK. Made when missing."""
     return _made(ROOT / os.path.expanduser(os.environ.get("MGR_WORK", "data/work")), "MGR_WORK")
 
 
@@ -127,18 +122,7 @@ def _made(folder: Path, variable: str) -> Path:
 
 
 def artifact(name: str) -> Path:
-    """Path of a file that an earlier notebook wrote, or else of the one that ships.
-
-    Parameters
-    ----------
-    name : str
-        Its name in the work folder and in `data/pretrained/`.
-
-    Raises
-    ------
-    FileNotFoundError
-        When neither folder has it; the message says how to make it.
-    """
+    """Path of the file of this name that an earlier notebook wrote, else of the one that ships; FileNotFoundError."""
     for folder in (work_dir(), PRETRAINED):
         if (folder / name).exists():
             return folder / name

@@ -5,10 +5,9 @@ A function draws on `ax` (a new figure when None), labels both axes with units, 
 Notebooks: 01, 02, 03, 04, 05, 06, 07, 08.
 """
 
-from __future__ import annotations
-
 import io
 import uuid
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -196,21 +195,6 @@ def word_lengths(stages: dict, ax=None, title: str = ""):
     return ax
 
 
-def confusion_matrix(matrix, labels, ax=None, title: str = ""):
-    """Counts (true, predicted) as an image. A cell shows the count and its share of the true class."""
-    ax, matrix = axes(ax, 4, 3.5), np.asarray(matrix)
-    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(matrix.shape):
-        ax.text(column, row, f"{matrix[row, column]}\n{share[row, column]:.0%}", ha="center", va="center", fontsize=10,
-                color="white" if share[row, column] > 0.6 else "black")
-    ax.set(title=title, xlabel="predicted genre", ylabel="true genre")
-    ax.set_xticks(range(len(labels)), labels)
-    ax.set_yticks(range(len(labels)), labels)
-    ax.grid(False)
-    return ax
-
-
 def bar_with_interval(names, values, low, high, ax=None, ylabel: str = "accuracy (%)", colors=None):
     """Bars with their values on top. Each has an interval from `low` to `high`."""
     ax = axes(ax, 6)
@@ -267,31 +251,8 @@ def play_over(ax, samples, config: Config = CONFIG) -> None:
     plt.close(figure)
     display(Image(png.getvalue()))
     player = Audio(samples, rate=config.sample_rate, element_id=name)._repr_html_()
-    display(HTML(player + _CURSOR.format(name=name, start=places[0], step=places[1] - places[0])))
-
-
-_CURSOR = """<script>(() => {{
-  const audio = document.getElementById("{name}");
-  let box = audio;
-  while (box && !box.querySelector("img")) box = box.parentElement;
-  if (!box) return;
-  const before = [...box.querySelectorAll("img")].filter(one => one.compareDocumentPosition(audio) & 4);
-  const image = before.pop(), line = document.createElement("div");
-  line.style.cssText = "position:absolute; width:2px; background:#E69F00; pointer-events:none";
-  image.parentElement.style.position = "relative";
-  image.parentElement.appendChild(line);
-  const place = () => {{
-    line.style.left = image.offsetLeft + image.clientWidth * ({start} + {step} * audio.currentTime) + "px";
-    line.style.top = image.offsetTop + "px";
-    line.style.height = image.clientHeight + "px";
-    if (!audio.paused) requestAnimationFrame(place);
-  }};
-  ["play", "timeupdate", "seeked"].forEach(event => audio.addEventListener(event, place));
-  image.addEventListener("click", event => {{
-    audio.currentTime = Math.max(0, (event.offsetX / image.clientWidth - {start}) / {step});
-    audio.play();
-  }});
-}})();</script>"""
+    script = Path(__file__).with_name("player.js").read_text()
+    display(HTML(f"{player}<script>({script})('{name}', {places[0]}, {places[1] - places[0]})</script>"))
 
 
 def stage_cycles(ours: dict[str, int], book: dict[str, int], ax=None):
@@ -383,8 +344,17 @@ def before_and_after(real, q, scale: float, zero_point: int = 0):
 
 
 def confusion_matrices(matrices: dict, labels):
-    """Confusion matrices (counts by [true][predicted]) side by side, by their titles."""
-    figure, places = plt.subplots(1, len(matrices), figsize=(3.7 * len(matrices), 3.6))
-    for ax, (title, matrix) in zip(np.atleast_1d(places), matrices.items()):
-        confusion_matrix(matrix, labels, ax, title)
-    return places
+    """Counts by [true][predicted] as images side by side, by title. A cell has its count and share of the true class."""
+    figure, places = plt.subplots(1, len(matrices), figsize=(3.7 * len(matrices), 3.6), squeeze=False)
+    for ax, (title, counts) in zip(places[0], matrices.items()):
+        matrix = np.asarray(counts)
+        share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.ndindex(matrix.shape):
+            ax.text(column, row, f"{matrix[row, column]}\n{share[row, column]:.0%}", ha="center", va="center",
+                    fontsize=10, color="white" if share[row, column] > 0.6 else "black")
+        ax.set(title=title, xlabel="predicted genre", ylabel="true genre")
+        ax.set_xticks(range(len(labels)), labels)
+        ax.set_yticks(range(len(labels)), labels)
+        ax.grid(False)
+    return places[0]

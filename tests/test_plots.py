@@ -22,7 +22,7 @@ DRAWN = {
     "mel_bands": lambda: plots.mel_bands(np.ones((1025, 4)), np.ones(1025))[1],
     "mfcc_images": lambda: plots.mfcc_images({"a": np.ones((20, 18)), "b": np.ones((20, 18))})[0],
     "mfcc_image": lambda: plots.mfcc_image(np.ones((20, 18))),
-    "confusion_matrix": lambda: plots.confusion_matrix([[3, 0], [1, 2]], ["a", "b"]),
+    "confusion_matrices": lambda: plots.confusion_matrices({"": [[3, 0], [1, 2]]}, ["a", "b"])[0],
     "bar_with_interval": lambda: plots.bar_with_interval(["a", "b"], [1, 2], [0, 1], [2, 3]),
     "bars": lambda: plots.bars(["a", "b"], [1, 2]),
     "decisions": lambda: plots.decisions(SAID)[1],
@@ -127,6 +127,6 @@ def test_the_line_of_a_player_is_at_the_right_place(monkeypatch):
     picture, player = shown
     wide, high = plots.plt.imread(io.BytesIO(picture.data)).shape[1::-1]
     assert (wide, high) == tuple(ax.figure.get_size_inches() * ax.figure.dpi)
-    start, step = map(float, re.search(r"\(([\d.]+) \+ ([\d.]+) \* audio", player.data).groups())
+    start, step = map(float, re.search(r", ([\d.]+), ([\d.]+)\)</script>", player.data).groups())
     assert start == pytest.approx(left) and step == pytest.approx(width / 2)
     assert re.search(r'<audio\s+id="(\w+)"', player.data)[1] in player.data.split("<script>")[1]

@@ -311,6 +311,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def folds_by_group(clips: dict, n_folds: int = 5, seed: int = 0, config: Config = CONFIG) -> np.ndarray:
+    """Fold of each clip, int (n_clips,), for cross-validation: no group in two folds, every genre in each.
+
+    Raises ValueError when a genre has fewer groups than folds, and names it.
+    """
+    splits.check_groups(clips, n_folds, config)
+    share = np.full(n_folds, 1 / n_folds)
+    best = min(splits.fold_numbers(clips, n_folds, seed), key=lambda fold: splits.imbalance(clips["genre"], fold, share, config))
+    if not np.isfinite(splits.imbalance(clips["genre"], best, share, config)):
+        raise ValueError(f"found no {n_folds} folds with every genre in each: use fewer folds, or add artists")
+    return best
+
+
 def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_folds: int = 5, seed: int = 0,
                    n_jobs: int = 1, config: Config = CONFIG) -> dict[str, dict[str, np.ndarray]]:
     """Grouped cross-validation: every window is scored by a model that never heard its artist.
@@ -339,7 +352,7 @@ def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_fold
         When a genre has fewer artists than folds.
     """
     first = next(iter(tests.values()))
-    folds = dict(zip(first["group"], splits.folds_by_group(first, n_folds, seed, config)))
+    folds = dict(zip(first["group"], folds_by_group(first, n_folds, seed, config)))
     fold = {name: np.array([folds[group] for group in test["group"]]) for name, test in tests.items()}
     of_training = np.array([folds.get(group, -1) for group in training["group"]])
     work = joblib.Parallel(n_jobs, return_as="generator")(joblib.delayed(_one_fold)(

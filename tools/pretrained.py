@@ -59,7 +59,7 @@ def held_out_coverage(scores: dict[str, np.ndarray], test: dict) -> dict[str, di
     """
     decided, right, total = (dict.fromkeys(scores, 0) for _ in range(3))
     for seed in range(len(SEEDS)):
-        fold = splits.folds_by_group(test, seed=SEEDS[seed])
+        fold = experiments.folds_by_group(test, seed=SEEDS[seed])
         for k in range(fold.max() + 1):
             others, own = ({name: values[part] for name, values in test.items()} for part in (fold != k, fold == k))
             known = {name: part[seed : seed + 1, fold != k] for name, part in scores.items()}

@@ -9,8 +9,6 @@ the Raspberry Pi Pico ADC, 2021 (pico-adc.markomo.me).
 Notebooks: 01, 08.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..config import CONFIG, Config
@@ -86,11 +84,6 @@ def counts_to_audio(counts, bias: int, bits: int = CONFIG.adc_bits) -> np.ndarra
     The microphone rests at 1.25 V of 3.3 V, so only a signal beyond 2.9 V can saturate.
     """
     return _saturated((np.asarray(counts, dtype=np.int32) - bias) << (16 - bits))
-
-
-def audio_to_counts(audio, bias: int, bits: int = CONFIG.adc_bits) -> np.ndarray:
-    """Inverse of `counts_to_audio`, exact where that did not saturate: int16 counts."""
-    return ((np.asarray(audio, dtype=np.int32) >> (16 - bits)) + bias).astype(np.int16)
 
 
 def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:

@@ -6,8 +6,6 @@ file that can't be used is named with its reason, never dropped in silence.
 Notebooks: 02, 03, 04, 05, 06, 07, 08.
 """
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import functools
@@ -56,8 +54,6 @@ class SongSet:
     other_folders: list[str]
     source: str
 
-
-# --- songs ------------------------------------------------------------------------------------------------------------
 
 def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings: str | Path | None = None) -> SongSet:
     """Read all songs of a data set, one file per core at a time.
@@ -241,8 +237,6 @@ def _check_genres(songs: list[Song], skipped: list[dict], config: Config) -> Non
                              f"Add sound files ({', '.join(SUFFIXES)}) of at least one clip's length")
 
 
-# --- clips ------------------------------------------------------------------------------------------------------------
-
 def cut_clips(songs: SongSet | list[Song], config: Config = CONFIG) -> dict[str, np.ndarray]:
     """Cut songs into one-second clips that don't overlap. Silent ones are left out: the Pico says *silence* to them.
 
@@ -275,8 +269,6 @@ def songs_of(clips: dict, config: Config = CONFIG) -> list[Song]:
                  clips["audio"][index == number].reshape(-1), str(clips["split"][row]))
             for number, row in enumerate(first)]
 
-
-# --- what the next notebooks read -------------------------------------------------------------------------------------
 
 def save_clips(clips: dict, split: np.ndarray, source: str, config: Config = CONFIG) -> Path:
     """Write clips and their split to `clips.npz` in the work folder; clips with split "" are left out."""

@@ -3,8 +3,6 @@
 Notebooks: 02.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from pathlib import Path

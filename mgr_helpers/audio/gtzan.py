@@ -8,8 +8,6 @@ Processing, 2002.
 Notebooks: 02.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import gzip

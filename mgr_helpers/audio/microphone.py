@@ -12,8 +12,6 @@ Sources, beside those of `adc`: [Adafruit] board 1713 with its default wiring. R
 Notebooks: 02, 05, 07.
 """
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 
@@ -108,8 +106,6 @@ def draw(rng: np.random.Generator, ranges: Ranges = TRAINING) -> dict[str, float
     return values
 
 
-# --- sound ------------------------------------------------------------------------------------------------------------
-
 def loudspeaker(sound: np.ndarray, high_pass_hz: float, low_pass_hz: float, peak_db: float, peak_hz: float,
                 config: Config = CONFIG) -> np.ndarray:
     """A small loudspeaker's frequency response: second-order high-pass, one peak or dip, first-order low-pass."""
@@ -201,8 +197,6 @@ def ambient(n: int, rng: np.random.Generator, rms: float, slope: float, hum: flo
     return scipy.fft.irfft(spectrum, length)[:n]
 
 
-# --- the MAX9814 ------------------------------------------------------------------------------------------------------
-
 def agc_attenuation(sound: np.ndarray, threshold: float, attack_seconds: float, release_seconds: float,
                     config: Config = CONFIG) -> np.ndarray:
     """By how many dB the MAX9814 turns itself down: as much as peaks exceed the threshold, at most 20 dB.
@@ -239,8 +233,6 @@ def at_rate(sound: np.ndarray, rate_error: float, config: Config = CONFIG) -> np
     heard = soxr.resample(sound, config.sample_rate, config.sample_rate * (1 + rate_error), quality="MQ")
     return np.pad(heard, (0, max(0, len(sound) - len(heard))), mode="reflect")[: len(sound)]
 
-
-# --- the whole way ----------------------------------------------------------------------------------------------------
 
 def adc_counts(samples: np.ndarray, rng: np.random.Generator, level_db: float | None = None, room: bool = False,
                ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:

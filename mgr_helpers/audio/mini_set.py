@@ -7,8 +7,6 @@ drums, bass and harmony. Two songs share an "artist" (timbre and mix), so that s
 Notebooks: 01, 02.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 from pathlib import Path

@@ -8,8 +8,6 @@ wider ranges and other seeds.
 Notebooks: 07.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,8 +70,6 @@ def _between(rng: np.random.Generator, pair: tuple[float, float]) -> float:
     return float(np.exp(rng.uniform(*np.log(pair))))
 
 
-# --- silence, noise, hum ----------------------------------------------------------------------------------------------
-
 def _sloping(n: int, rng: np.random.Generator, slope_db: float, rate: int) -> np.ndarray:
     """Noise whose power falls by `slope_db` per octave, from 20 Hz up."""
     falls = np.maximum(np.fft.rfftfreq(n, 1 / rate), 20) ** (-slope_db / (20 * np.log10(2)))
@@ -99,8 +95,6 @@ def _harmonics(n: int, k: np.ndarray, levels, rng: np.random.Generator, mains_hz
     phases = 2 * np.pi * (mains * np.outer(k, np.arange(n) / rate) + rng.random((len(k), 1)))
     return (10 ** (-tilt * (k - 1) / 20) * levels) @ np.sin(phases)
 
-
-# --- speech -----------------------------------------------------------------------------------------------------------
 
 def _glottis(n: int, pitch: np.ndarray, rng: np.random.Generator, rate: int) -> np.ndarray:
     """A pulse each period, with 1 % of jitter, through a low-pass of 12 dB an octave; and a little breath noise."""
@@ -147,8 +141,6 @@ def _speech(n: int, rng: np.random.Generator, ranges: SoundRanges, rate: int) ->
         length = sum(map(len, parts))
     return np.concatenate(parts)[:n]
 
-
-# --- other music ------------------------------------------------------------------------------------------------------
 
 def _note(midi: float, n: int, harmonics: int, tilt: float, rate: int, stretch: float = 0.0) -> np.ndarray:
     """Harmonics whose level is k**-tilt. With `stretch` above 0 they are a little too high, as on a stiff string."""

@@ -3,8 +3,6 @@
 Notebooks: 02.
 """
 
-from __future__ import annotations
-
 import array
 import itertools
 from pathlib import Path

@@ -3,8 +3,6 @@
 Notebooks: 02, 05, 07.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 
@@ -26,7 +24,7 @@ def split_by_group(clips: dict, seed: int = 0, config: Config = CONFIG) -> np.nd
 
     Returns a str array (n_clips,) of PARTS. Raises ValueError when a genre has fewer than three groups, and names it.
     """
-    _check_groups(clips, 3, config)
+    check_groups(clips, 3, config)
     for n_folds in (5, 4, 3):
         best = min(_deals(clips, n_folds, seed, config), key=lambda deal: deal[0], default=(np.inf, None))
         if np.isfinite(best[0]):
@@ -37,13 +35,13 @@ def split_by_group(clips: dict, seed: int = 0, config: Config = CONFIG) -> np.nd
 def _deals(clips: dict, n_folds: int, seed: int, config: Config):
     """Pairs (imbalance, part of each clip) for every deal and every choice of test and validation fold."""
     share = np.array([1 - 2 / n_folds, 1 / n_folds, 1 / n_folds])
-    for fold in _fold_numbers(clips, n_folds, seed):
+    for fold in fold_numbers(clips, n_folds, seed):
         for test, validation in itertools.permutations(range(n_folds), 2):
             part = np.where(fold == test, 2, np.where(fold == validation, 1, 0))
-            yield _imbalance(clips["genre"], part, share, config), np.array(PARTS)[part]
+            yield imbalance(clips["genre"], part, share, config), np.array(PARTS)[part]
 
 
-def _fold_numbers(clips: dict, n_folds: int, seed: int):
+def fold_numbers(clips: dict, n_folds: int, seed: int):
     """The fold of each clip, int (n_clips,), in each of twenty deals."""
     for trial in range(20):
         fold = np.zeros(len(clips["genre"]), int)
@@ -53,7 +51,7 @@ def _fold_numbers(clips: dict, n_folds: int, seed: int):
         yield fold
 
 
-def _imbalance(genre: np.ndarray, part: np.ndarray, share: np.ndarray, config: Config) -> float:
+def imbalance(genre: np.ndarray, part: np.ndarray, share: np.ndarray, config: Config) -> float:
     """How far a genre's share in a part is from the wanted one: largest |log ratio|, infinite where one is absent."""
     counts = np.zeros((len(config.genres), len(share)))
     np.add.at(counts, (genre, part), 1)
@@ -61,25 +59,12 @@ def _imbalance(genre: np.ndarray, part: np.ndarray, share: np.ndarray, config: C
         return float(np.abs(np.log(counts / counts.sum(1, keepdims=True) / share)).max())
 
 
-def _check_groups(clips: dict, needed: int, config: Config) -> None:
+def check_groups(clips: dict, needed: int, config: Config) -> None:
     for index, genre in enumerate(config.genres):
         groups = np.unique(clips["group"][clips["genre"] == index])
         if len(groups) < needed:
             raise ValueError(f"{genre} has {len(groups)} artists or songs ({', '.join(groups)}), a split that shares "
                              f"none needs {needed}: add songs of other artists")
-
-
-def folds_by_group(clips: dict, n_folds: int = 5, seed: int = 0, config: Config = CONFIG) -> np.ndarray:
-    """Fold of each clip, int (n_clips,), for cross-validation: no group in two folds, every genre in each.
-
-    Raises ValueError when a genre has fewer groups than folds, and names it.
-    """
-    _check_groups(clips, n_folds, config)
-    share = np.full(n_folds, 1 / n_folds)
-    best = min(_fold_numbers(clips, n_folds, seed), key=lambda fold: _imbalance(clips["genre"], fold, share, config))
-    if not np.isfinite(_imbalance(clips["genre"], best, share, config)):
-        raise ValueError(f"found no {n_folds} folds with every genre in each: use fewer folds, or add artists")
-    return best
 
 
 def leaky_split(clips: dict, seed: int = 0) -> np.ndarray:

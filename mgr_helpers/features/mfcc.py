@@ -6,8 +6,6 @@
 Notebooks: 02, 03, 04, 08.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..config import CONFIG, Config

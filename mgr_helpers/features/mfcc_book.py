@@ -19,8 +19,6 @@ has the book's own number, to measure what it costs.
 Notebooks: 04.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 
@@ -35,8 +33,6 @@ FRACTION_BITS = {"frame": 15, "windowed": 15, "fft": 4, "magnitude": 3, "mel": 3
 BOOK = dataclasses.replace(CONFIG, n_mfcc=18)  # the book's number of coefficients
 LOG_STEPS = 8  # steps of 1 at the log table's input and output: three fraction bits
 
-
-# --- tables -----------------------------------------------------------------------------------------------------------
 
 def truncate_to_q15(values) -> np.ndarray:
     """``arm_float_to_q15``: times 32768, cut towards zero, saturated at 32767. Gives int16 of the same shape."""
@@ -67,8 +63,6 @@ def book_tables(config: Config = CONFIG) -> dict[str, np.ndarray]:
             "Mel weights": np.ascontiguousarray(truncate_to_q15(weights).T),
             "log": log_value(np.arange(32767)), "DCT": truncate_to_q15(mfcc.dct_matrix(config))}
 
-
-# --- stages -----------------------------------------------------------------------------------------------------------
 
 def rfft_q15(windowed: np.ndarray) -> np.ndarray:
     """Spectrum of int16 Q0.15 samples (n,), n a power of two.

@@ -23,8 +23,6 @@ model input     int8                        per-coefficient mean, deviation and 
 Notebooks: 04, 05, 06, 07, 08.
 """
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 
@@ -39,8 +37,6 @@ ROOT_FRACTION_BITS = 11
 RAW_ONE = 1 << 22  # an MFCC of 1.0 with the default fraction bits
 FEATURE_SHIFT = 40  # of the multiplier that turns a raw MFCC into int8
 
-
-# --- tables -----------------------------------------------------------------------------------------------------------
 
 @functools.lru_cache
 def hann_q15(config: Config = CONFIG) -> np.ndarray:
@@ -194,8 +190,6 @@ def table_sizes(config: Config = CONFIG) -> dict[str, int]:
     }
 
 
-# --- stages -----------------------------------------------------------------------------------------------------------
-
 def headroom(values: np.ndarray) -> int:
     """Bits by which int16 values can be shifted left with the largest one still in 16 bits: 0 to 15."""
     return 15 - int(np.max(values ^ (values >> 15))).bit_length()  # ~x for negative x: needs as many bits
@@ -313,8 +307,6 @@ def dct(log_mels: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     return (log_mels.astype(np.int64) @ dct_weights(config).T.astype(np.int64)).astype(np.int32)
 
 
-# --- the chain --------------------------------------------------------------------------------------------------------
-
 def q15_stages(samples: np.ndarray, config: Config = CONFIG) -> dict[str, np.ndarray]:
     """Every stage of the MFCCs of int16 audio, one row a frame.
 
@@ -395,8 +387,6 @@ def mfcc_windows(clips: np.ndarray, config: Config = CONFIG) -> np.ndarray:
         return np.zeros((0, config.n_frames, config.n_mfcc), np.int32)
     return remove_level(np.stack([q15_mfcc(clip[: config.window_length], config) for clip in clips]))
 
-
-# --- to the model -----------------------------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class FrontEnd:

@@ -3,8 +3,6 @@
 Notebooks: 04, 05, 06, 07.
 """
 
-from __future__ import annotations
-
 import functools
 
 import joblib

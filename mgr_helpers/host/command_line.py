@@ -3,8 +3,6 @@
 Notebooks: none.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

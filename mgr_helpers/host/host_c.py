@@ -3,8 +3,6 @@
 Notebooks: 08.
 """
 
-from __future__ import annotations
-
 import ctypes
 import tempfile
 from functools import cache
@@ -16,8 +14,6 @@ from ..config import FIRMWARE, build_dir
 from . import toolchain
 from .files import write_whole
 from .toolchain import EMULATOR
-
-DECISION_COLUMNS = ("window", "label", "vote", "confidence", "silent", "unsure")  # then the scores
 
 
 class HostLibrary:
@@ -57,19 +53,6 @@ class HostLibrary:
         scores = np.empty((len(features), self.n_genres), np.int8)
         self.library.batch_scores(features.ctypes.data, len(features), scores.ctypes.data)
         return scores
-
-    def decisions(self, adc: np.ndarray) -> dict[str, np.ndarray]:
-        """A stream of ADC counts (uint16) to decisions: `DECISION_COLUMNS` and int8 scores (n, genres)."""
-        adc = np.ascontiguousarray(adc, np.uint16)
-        most = len(adc) // (self.n_frames * self.frame_step) + 1
-        rows = np.empty((most, len(DECISION_COLUMNS) + self.n_genres), np.int32)
-        n = self.library.batch_decisions(adc.ctypes.data, len(adc), rows.ctypes.data, most)
-        columns = {name: rows[:n, i] for i, name in enumerate(DECISION_COLUMNS)}
-        return {**columns, "scores": rows[:n, len(columns):].astype(np.int8)}
-
-    def self_test(self) -> bool:
-        """The sketch's self-test, on this computer."""
-        return bool(self.library.batch_self_test())
 
 
 def host_library(generated: Path | None = None) -> HostLibrary:

@@ -3,8 +3,6 @@
 Notebooks: 03.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -5,8 +5,6 @@ Whatever is fetched lies under `build/` and is whole or absent.
 Notebooks: 08.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import os
@@ -68,8 +66,6 @@ def content_hash(*paths: Path) -> str:
             digest.update(file.read_bytes())
     return digest.hexdigest()
 
-
-# --- compilers and Node.js --------------------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class Compiler:
@@ -138,8 +134,6 @@ def find_node() -> tuple[str, tuple[str, ...]]:
                        "(no root needed), or install Node.js")
 
 
-# --- what is fetched --------------------------------------------------------------------------------------------------
-
 def emulator_modules() -> Path:
     """Folder `node_modules` with rp2040js, as firmware/emulator/package-lock.json pins it; installed once.
 
@@ -203,8 +197,6 @@ def _copy_flat(archive: Path, folder: Path) -> None:
                 (folder / Path(name).name).write_text(_INCLUDE.sub(r'\1\2"', text))
                 waiting += [headers[file] for _, file in _INCLUDE.findall(text) if file in headers]
 
-
-# --- sketches ---------------------------------------------------------------------------------------------------------
 
 def deploy_sketch(name: str | Path = "genre_recognizer", generated: Path | None = None) -> Path:
     """A complete Arduino sketch folder, and a zip of it beside it: open, compile, upload.

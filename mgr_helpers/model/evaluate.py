@@ -6,8 +6,6 @@ resampling songs, since windows of one song aren't independent.
 Notebooks: 05, 07.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from tqdm.auto import tqdm
 
@@ -20,8 +18,6 @@ from .tflite import Model
 BOOTSTRAP = 2000  # draws
 OTHER_LEVEL_DB = -12.0  # of sounds that are no music, at the microphone
 
-
-# --- windows ----------------------------------------------------------------------------------------------------------
 
 def windows_of(songs: list, level_db: float | None = None, room: bool = False, seed: int | list[int] = 0,
                config: Config = CONFIG) -> dict[str, np.ndarray]:
@@ -67,8 +63,6 @@ def loud_windows(song, config: Config = CONFIG) -> np.ndarray:
     windows = stream_windows(whole_steps(song, config), config)
     return np.abs(windows.astype(int)).max(axis=1) >= config.silence_peak
 
-
-# --- figures ----------------------------------------------------------------------------------------------------------
 
 def song_votes(scores: np.ndarray, genre: np.ndarray, song: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each song's genre by the sum of its windows' scores: songs, true genres, voted genres (n_songs,).
@@ -156,8 +150,6 @@ def _accuracy(correct: list[np.ndarray], total: np.ndarray) -> dict:
               "interval": bootstrap_interval(np.mean(np.asarray(correct, float), axis=0), total)}
     return {**result, "seeds": seeds, "spread": float(np.std(seeds, ddof=1))} if len(seeds) > 1 else result
 
-
-# --- unsure -----------------------------------------------------------------------------------------------------------
 
 def running_votes(scores: np.ndarray, song: np.ndarray, config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray]:
     """The vote that the Pico would say after each window of a song, and its confidence; each song starts anew.

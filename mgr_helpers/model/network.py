@@ -5,8 +5,6 @@ Mirrors the recipe "Designing and training an LSTM RNN model" of the TinyML Cook
 Notebooks: 05, 06, 07.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -165,8 +163,6 @@ def predict(model, x: np.ndarray) -> np.ndarray:
     parts = [model(x[start : start + 512], training=False).numpy() for start in range(0, len(x), 512)]
     return np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
 
-
-# --- what notebook 06 reads -------------------------------------------------------------------------------------------
 
 def calibration_choice(genre: np.ndarray) -> np.ndarray:
     """Indices of at most 200 training windows of music, drawn at random and sorted: they calibrate the quantisation."""

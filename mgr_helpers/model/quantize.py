@@ -6,8 +6,6 @@ TinyML Cookbook 2e, chapter 6.
 Notebooks: 06.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..host.quiet import import_tf, quiet

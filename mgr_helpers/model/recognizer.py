@@ -6,8 +6,6 @@ runs the firmware's own C, so that the two can be compared.
 Notebooks: 08.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

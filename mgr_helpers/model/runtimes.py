@@ -3,8 +3,6 @@
 Notebooks: 06, 07, 08.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..host.quiet import import_tf, quiet

@@ -5,8 +5,6 @@ The firmware's `lstm.c` equals TFLM for these operators, options and ranges only
 Notebooks: none.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..config import Config
@@ -50,8 +48,6 @@ def tensor_at(parsed: schema.ModelT, index: int) -> dict:
             "dtype": np.dtype(dtype).name if dtype else "none", "scale": scales[0] if len(scales) == 1 else scales,
             "zero_point": zeros[0] if zeros else 0, "zero_points": zeros, "data": data}
 
-
-# --- what the firmware needs ------------------------------------------------------------------------------------------
 
 def _need(holds: bool, what: str) -> None:
     if not holds:

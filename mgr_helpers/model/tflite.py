@@ -6,8 +6,6 @@ whole file. LiteRT and TFLM skip metadata that they don't know.
 Notebooks: 06, 08.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -31,8 +29,6 @@ _NO_SEAL = "0" * 64
 _DAMAGE = (struct.error, IndexError, KeyError, TypeError, ValueError, AttributeError, AssertionError, OverflowError,
            MemoryError, RecursionError)  # what reading a damaged file may raise
 
-
-# --- opening ----------------------------------------------------------------------------------------------------------
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -101,7 +97,7 @@ class Model:
                              "set it with Model.with_threshold")
         return percent
 
-    def with_threshold(self, percent: int) -> Model:
+    def with_threshold(self, percent: int) -> "Model":
         """The same model with another threshold; `evaluate.threshold_for` finds it on validation songs."""
         content = embed_front_end(self.content, {**self.metadata, "unsure_below": int(percent)})
         changed = open_model(content, self.name)
@@ -177,8 +173,6 @@ def _check_seal(content: bytes, name: str) -> None:
         raise ValueError(f"{name} is truncated or damaged (its checksum is wrong): write it again with notebook 06")
 
 
-# --- the front end in the file's metadata -----------------------------------------------------------------------------
-
 def front_end_dict(mean: np.ndarray, std: np.ndarray, config: Config = CONFIG) -> dict:
     """What `embed_front_end` writes: configuration, labels, and normalisation (see `network.fit_normalisation`)."""
     return {"config": config.to_dict(), "mean": [float(value) for value in mean],
@@ -219,8 +213,6 @@ def _find_metadata(parsed: schema.ModelT) -> int | None:
             return item.buffer
     return None
 
-
-# --- is it ours? ------------------------------------------------------------------------------------------------------
 
 def _check_int8(model: Model) -> None:
     """Raise ValueError unless it is an int8 model of ours: one graph, int8 ends, a front end, shapes that fit it."""

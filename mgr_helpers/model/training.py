@@ -3,8 +3,6 @@
 Notebooks: 05, 07.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 
@@ -57,8 +55,6 @@ class Recipe:
 
 SHIPPED = Recipe()
 
-
-# --- data -------------------------------------------------------------------------------------------------------------
 
 def training_windows(songs: list, n: int = N_WINDOWS, n_other: int | None = None, seed: int = 0,
                      config: Config = CONFIG) -> dict:
@@ -156,8 +152,6 @@ def _other_window(index: int, kind: str, seed: int, clean: float, room: float, c
         samples = adc.adc_to_q15(microphone.other_counts(kind, seconds, rng, None, in_room, config=config), config)
     return heard, mfcc_q15.mfcc_windows(samples[None, -config.window_length :], config)[0]
 
-
-# --- a model ----------------------------------------------------------------------------------------------------------
 
 def train_on(raw: np.ndarray, genre: np.ndarray, seed: int = 0, recipe: Recipe = SHIPPED,
              validation: tuple[np.ndarray, np.ndarray] | None = None, config: Config = CONFIG) -> tuple:

@@ -3,8 +3,6 @@
 Notebooks: none.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json
@@ -26,8 +24,6 @@ from .image import build_image
 SEED = 0  # of the microphone simulation; each clip draws its own parameters
 COMPARED = ("window", "vote", "confidence", "says", "scores")  # fields of a decision that must equal Python's
 
-
-# --- the clips of a folder --------------------------------------------------------------------------------------------
 
 def choose_clips(songs: list, n: int, config: Config = CONFIG) -> list:
     """The middle parts of `n` songs (dataset.Song), as many of each genre. Each part is at most one vote long.
@@ -118,8 +114,6 @@ def _clip_figures(clips: list, heard: list[dict]) -> dict:
                        "windows": len(result["decisions"]), "equal": result["equal"]}
                       for clip, result in zip(clips, heard)]}
 
-
-# --- command line -----------------------------------------------------------------------------------------------------
 
 def run(arguments: argparse.Namespace) -> int:
     """`python -m mgr_helpers pico`: what the emulated Pico says to a recording, or to the clips of a folder."""

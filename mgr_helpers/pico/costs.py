@@ -6,8 +6,6 @@ the flash cache are counted separately.
 Notebooks: 08.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -31,8 +29,6 @@ MODEL_STAGES = {"lstm": 9, "dense_softmax": 10}
 BOOK_STAGES = {"window": 1, "rfft": 2, "magnitude": 3, "mel": 4, "log": 5, "dct": 6, "to_float": 7}
 SUMS = ("features", "total")
 
-
-# --- cycles of the stages ---------------------------------------------------------------------------------------------
 
 def book_image(compiler: str | None = None) -> dict:
     """Image of the book's features, by the compiler and flags of ours. Its tables (150 KB) are written into build/."""
@@ -113,8 +109,6 @@ def _check_equal(what: str, on_pico: np.ndarray, in_python: np.ndarray) -> None:
         raise RuntimeError(f"{what} on the emulated Pico are not those of Python, so their cycles mean nothing: "
                            "make the headers from this model (for the shipped one: make pretrained)")
 
-
-# --- memory -----------------------------------------------------------------------------------------------------------
 
 def memory_parts(image: dict, heard: dict, generated: Path = headers.GENERATED) -> list[dict]:
     """What lies where in flash and RAM, symbol by symbol.

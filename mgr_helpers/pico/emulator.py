@@ -8,8 +8,6 @@ interrupt.
 Notebooks: 01, 08.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

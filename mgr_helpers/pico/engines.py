@@ -3,8 +3,6 @@
 Notebooks: 07.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

@@ -3,8 +3,6 @@
 Notebooks: 01, 08.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -27,8 +25,6 @@ _COMMON = ("-g", "-ffreestanding", "-fbuiltin", "-ffunction-sections", "-fdata-s
 _C = ("-std=gnu11",)
 _CPP = ("-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-x", "c++", "-include", "Arduino.h")
 
-
-# --- building ---------------------------------------------------------------------------------------------------------
 
 def build_image(source: str | Path = "genre_recognizer", compiler: str | None = None, optimize: str = "-O2",
                 generated: Path | None = None, defines: tuple[str, ...] = (), include: tuple[Path, ...] = ()) -> dict:
@@ -118,8 +114,6 @@ def _link(objects: list[Path], tools: toolchain.Compiler, flags: tuple, name: st
     stamp = " ".join((toolchain.content_hash(script), *(part.name for part in objects)))
     return build_whole(build_dir() / "images" / name, fill, stamp)
 
-
-# --- what is in an image ----------------------------------------------------------------------------------------------
 
 def flash_contents(elf: Path) -> bytes:
     """What an image puts into flash, from 0x10000000 on: its loaded segments, at their load addresses."""

@@ -3,8 +3,6 @@
 Notebooks: 01.
 """
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

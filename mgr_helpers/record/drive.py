@@ -8,8 +8,6 @@
 Notebooks: 01, 02.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import random

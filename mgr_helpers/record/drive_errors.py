@@ -3,8 +3,6 @@
 Notebooks: none.
 """
 
-from __future__ import annotations
-
 import http.client
 import json
 from pathlib import Path

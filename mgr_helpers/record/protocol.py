@@ -19,8 +19,6 @@ of the take. Sequence numbers show how many frames the cable lost, sample number
 Notebooks: 01.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from dataclasses import dataclass, field, replace

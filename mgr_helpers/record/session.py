@@ -5,8 +5,6 @@ A take is kept whether it ends by itself, is stopped, or its cable is pulled: se
 Notebooks: 01.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import errno

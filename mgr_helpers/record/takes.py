@@ -5,8 +5,6 @@ A take is written while it is recorded, as `<label>/.<name>.wav.part`. It gets i
 Notebooks: 01.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import re

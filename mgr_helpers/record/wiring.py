@@ -3,8 +3,6 @@
 Notebooks: 01.
 """
 
-from __future__ import annotations
-
 
 def draw_wiring():
     """Pico, MAX9814 breakout and push button: a schemdraw.Drawing, which a notebook shows and `.save(path)` keeps."""

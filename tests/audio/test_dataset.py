@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mgr_helpers.audio import dataset, reading, splits
 from mgr_helpers.config import CONFIG, Config
+from tools.experiments import folds_by_group
 
 RATE = CONFIG.sample_rate
 
@@ -330,7 +331,7 @@ def labelled_clips(draw):
 @hypothesis.given(labelled_clips(), st.integers(0, 3))
 def test_no_group_in_two_parts(clips, seed):
     for part, names in ((splits.split_by_group(clips, seed), splits.PARTS),
-                        (splits.folds_by_group(clips, 3, seed), range(3))):
+                        (folds_by_group(clips, 3, seed), range(3))):
         assert set(part) == set(names)
         for group in set(clips["group"]):
             assert len(set(part[clips["group"] == group])) == 1
@@ -354,7 +355,7 @@ def test_too_few_groups_names_the_genre():
     with pytest.raises(ValueError, match="jazz has 2 artists"):
         splits.split_by_group(clips)
     with pytest.raises(ValueError, match="disco has 3 artists.*needs 5"):
-        splits.folds_by_group(clips)
+        folds_by_group(clips)
 
 
 def test_leaky_split_leaks():

@@ -15,6 +15,7 @@ from mgr_helpers.host import host_c, toolchain
 from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import headers
 from mgr_helpers.pico.image import build_image
+from tests import host_decisions
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_zig_works_in_a_folder_with_a_percent_sign(monkeypatch, tmp_path):
     monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR", raising=False)
     assert build_image("genre_recognizer", "zig")["flash_bytes"] > 0
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert host_c.host_library().self_test()
+    assert host_decisions.self_test(host_c.host_library())
 
 
 def test_a_folder_without_a_sketch_is_refused(tmp_path):

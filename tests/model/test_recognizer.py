@@ -15,6 +15,7 @@ from mgr_helpers.model import recognizer
 from mgr_helpers.model.tflite import embed_front_end, load_model, open_model
 from mgr_helpers.pico import emulator, headers, listen
 from mgr_helpers.pico.image import build_image
+from tests import host_decisions
 
 MODEL = load_model()
 SURE, NEVER = MODEL.with_threshold(90), MODEL.with_threshold(100)
@@ -103,7 +104,7 @@ def test_python_says_unsure_below_the_threshold_and_silence(adc):
 
 
 def test_c_on_this_computer_decides_like_python(adc):
-    theirs = host_c.host_library(generated(SURE, "sure")).decisions(adc)
+    theirs = host_decisions.decisions(host_c.host_library(generated(SURE, "sure")), adc)
     ours = decisions(adc, SURE)
     assert len(ours) == len(theirs["window"]) >= 12
     for key in ("confidence", "silent", "unsure"):

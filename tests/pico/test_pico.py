@@ -21,7 +21,7 @@ from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import emulator, listen
 from mgr_helpers.pico.clips import choose_clips, hear_clip
 from mgr_helpers.pico.image import build_image
-from tests import serial_port
+from tests import host_decisions, serial_port
 
 no_gcc = not shutil.which("arm-none-eabi-gcc")
 gcc = pytest.param("gcc", marks=pytest.mark.skipif(no_gcc, reason="no arm-none-eabi-gcc"))
@@ -246,7 +246,7 @@ def test_emulated_pico_equals_host(compiler):
 
 def test_host_library_refuses_wrong_shapes():
     host = host_c.host_library()
-    assert host.self_test()
+    assert host_decisions.self_test(host)
     with pytest.raises(ValueError, match="windows must be"):
         host.features(np.zeros((2, 1000), np.int16))
     with pytest.raises(ValueError, match="features must be"):
@@ -260,7 +260,7 @@ def test_the_sketch_decides_what_the_host_computes(compiler):
     assert image["warnings"] == ""
     result = listen.listen(samples, gain_db=-12, image=image)
     assert result["self_test"] and not result["overruns"]
-    expected = host_c.host_library().decisions(result["adc"])
+    expected = host_decisions.decisions(host_c.host_library(), result["adc"])
     n = (len(samples) - CONFIG.frame_step) // CONFIG.window_step
     assert len(result["decisions"]) == n == 3
     for i, decision in enumerate(result["decisions"]):
@@ -281,7 +281,7 @@ def test_the_sketch_keeps_listening_while_the_host_does_not_read():
     assert lines[0] == "TEST PASSED" and len(heard) == len(lines) - 1  # no OVERRUN, no half line
     windows = [row["window"] for row in heard]
     assert windows[0] == 0 and windows[-2:] == [7, 8] and len(windows) < 9
-    expected = host_c.host_library().decisions(result["adc"])
+    expected = host_decisions.decisions(host_c.host_library(), result["adc"])
     assert [row["scores"] for row in heard] == expected["scores"][windows].tolist()
 
 

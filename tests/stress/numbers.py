@@ -22,6 +22,7 @@ from mgr_helpers.model import recognizer, runtimes
 from mgr_helpers.model.tflite import Model, load_model
 from mgr_helpers.pico import emulator, headers
 from mgr_helpers.pico.image import build_image
+from tests import host_decisions
 
 from . import relative, result, times
 
@@ -221,7 +222,7 @@ def of_streams(n: int = N_STREAMS) -> dict:
     n, clipped, said = times(n), 0, []
     for i in tqdm(range(n), desc="ADC streams", unit="stream", leave=False):
         adc = stream(i % 10, np.random.default_rng([1, i]))
-        ours, theirs = recognizer.decisions(adc, model, headers.run_reference), host.decisions(adc)
+        ours, theirs = recognizer.decisions(adc, model, headers.run_reference), host_decisions.decisions(host, adc)
         clipped += int(np.isin(adc_to_q15(adc), (LOW, HIGH)).sum())
         said += [row["says"] for row in ours]
         same = len(ours) == len(theirs["window"]) and all(

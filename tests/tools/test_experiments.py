@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mgr_helpers.audio import dataset, mini_set, splits
+from mgr_helpers.audio import dataset, mini_set
 from mgr_helpers.config import CONFIG, PRETRAINED
 from mgr_helpers.model import network
 from mgr_helpers.model.tflite import load_model
@@ -39,8 +39,8 @@ def small(monkeypatch):
     monkeypatch.setattr(pretrained, "SEEDS", (0,))
     monkeypatch.setattr(experiments, "BOOK_EPOCHS", 1)
     monkeypatch.setattr(experiments, "N_JOBS", 1)
-    folds = splits.folds_by_group
-    monkeypatch.setattr(splits, "folds_by_group", lambda clips, n_folds=2, seed=0, config=CONFIG: folds(
+    folds = experiments.folds_by_group
+    monkeypatch.setattr(experiments, "folds_by_group", lambda clips, n_folds=2, seed=0, config=CONFIG: folds(
         clips, min(n_folds, 2), seed, config))
     cross_validate = experiments.cross_validate
     monkeypatch.setattr(experiments, "cross_validate",

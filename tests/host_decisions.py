@@ -1,0 +1,22 @@
+"""What the firmware's C, compiled for this computer, decides: to compare with Python and the emulated Pico."""
+
+import numpy as np
+
+from mgr_helpers.host.host_c import HostLibrary
+
+COLUMNS = ("window", "label", "vote", "confidence", "silent", "unsure")  # then the scores
+
+
+def decisions(host: HostLibrary, adc: np.ndarray) -> dict[str, np.ndarray]:
+    """A stream of ADC counts (uint16) to decisions: `COLUMNS` and int8 scores (n, genres)."""
+    adc = np.ascontiguousarray(adc, np.uint16)
+    most = len(adc) // (host.n_frames * host.frame_step) + 1
+    rows = np.empty((most, len(COLUMNS) + host.n_genres), np.int32)
+    n = host.library.batch_decisions(adc.ctypes.data, len(adc), rows.ctypes.data, most)
+    columns = {name: rows[:n, i] for i, name in enumerate(COLUMNS)}
+    return {**columns, "scores": rows[:n, len(columns):].astype(np.int8)}
+
+
+def self_test(host: HostLibrary) -> bool:
+    """The sketch's self-test, on this computer."""
+    return bool(host.library.batch_self_test())
