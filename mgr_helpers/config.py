@@ -103,7 +103,7 @@ PRETRAINED = DATA / "pretrained"
 
 
 def work_dir() -> Path:
-    """Folder for what the next notebook reads: `data/work/`, or the environment variable MGR_WORK. Made when missing."""
+    """Path of the file of this name that an earlier notebook wrote, else of the one that ships; or FileNotFoundError."""
     return _made(ROOT / os.path.expanduser(os.environ.get("MGR_WORK", "data/work")), "MGR_WORK")
 
 
