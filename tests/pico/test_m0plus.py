@@ -1,7 +1,7 @@
 """The assembly for the Cortex-M0+, by both compilers on the emulated Pico: the bits of the portable C and of the rules.
 
-Hard inputs for each function alone, and 2,780 hard frames through all of the front end. That the portable C has the bits
-of cmsisdsp and of TFLM is proven in tests/test_exactness.py.
+Hard inputs for each function alone, and 2,780 hard frames through all of the front end. That the portable C has the
+bits of cmsisdsp and of TFLM is proven in tests/test_exactness.py.
 """
 
 import ctypes
@@ -191,7 +191,32 @@ def test_butterflies(tmp_path, compiler):
     assert np.array_equal(np.frombuffer(output, "<i2").reshape(expected.shape), expected)
 
 
-# --- roots, counts, the LSTM ------------------------------------------------------------------------------------------
+# --- powers, roots, counts, the LSTM ----------------------------------------------------------------------------------
+
+@both_compilers
+def test_powers(tmp_path, compiler):
+    """Pairs of points by the formula of split_pair(): of all sizes, and parts that are a power of 2, or one less."""
+    rng, n = np.random.default_rng(6), 500
+    parts = np.trunc(8192 * 2 ** -rng.uniform(0, 13, (n, 1, 1)) * rng.uniform(-1, 1, (n, 16, 2))).astype(int)
+    parts[::2] = 0
+    parts[::2, 1] = rng.choice([-1, 1], (250, 1)) * 2 ** rng.integers(1, 14, (250, 1)) + rng.integers(-2, 3, (250, 2))
+    parts[::4, 1, 1] = 0
+    c, s = rng.integers(0, 32768, (n, 8)), rng.integers(-16384, 16385, (n, 8))
+    c[::2], s[::2] = 0, 0  # these bins are half the points
+    words = parts[..., 0] & 0xFFFF | parts[..., 1] << 16
+    data = np.concatenate([words, c | s << 16], axis=1).astype(np.int32).view("<u4")
+    output = run(tmp_path, "powers", compiler, """
+        row[16] = m0plus_powers(row, row + 8, 64, 2 * (uintptr_t)row + 60, 1);
+        emulator_write(row, 68);""", data)
+    (a_re, a_im), (b_re, b_im) = (np.moveaxis(points, 2, 0) for points in (parts[:, :8], parts[:, :7:-1]))
+    re, im = (a_re - b_re) * c - (a_im + b_im) * s, (a_im + b_im) * c + (a_re - b_re) * s
+    low = np.stack([(b_re << 15) + re, im - (b_im << 15)]) >> 16
+    high = np.stack([(a_re << 15) - re, im - (a_im << 15)]) >> 16
+    both = np.concatenate([low, high[..., ::-1]], axis=2)
+    bits = [int(largest).bit_length() for largest in (both ^ (both >> 63)).max(axis=(0, 2))]
+    found = np.frombuffer(output, "<u4").reshape(n, 17)
+    assert np.array_equal(found[:, :16], (both**2).sum(axis=0)) and found[:, 16].tolist() == [4**bit for bit in bits]
+
 
 @both_compilers
 def test_roots(tmp_path, compiler):
