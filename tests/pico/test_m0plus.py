@@ -5,6 +5,7 @@ bits of cmsisdsp and of TFLM is proven in tests/test_exactness.py.
 """
 
 import ctypes
+import dataclasses
 import re
 import shutil
 
@@ -14,8 +15,8 @@ import pytest
 from mgr_helpers.audio.adc import adc_to_q15
 from mgr_helpers.config import CONFIG, FIRMWARE
 from mgr_helpers.features import mfcc_q15
-from mgr_helpers.host import host_c
-from mgr_helpers.pico import emulator
+from mgr_helpers.host import host_c, toolchain
+from mgr_helpers.pico import emulator, headers
 from mgr_helpers.pico.image import build_image
 
 N, LOW, HIGH = CONFIG.frame_length, -32768, 32767
@@ -236,6 +237,33 @@ def test_roots(tmp_path, compiler):
         static const m0plus_mel_t tables = {weights, ROOTS, segments, LOW_SQUARES};""")
     expected = [root(ctypes.c_uint32(int(power) >> 1)) for power in powers.ravel()]
     assert np.array_equal(np.frombuffer(output, "<u4"), 256 * np.array(expected))
+
+
+@pytest.mark.parametrize("n_mels", [40, 64])
+def test_pairs_of_mel_weights(n_mels):
+    """Sums by one product a bin are those of the dense weights."""
+    config = dataclasses.replace(CONFIG, n_mels=n_mels)
+    (first, end), (rises, segments) = mfcc_q15.bin_range(config), mfcc_q15.mel_segments(config)
+    magnitude = np.random.default_rng(4).integers(0, 2**15, config.n_bins)
+    sums, at = np.zeros(n_mels + 2, np.int64), first
+    for segment, (length, lack) in enumerate(segments[:-1].tolist()):
+        root, rise = magnitude[at : at + length], rises[at - first :][:length].astype(int)
+        sums[segment : segment + 2] += [256 * root.sum() - (root * rise).sum() - lack * root[-1], (root * rise).sum()]
+        at += length
+    assert at == end and np.array_equal(sums[1:-1], magnitude @ mfcc_q15.mel_weights(config).astype(int))
+
+
+def test_other_weights_are_no_pairs(monkeypatch, tmp_path):
+    """Then the roots are taken before the portable C's Mel sums, with the same bits."""
+    shutil.copytree(headers.GENERATED, tmp_path / "generated")
+    monkeypatch.setattr(mfcc_q15, "mel_weights", lambda config: 3 * (np.eye(1025, 40) > 0))
+    monkeypatch.setattr(mfcc_q15, "mel_spans", lambda config: [(i, i + 1) for i in range(40)])
+    assert mfcc_q15.mel_segments() is None
+    tables = tmp_path / "generated" / "tables.h"
+    tables.write_text(tables.read_text().replace("#define MEL_PAIRED", "//"))
+    window = hard_frames(24).reshape(-1)[: CONFIG.window_length][None]
+    image = build_image(toolchain.EMULATOR / "pico_batch.c", generated=tmp_path / "generated")
+    assert np.array_equal(emulator.features_and_scores(window, image)[0], host_c.host_library().features(window))
 
 
 @both_compilers
