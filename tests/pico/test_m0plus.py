@@ -16,6 +16,7 @@ from mgr_helpers.audio.adc import adc_to_q15
 from mgr_helpers.config import CONFIG, FIRMWARE
 from mgr_helpers.features import mfcc_q15
 from mgr_helpers.host import host_c, toolchain
+from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import emulator, headers
 from mgr_helpers.pico.image import build_image
 
@@ -266,6 +267,23 @@ def test_other_weights_are_no_pairs(monkeypatch, tmp_path):
     assert np.array_equal(emulator.features_and_scores(window, image)[0], host_c.host_library().features(window))
 
 
+@pytest.mark.parametrize("hertz", [(300.0, 11025.0), (20.0, 8000.0), (500.0, 3000.0)])
+def test_other_bands(tmp_path, hertz):
+    """Bins outside the Mel bands must not change the shift of the spectrum."""
+    model = load_model()
+    config = dataclasses.replace(CONFIG, lower_hz=hertz[0], upper_hz=hertz[1])
+    front_end = dataclasses.replace(model.front_end, config=config)
+    texts = {**headers.headers(model), "constants.h": headers.constants_h(config, model.tensors["lstm"]),
+             "tables.h": headers.tables_h(front_end)}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    windows = hard_frames(84).reshape(8, -1)
+    image = build_image(toolchain.EMULATOR / "pico_batch.c", generated=tmp_path)
+    assert image["warnings"] == "" and "m0plus_powers" in image["symbols"]
+    expected = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows, config), front_end)
+    assert np.array_equal(emulator.features_and_scores(windows, image, config)[0], expected)
+
+
 @both_compilers
 def test_counts_at_the_rails(tmp_path, compiler):
     """A step of counts around any bias, in pieces that start anywhere, as in Python."""
@@ -308,6 +326,27 @@ def test_the_gates_are_rescaled_as_by_tflm(tmp_path, compiler):
     scaled = np.sign(high) * ((np.abs(high) + (1 << (-shift - 1))) >> -shift)
     expected = np.clip(np.clip(scaled, LOW, HIGH) + 7 * (data[:, :1] & 1), LOW, HIGH)
     assert np.array_equal(np.frombuffer(output, "<i4").reshape(expected.shape), expected)
+
+
+@both_compilers
+def test_products_of_any_number_of_values(tmp_path, compiler):
+    """Five units; n mod 4 values come first. All gates but the last are 128 times the values' sum too high."""
+    rng, units = np.random.default_rng(9), 5
+    for inputs in (1, 2, 3, 8, 13):
+        weights = rng.integers(-128, 128, (40, units, inputs + units, 4))
+        values = rng.integers(-128, 128, (40, inputs + units))
+        weights[:2], values[:2] = rng.choice([-128, 127], weights[:2].shape), -128
+        words = (weights + [128, 128, 128, 0] & 255).astype(np.uint8).reshape(40, -1).view("<i4")
+        output = run(tmp_path, "dot", compiler, f"""
+            m0plus_dot((const int8_t *)row, row + {words.shape[1]}, n, sums);
+            emulator_write(sums, sizeof sums);""", np.concatenate([words, values.astype("<i4")], axis=1), f"""
+            static const uint8_t n[2] = {{{inputs}, {units}}};
+            static int32_t sums[{units}][2][4];""")
+        found = np.frombuffer(output, "<i4").reshape(40, units, 2, 4)
+        for part, some in enumerate((slice(0, inputs), slice(inputs, None))):
+            expected = np.einsum("fuvg,fv->fug", weights[:, :, some], values[:, some])
+            excess = 128 * values[:, some].sum(axis=1)[:, None, None] * [1, 1, 1, 0]
+            assert np.array_equal(found[:, :, part], expected + excess)
 
 
 @both_compilers

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The inner loops of front end and LSTM for a Cortex-M0+ (RP2040), with the bits of the portable C beside them. It is
-// chosen by one define: MGR_M0PLUS, 1 on such a core unless the build says 0.
+// chosen by one define: MGR_M0PLUS, 1 on such a core unless the build says 0. It is made for frames of 2048 samples.
 //
 // FFT. The word of a point holds im * 65536 + re. CMSIS-DSP's butterflies limit sums to 16 bits; here none can reach
 // them: after pass 1, which takes a quarter of four windowed samples, no point is longer than 8192 sqrt(2), as the four
@@ -23,7 +23,7 @@
 #include "../generated/constants.h"
 
 #ifndef MGR_M0PLUS
-#if defined(__ARM_ARCH_6M__) && FFT_LENGTH == 2048 && FRAME_LENGTH == 2048
+#if defined(__ARM_ARCH_6M__) && FFT_LENGTH == 2048 && FRAME_LENGTH == 2048 && FIRST_BIN > 0 && END_BIN <= 1024
 #define MGR_M0PLUS 1
 #else
 #define MGR_M0PLUS 0
