@@ -166,7 +166,7 @@ def fft_table(figures: dict) -> list[str]:
             "CMSIS-DSP's C: `arm_mult_q15`, `arm_rfft_q15`": fft["cmsis_dsp"],
             "of this `arm_rfft_q15` alone": fft["cmsis_dsp_rfft"],
             "CMSIS-DSP's `arm_cfft_q15` with this project's portable window and split": fft["portable"]}
-    return [f"| window and real FFT of {fft['points']} points, q15, on a Cortex-M0+, the same bits | cycles |", "|---|---|",
+    return [f"| window and real FFT of {fft['points']} points, q15, on a Cortex-M0+ | cycles |", "|---|---|",
             *(f"| {name} | {cycles:,} |" for name, cycles in rows.items())]
 
 

@@ -59,24 +59,22 @@ def mel_segments(config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray] | Non
 
     Returns
     -------
-    tuple or None
-        uint8 (bins used,): weight of each for the band whose centre comes next. uint8 (n_mels + 2, 2): bins up to each
-        centre, and what the weights of the last lack of 256; then zeros. None if the weights are no such pairs.
+    tuple or None (the weights are no such pairs)
+        uint8 (bins used,): weight for the band whose centre comes next; uint8 (n_mels + 2, 2): bins up to each centre,
+        and what the weights of the last lack of 256, then zeros.
     """
-    first, end = bin_range(config)
     weights = np.pad(mel_weights(config).astype(int), ((0, 0), (1, 1)))
-    peaks = [first - 1, *(start - 1 for start, _ in mel_spans(config)[1:]), int(weights[:, -2].argmax()), end - 1]
-    rises, segments, rest = [], [], weights[first:end]
-    for band, (start, stop) in enumerate(zip(peaks, peaks[1:])):
-        part = rest[start + 1 - first : stop + 1 - first]
-        fall, rise = part[:, band].copy(), part[:, band + 1].copy()
-        rises.append(256 - fall if band == config.n_mels else rise)
-        lack = 256 - rises[-1] - fall if band else 0 * rise
-        part[:, band : band + 2] = 0
-        if not 0 < len(rise) < 256 or lack[:-1].any() or not 0 <= lack[-1] < 256 or rises[-1].max() > 255:
-            return None
-        segments.append((len(rise), lack[-1]))
-    return None if rest.any() else (np.concatenate(rises).astype(np.uint8), np.array([*segments, (0, 0)], np.uint8))
+    first, end = bin_range(config)
+    starts = [first, *(start for start, _ in mel_spans(config)[1:]), int(weights[:, -2].argmax()) + 1, end]
+    rises, segments, right = [], [], True
+    for band, part in enumerate(weights[start:stop] for start, stop in zip(starts, starts[1:])):
+        fall = part[:, band]
+        rises.append(256 - fall if band == config.n_mels else part[:, band + 1])
+        lack = 256 - rises[-1] - fall if band else 0 * fall
+        right = right and 0 < len(fall) < 256 and part.sum() == part[:, band : band + 2].sum()
+        right = right and not lack[:-1].any() and 0 <= lack[-1] < 256 > rises[-1].max()
+        segments.append((len(fall), lack[-1:].sum()))
+    return (np.concatenate(rises).astype(np.uint8), np.array([*segments, (0, 0)], np.uint8)) if right else None
 
 
 @functools.lru_cache

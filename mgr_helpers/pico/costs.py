@@ -20,8 +20,8 @@ from ..model.tflite import Model, load_model
 from . import emulator, headers
 from .image import FLASH_START, RAM_BYTES, RAM_START, build_image, symbols_of
 
-# marks of firmware/emulator/stages.c and book_way.c; mark 5 includes what mark 6 measures alone. The assembly for the
-# Cortex-M0+ cuts the stages elsewhere: window and butterflies are one, bins become powers, roots go straight to Mel sums.
+# marks of firmware/emulator/stages.c and book_way.c; mark 5 includes what mark 6 measures alone. Our assembly cuts the
+# stages elsewhere: window and butterflies are one, bins become powers, roots go straight into Mel sums
 OUR_STAGES = {"bias": 1, "window+fft": 2, "split+power": 4, "root+mel": 5, "log": 6, "dct": 7, "to_int8": 8}
 PORTABLE_STAGES = {"bias": 1, "window": 2, "rfft": 3, "magnitude": 4, "mel": 5, "log": 6, "dct": 7, "to_int8": 8}
 PORTABLE = ("MGR_M0PLUS=0",)  # macros of a build of the portable C

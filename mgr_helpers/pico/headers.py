@@ -153,8 +153,7 @@ def lstm_arrays(layer: dict) -> dict[str, np.ndarray]:
     hidden_bias = np.stack([folded_bias(gate["R"], 0, layer["h_zero_point"]) for gate in gates], axis=1)
     longest = max(np.abs(input_bias).max(), np.abs(hidden_bias).max()) + 2**14 * weights.shape[1]
     if longest >= 2**22:
-        raise ValueError(f"a sum of the LSTM may reach {longest}, but the firmware's must stay below 2**22: is a bias or "
-                         "its scale damaged?")
+        raise ValueError(f"a sum of the LSTM may reach {longest}, but must stay below 2**22: is a bias damaged?")
     return {"WEIGHTS": weights.astype(np.int8), "INPUT_BIAS": input_bias.astype(np.int32),
             "HIDDEN_BIAS": hidden_bias.astype(np.int32)}
 

@@ -14,7 +14,7 @@ from ..config import CONFIG, Config
 from . import emulator
 from .image import build_image
 
-EXTRA_SECONDS = 0.5  # for the sketch's self-test before it listens, and its work after the last sample
+EXTRA_SECONDS = 0.3  # for the sketch's self-test before it listens, and its work after the last sample
 _DECISION = re.compile(r"DECISION window=(\d+) time_ms=(\d+) label=(\S+) vote=(\S+) confidence=(\d+) says=(\S+) "
                        r"scores=([-\d,]+)")
 

@@ -1,10 +1,11 @@
 """The assembly for the Cortex-M0+, by both compilers on the emulated Pico: the bits of the portable C and of the rules.
 
-Hard inputs for each function alone, and 2,780 hard frames through all of the front end. That the portable C has the bits
-of cmsisdsp and of TFLM is proven in tests/test_exactness.py.
+Hard inputs for each function alone, and 2,780 hard frames through all of the front end. That the portable C has the
+bits of cmsisdsp and of TFLM is proven in tests/test_exactness.py.
 """
 
 import ctypes
+import dataclasses
 import re
 import shutil
 
@@ -14,8 +15,9 @@ import pytest
 from mgr_helpers.audio.adc import adc_to_q15
 from mgr_helpers.config import CONFIG, FIRMWARE
 from mgr_helpers.features import mfcc_q15
-from mgr_helpers.host import host_c
-from mgr_helpers.pico import emulator
+from mgr_helpers.host import host_c, toolchain
+from mgr_helpers.model.tflite import load_model
+from mgr_helpers.pico import emulator, headers
 from mgr_helpers.pico.image import build_image
 
 N, LOW, HIGH = CONFIG.frame_length, -32768, 32767
@@ -191,7 +193,32 @@ def test_butterflies(tmp_path, compiler):
     assert np.array_equal(np.frombuffer(output, "<i2").reshape(expected.shape), expected)
 
 
-# --- roots, counts, the LSTM ------------------------------------------------------------------------------------------
+# --- powers, roots, counts, the LSTM ----------------------------------------------------------------------------------
+
+@both_compilers
+def test_powers(tmp_path, compiler):
+    """Pairs of points by the formula of split_pair(): of all sizes, and parts that are a power of 2, or one less."""
+    rng, n = np.random.default_rng(6), 500
+    parts = np.trunc(8192 * 2 ** -rng.uniform(0, 13, (n, 1, 1)) * rng.uniform(-1, 1, (n, 16, 2))).astype(int)
+    parts[::2] = 0
+    parts[::2, 1] = rng.choice([-1, 1], (250, 1)) * 2 ** rng.integers(1, 14, (250, 1)) + rng.integers(-2, 3, (250, 2))
+    parts[::4, 1, 1] = 0
+    c, s = rng.integers(0, 32768, (n, 8)), rng.integers(-16384, 16385, (n, 8))
+    c[::2], s[::2] = 0, 0  # these bins are half the points
+    words = parts[..., 0] & 0xFFFF | parts[..., 1] << 16
+    data = np.concatenate([words, c | s << 16], axis=1).astype(np.int32).view("<u4")
+    output = run(tmp_path, "powers", compiler, """
+        row[16] = m0plus_powers(row, row + 8, 64, 2 * (uintptr_t)row + 60, 1);
+        emulator_write(row, 68);""", data)
+    (a_re, a_im), (b_re, b_im) = (np.moveaxis(points, 2, 0) for points in (parts[:, :8], parts[:, :7:-1]))
+    re, im = (a_re - b_re) * c - (a_im + b_im) * s, (a_im + b_im) * c + (a_re - b_re) * s
+    low = np.stack([(b_re << 15) + re, im - (b_im << 15)]) >> 16
+    high = np.stack([(a_re << 15) - re, im - (a_im << 15)]) >> 16
+    both = np.concatenate([low, high[..., ::-1]], axis=2)
+    bits = [int(largest).bit_length() for largest in (both ^ (both >> 63)).max(axis=(0, 2))]
+    found = np.frombuffer(output, "<u4").reshape(n, 17)
+    assert np.array_equal(found[:, :16], (both**2).sum(axis=0)) and found[:, 16].tolist() == [4**bit for bit in bits]
+
 
 @both_compilers
 def test_roots(tmp_path, compiler):
@@ -211,6 +238,50 @@ def test_roots(tmp_path, compiler):
         static const m0plus_mel_t tables = {weights, ROOTS, segments, LOW_SQUARES};""")
     expected = [root(ctypes.c_uint32(int(power) >> 1)) for power in powers.ravel()]
     assert np.array_equal(np.frombuffer(output, "<u4"), 256 * np.array(expected))
+
+
+@pytest.mark.parametrize("n_mels", [40, 64])
+def test_pairs_of_mel_weights(n_mels):
+    """Sums by one product a bin are those of the dense weights."""
+    config = dataclasses.replace(CONFIG, n_mels=n_mels)
+    (first, end), (rises, segments) = mfcc_q15.bin_range(config), mfcc_q15.mel_segments(config)
+    magnitude = np.random.default_rng(4).integers(0, 2**15, config.n_bins)
+    sums, at = np.zeros(n_mels + 2, np.int64), first
+    for segment, (length, lack) in enumerate(segments[:-1].tolist()):
+        root, rise = magnitude[at : at + length], rises[at - first :][:length].astype(int)
+        sums[segment : segment + 2] += [256 * root.sum() - (root * rise).sum() - lack * root[-1], (root * rise).sum()]
+        at += length
+    assert at == end and np.array_equal(sums[1:-1], magnitude @ mfcc_q15.mel_weights(config).astype(int))
+
+
+def test_other_weights_are_no_pairs(monkeypatch, tmp_path):
+    """Then the roots are taken before the portable C's Mel sums, with the same bits."""
+    shutil.copytree(headers.GENERATED, tmp_path / "generated")
+    monkeypatch.setattr(mfcc_q15, "mel_weights", lambda config: 3 * (np.eye(1025, 40) > 0))
+    monkeypatch.setattr(mfcc_q15, "mel_spans", lambda config: [(i, i + 1) for i in range(40)])
+    assert mfcc_q15.mel_segments() is None
+    tables = tmp_path / "generated" / "tables.h"
+    tables.write_text(tables.read_text().replace("#define MEL_PAIRED", "//"))
+    window = hard_frames(24).reshape(-1)[: CONFIG.window_length][None]
+    image = build_image(toolchain.EMULATOR / "pico_batch.c", generated=tmp_path / "generated")
+    assert np.array_equal(emulator.features_and_scores(window, image)[0], host_c.host_library().features(window))
+
+
+@pytest.mark.parametrize("hertz", [(300.0, 11025.0), (20.0, 8000.0), (500.0, 3000.0)])
+def test_other_bands(tmp_path, hertz):
+    """Bins outside the Mel bands must not change the shift of the spectrum."""
+    model = load_model()
+    config = dataclasses.replace(CONFIG, lower_hz=hertz[0], upper_hz=hertz[1])
+    front_end = dataclasses.replace(model.front_end, config=config)
+    texts = {**headers.headers(model), "constants.h": headers.constants_h(config, model.tensors["lstm"]),
+             "tables.h": headers.tables_h(front_end)}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    windows = hard_frames(84).reshape(8, -1)
+    image = build_image(toolchain.EMULATOR / "pico_batch.c", generated=tmp_path)
+    assert image["warnings"] == "" and "m0plus_powers" in image["symbols"]
+    expected = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows, config), front_end)
+    assert np.array_equal(emulator.features_and_scores(windows, image, config)[0], expected)
 
 
 @both_compilers
@@ -255,6 +326,27 @@ def test_the_gates_are_rescaled_as_by_tflm(tmp_path, compiler):
     scaled = np.sign(high) * ((np.abs(high) + (1 << (-shift - 1))) >> -shift)
     expected = np.clip(np.clip(scaled, LOW, HIGH) + 7 * (data[:, :1] & 1), LOW, HIGH)
     assert np.array_equal(np.frombuffer(output, "<i4").reshape(expected.shape), expected)
+
+
+@both_compilers
+def test_products_of_any_number_of_values(tmp_path, compiler):
+    """Five units; n mod 4 values come first. All gates but the last are 128 times the values' sum too high."""
+    rng, units = np.random.default_rng(9), 5
+    for inputs in (1, 2, 3, 8, 13):
+        weights = rng.integers(-128, 128, (40, units, inputs + units, 4))
+        values = rng.integers(-128, 128, (40, inputs + units))
+        weights[:2], values[:2] = rng.choice([-128, 127], weights[:2].shape), -128
+        words = (weights + [128, 128, 128, 0] & 255).astype(np.uint8).reshape(40, -1).view("<i4")
+        output = run(tmp_path, "dot", compiler, f"""
+            m0plus_dot((const int8_t *)row, row + {words.shape[1]}, n, sums);
+            emulator_write(sums, sizeof sums);""", np.concatenate([words, values.astype("<i4")], axis=1), f"""
+            static const uint8_t n[2] = {{{inputs}, {units}}};
+            static int32_t sums[{units}][2][4];""")
+        found = np.frombuffer(output, "<i4").reshape(40, units, 2, 4)
+        for part, some in enumerate((slice(0, inputs), slice(inputs, None))):
+            expected = np.einsum("fuvg,fv->fug", weights[:, :, some], values[:, some])
+            excess = 128 * values[:, some].sum(axis=1)[:, None, None] * [1, 1, 1, 0]
+            assert np.array_equal(found[:, :, part], expected + excess)
 
 
 @both_compilers

@@ -235,16 +235,18 @@ def of_streams(n: int = N_STREAMS) -> dict:
 
 
 def on_the_pico(n: int = N_WINDOWS) -> dict:
-    """The same frames on the emulated Cortex-M0+."""
+    """The same frames on the emulated Cortex-M0+, by both compilers: what its assembly computes."""
     model, broke, n = load_model(), [], times(n)
-    image = build_image(toolchain.EMULATOR / "pico_batch.c")
+    compilers = ["gcc"] * bool(shutil.which("arm-none-eabi-gcc")) + ["zig"]
+    images = {name: build_image(toolchain.EMULATOR / "pico_batch.c", name) for name in compilers}
     for start, windows in batches(n, "frames, emulated Pico"):
         _, features, scores = in_python(windows, model)
-        on_pico_features, on_pico_scores = emulator.features_and_scores(windows, image)
-        broke += unequal(start, "features", on_pico_features, features)
-        broke += unequal(start, "scores", on_pico_scores, scores)
-    return result("the same frames on the emulated Pico: features and scores equal Python's", n, broke,
-                  frames=n * CONFIG.n_frames)
+        for name, image in images.items():
+            on_pico_features, on_pico_scores = emulator.features_and_scores(windows, image)
+            broke += unequal(start, f"{name}'s features", on_pico_features, features)
+            broke += unequal(start, f"{name}'s scores", on_pico_scores, scores)
+    return result(f"the same frames on the emulated Pico, by {' and '.join(images)}: features and scores equal "
+                  "Python's", n, broke, frames=n * CONFIG.n_frames)
 
 
 # --- sanitizers and analysis ----------------------------------------------------------------------------------------

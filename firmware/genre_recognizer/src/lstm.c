@@ -89,8 +89,8 @@ static int32_t widen(const int8_t *values, int32_t *words, int n)
 }
 
 #if MGR_M0PLUS
-// The values of one gate of all units, 32 bytes apart: *gate = clamp16(rescale(*gate + *bias + offset)), with `add` then
-// clamp16(*gate + gate[N_GATES]).
+// The values of one gate of all units, 32 bytes apart: *gate = clamp16(rescale(*gate + *bias + offset)); then, with
+// `add`, clamp16(*gate + gate[N_GATES]).
 static void rescale_gates(int32_t *gate, const int32_t *bias, int32_t offset, scale_t scale, int n, int add)
 {
     if (scale.shift < 0) {

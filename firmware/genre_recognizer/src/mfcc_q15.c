@@ -188,34 +188,42 @@ uint32_t m0plus_louder(const pair_t *low, const pair_t *high, uint32_t coefficie
     return power_limit(first, power_limit(second, limit));
 }
 
-static uint32_t power(pair_t bin)
+// A bin to its power. Returns the limit, which only bins that the Mel bands use can raise.
+static uint32_t take_bin(pair_t *bin, int k, uint32_t limit)
 {
-    const int32_t re = (int16_t)bin, im = (int32_t)bin >> 16;
-    return (uint32_t)(re * re) + (uint32_t)(im * im);
+    const int32_t re = (int16_t)*bin, im = (int32_t)*bin >> 16;
+    limit = k >= FIRST_BIN && k < END_BIN ? power_limit(*bin, limit) : limit;
+    *bin = (uint32_t)(re * re) + (uint32_t)(im * im);
+    return limit;
 }
 
-// Bins 1 and n / 2 - 1, then the others from both ends to the middle, where the coefficients are clipped. From here on
-// a bin's power re^2 + im^2 takes its place.
+// Pairs of points from `first` to `last` to powers.
+static uint32_t take_pairs(pair_t *all, int first, int last, uint32_t clipped, uint32_t limit)
+{
+    for (int k = first; k <= last; k++) {
+        const int mirror = FFT_LENGTH / 2 - k;
+        split_pair(all + k, all + mirror, SPLIT[k], clipped);
+        limit = take_bin(all + k, k, limit);
+        limit = mirror == k ? limit : take_bin(all + mirror, mirror, limit);
+    }
+    return limit;
+}
+
+// Pairs of which a bin is not used, and those in the middle, whose coefficients are clipped, are taken one by one, the
+// others by assembly. From here on a bin's power re^2 + im^2 takes its place.
 int mfcc_magnitudes(const int16_t bins[2 * N_BINS], uint16_t magnitude[N_BINS])
 {
+    enum { MIRROR = FFT_LENGTH / 2 + 1 - END_BIN, USED = FIRST_BIN > MIRROR ? FIRST_BIN : MIRROR };
+    enum { FIRST = USED < SPLIT_CLIPPED ? USED : SPLIT_CLIPPED };
     pair_t *const all = (pair_t *)(uintptr_t)bins;
-    uint32_t limit = 1;
     int shift = 15;
     (void)magnitude;  // the same buffer
-    split_pair(all + 1, all + FFT_LENGTH / 2 - 1, SPLIT[1], 0);
-    limit = power_limit(all[FFT_LENGTH / 2 - 1], limit);
-    all[FFT_LENGTH / 2 - 1] = power(all[FFT_LENGTH / 2 - 1]);
-    for (int k = SPLIT_CLIPPED; k <= FFT_LENGTH / 4; k++) {
-        pair_t *const low = all + k, *const high = all + FFT_LENGTH / 2 - k;
-        split_pair(low, high, SPLIT[k], 1);
-        limit = power_limit(*low, power_limit(*high, limit));
-        *high = power(*high);
-        if (low != high) {
-            *low = power(*low);
-        }
+    uint32_t limit = take_pairs(all, 1, FIRST - 1, 0, 1);
+    limit = take_pairs(all, SPLIT_CLIPPED, FFT_LENGTH / 4, 1, limit);
+    if (FIRST < SPLIT_CLIPPED) {
+        limit = m0plus_powers(all + FIRST, all + SPLIT_CLIPPED, (uintptr_t)SPLIT - (uintptr_t)all,
+                              2 * (uintptr_t)all + FFT_LENGTH / 2 * sizeof *all, limit);
     }
-    limit = m0plus_powers(all + 2, all + SPLIT_CLIPPED, (uintptr_t)SPLIT - (uintptr_t)all,
-                          2 * (uintptr_t)all + FFT_LENGTH / 2 * sizeof *all, limit);
     for (; limit > 1; limit >>= 2) {
         shift--;
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The inner loops of front end and LSTM for a Cortex-M0+ (RP2040), with the bits of the portable C beside them. It is
-// chosen by one define: MGR_M0PLUS, 1 on such a core unless the build says 0.
+// chosen by one define: MGR_M0PLUS, 1 on such a core unless the build says 0. It is made for frames of 2048 samples.
 //
 // FFT. The word of a point holds im * 65536 + re. CMSIS-DSP's butterflies limit sums to 16 bits; here none can reach
 // them: after pass 1, which takes a quarter of four windowed samples, no point is longer than 8192 sqrt(2), as the four
 // weights of the window add up to 2; each later pass takes the mean of four points, and only pairs are added before.
 // Point p lies where p's 10 bits reversed say. So pass 1 writes four words that are neighbours, later passes find all
-// butterflies with the same twiddles side by side, and the result is in order. Rows of the table are in that order, too.
+// butterflies with the same twiddles side by side, and the result is in order. The table's rows are in that order, too.
 //
 // Bins. The split of a real FFT gives each bin's power re^2 + im^2 in place of the bin, and the power of 4 above all
 // their parts. Only where a power exceeds it are the parts themselves looked at: m0plus_louder().
@@ -16,14 +16,14 @@
 // generated/tables.h says how many bins a segment has, and what the weights of its last bin lack of 256.
 //
 // LSTM. A word has a value's weights for four gates, the upper byte signed, the others 128 too high: GATES in
-// lstm_layer.h. With shifts by 8, 16 and 24 bits one word gives four sums, of which each is 256 times the next too high.
+// lstm_layer.h. With shifts by 8, 16 and 24 bits one word gives four sums, each too high by 256 times the next.
 #ifndef M0PLUS_H
 #define M0PLUS_H
 
 #include "../generated/constants.h"
 
 #ifndef MGR_M0PLUS
-#if defined(__ARM_ARCH_6M__) && FFT_LENGTH == 2048 && FRAME_LENGTH == 2048
+#if defined(__ARM_ARCH_6M__) && FFT_LENGTH == 2048 && FRAME_LENGTH == 2048 && FIRST_BIN > 0 && END_BIN <= 1024
 #define MGR_M0PLUS 1
 #else
 #define MGR_M0PLUS 0
