@@ -233,7 +233,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=as_path,
                         help="mini (default), gtzan, or a folder with one sub-folder per genre")
     parser.add_argument("--output", type=as_path, help="folder for the executed notebooks (default: in place)")
-    parser.add_argument("--only", nargs="+", metavar="NN", help="run only these notebooks, for example 03 04 (default: all)")
+    parser.add_argument("--only", nargs="+", metavar="NN", help="run only these, for example 03 04 (default: all)")
     parser.add_argument("--table", action="store_true", help="print the number of cells and lines; run nothing")
     parser.add_argument("--summary", action="store_true", help="end with the table of accuracies and decisions")
 

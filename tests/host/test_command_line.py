@@ -181,7 +181,8 @@ def test_ctrl_c(words, seconds, tmp_path):
 
 @pytest.mark.parametrize("words", [("notebooks.run", "--only", "99"), ("mgr_helpers", "evaluate", "--audio", "/no/…")])
 def test_a_terminal_without_utf8(words):
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
+                   "LC_ALL": "C"}
     done = run(*words, env=environment)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     plain = subprocess.run([sys.executable, "-c", "from mgr_helpers.host.command_line import run_command\n"

@@ -35,8 +35,8 @@ def resolve(lines, names, markers, python, folder):
     environment = {**markers, "python_version": python, "python_full_version": f"{python}.0"}
     text = "{" + ", ".join(f'"{key}": "{value}"' for key, value in environment.items()) + "}"
     platforms = [word for name in names for word in ("--platform", name)]
-    done = subprocess.run([sys.executable, "-c", PIP, text, "install", "--dry-run", "--target", folder / "x", "--retries",
-                           "1", "--only-binary", ":all:", *platforms, "--python-version", python, "-r", listed],
+    done = subprocess.run([sys.executable, "-c", PIP, text, "install", "--dry-run", "--target", folder / "x",
+                           "--retries", "1", "--only-binary", ":all:", *platforms, "--python-version", python, "-r", listed],
                           capture_output=True, text=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
     if done.returncode and (NO_INDEX.search(done.stdout + done.stderr) or os.environ.get("PIP_NO_INDEX")):
         pytest.skip("no package index can be reached")

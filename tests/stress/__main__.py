@@ -62,8 +62,8 @@ def main(words: list[str] | None = None) -> int:
     parser = new_parser(__doc__, "python -m tests.stress")
     parser.add_argument("--only", nargs="+", choices=MODULES, default=MODULES, metavar="PART",
                         help=f"of {', '.join(MODULES)} (default: all); the others keep the results of their last run")
-    add_number(parser, "--scale", 0.001, 100.0, "fraction of the tries (default 1); below 1 the report is printed, and no "
-               "file is written", default=1.0)
+    add_number(parser, "--scale", 0.001, 100.0, "fraction of the tries (default 1); below 1 the report is printed, and "
+               "no file is written", default=1.0)
     return run_command(run, parser.parse_args(words))
 
 
