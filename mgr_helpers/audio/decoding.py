@@ -75,7 +75,7 @@ def _undamaged(file: av.container.InputContainer, stream, log: list):
         seconds += sum(frame.samples / frame.sample_rate for frame in frames)
         tag = loose and not frames and (tag or packet and bytes(packet)[:3] in TAGS)
         if problem and not tag and (seconds or not loose):  # a cut may leave a part of a frame at the start
-            damage, lost = problem, lost + (0 if frames else packet.size)
+            damage, lost = problem, lost + (loose and not frames and packet.size)
     return seconds, "" if loose and lost <= RUBBISH else damage
 
 
