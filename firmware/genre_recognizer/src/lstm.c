@@ -167,6 +167,8 @@ static void step_layer(lstm_t *lstm, int i, const int8_t *input)
     excess[1] = widen(lstm->hidden[i], lstm->values + layer->n_inputs, layer->n_units);
 #if MGR_M0PLUS
     all_gates(lstm, layer, excess);
+#else
+    (void)excess;  // only the assembly's sums need it
 #endif
     for (int unit = 0; unit < layer->n_units; unit++) {
 #if MGR_M0PLUS
