@@ -22,7 +22,7 @@ from mgr_helpers.audio.adc import ideal_counts
 from mgr_helpers.config import CONFIG, Config, build_dir
 from mgr_helpers.features import mfcc_book, mfcc_q15
 from mgr_helpers.features.windows import FEATURE_BATCH, features_of, stream_windows
-from mgr_helpers.host import toolchain
+from mgr_helpers.host import host_c, toolchain
 from mgr_helpers.host.command_line import add_number, as_path, main, refuse_unused
 from mgr_helpers.host.files import shown, write_text, write_whole
 from mgr_helpers.host.quiet import import_tf
@@ -257,8 +257,9 @@ def measure_features(songs: list, n: int = 10_000, config: Config = CONFIG) -> d
     -------
     dict
         windows, cores, windows_per_second and book_windows_per_second, their ratio, cpu_ratio (of processor times:
-        the number of cores does not matter), peak_mb (what this process allocates meanwhile), audio_mb (of n windows,
-        if copied).
+        the number of cores does not matter), frame_by_frame and side_by_side (windows a second of one core by the
+        firmware's own C, and by the C that takes several frames at once), peak_mb (what this process allocates
+        meanwhile), audio_mb (of n windows, if copied).
     """
     windows = _many_windows(songs, n, config)
     some = windows[:: -(-n // 40)]
@@ -268,13 +269,16 @@ def measure_features(songs: list, n: int = 10_000, config: Config = CONFIG) -> d
     ours = [seconds / n for seconds in _seconds(features_of, windows)]
     after = _seconds(book_loop, some)  # the machine may be busy
     book = [(first + second) / 2 / len(some) for first, second in zip(before, after)]
+    by_c, part = host_c.host_library(), windows[:1000].copy()
+    alone = {name: round(len(part) / _seconds(way, part)[1])
+             for name, way in (("frame_by_frame", by_c.features), ("side_by_side", by_c.mfcc))}
     tracemalloc.start()
     features_of(windows, config=config)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return {"windows": n, "cores": os.cpu_count(), "windows_per_second": round(1 / ours[0]),
             "book_windows_per_second": round(1 / book[0]), "ratio": round(book[0] / ours[0], 1),
-            "cpu_ratio": round(book[1] / ours[1], 1), "peak_mb": round(peak / 1e6, 1),
+            "cpu_ratio": round(book[1] / ours[1], 1), **alone, "peak_mb": round(peak / 1e6, 1),
             "audio_mb": round(windows.nbytes / 1e6)}
 
 

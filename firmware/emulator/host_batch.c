@@ -3,6 +3,7 @@
    pico_batch.c does the same on the emulated Pico. Several threads may call these functions: all state is local. */
 #include <stdint.h>
 
+#include "host_lanes.h"
 #include "lstm.h"
 #include "mfcc_q15.h"
 #include "mfcc_stages.h"
@@ -22,17 +23,33 @@ void batch_features(const int16_t *windows, int32_t n, int64_t stride, int8_t *f
     }
 }
 
-/* MFCCs, the level still in c0. The features of a model are made from these. The stages keep no state. */
-void batch_mfcc(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw)
+static void raw_frame(const int16_t *frame, int32_t *raw)
 {
     int16_t bins[2 * N_BINS] PAIR_ALIGNED;
-    for (int32_t w = 0; w < n; w++) {
-        for (int i = 0; i < N_FRAMES; i++, raw += N_MFCC) {
-            const int16_t *const frame = windows + w * stride + i * FRAME_STEP;
-            const int shift = mfcc_frame_shift(frame);
-            mfcc_window(frame, shift, bins);
-            mfcc_raw(shift, bins, raw);
+    const int shift = mfcc_frame_shift(frame);
+    mfcc_window(frame, shift, bins);
+    mfcc_raw(shift, bins, raw);
+}
+
+/* MFCCs, the level still in c0. The features of a model are made from these. The stages keep no state, so frames may be
+   taken side by side. */
+void batch_mfcc(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw)
+{
+    const int64_t frames = (int64_t)n * N_FRAMES;
+    int64_t i = 0;
+#if HOST_LANES
+    for (; i + HOST_LANES <= frames; i += HOST_LANES) {
+        const int16_t *from[HOST_LANES];
+        int32_t *to[HOST_LANES];
+        for (int l = 0; l < HOST_LANES; l++) {
+            from[l] = windows + (i + l) / N_FRAMES * stride + (i + l) % N_FRAMES * FRAME_STEP;
+            to[l] = raw + (i + l) * N_MFCC;
         }
+        host_lanes(from, to);
+    }
+#endif
+    for (; i < frames; i++) {
+        raw_frame(windows + i / N_FRAMES * stride + i % N_FRAMES * FRAME_STEP, raw + i * N_MFCC);
     }
 }
 

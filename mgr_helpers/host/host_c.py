@@ -61,15 +61,17 @@ def host_library(generated: Path | None = None) -> HostLibrary:
     `generated` is a folder with headers of your own model, instead of those that ship. A RuntimeError says why it does
     not compile.
     """
-    sketch, batch = FIRMWARE / "genre_recognizer", EMULATOR / "host_batch.c"
-    parts = toolchain.sketch_hash(sketch, generated)[:16], toolchain.content_hash(batch)[:16]
+    sketch, batch = FIRMWARE / "genre_recognizer", sorted(EMULATOR.glob("host_*.[ch]"))
+    compiler = toolchain.find_host_compiler(prefer_zig=True)
+    parts = toolchain.sketch_hash(sketch, generated)[:16], toolchain.content_hash(*batch)[:16]
     library = build_dir() / "host" / f"firmware-O3-{'-'.join(parts)}.so"
     if not library.exists():
         with tempfile.TemporaryDirectory() as temporary:
             source, target = Path(temporary) / "sketch" / "src", Path(temporary) / "library.so"
             toolchain.copy_sketch(sketch, source.parent, generated)
-            toolchain.call([*toolchain.find_host_compiler(), "-O3", "-fno-tree-slp-vectorize", "-w", "-shared", "-fPIC",
-                            "-I", source, *sorted(source.rglob("*.c")), batch, "-o", target.name, "-lm"],
+            toolchain.call([*compiler, "-O3", "-fno-tree-slp-vectorize", "-fno-math-errno", "-w", "-shared", "-fPIC",
+                            "-I", source, *sorted(source.rglob("*.c")), *(path for path in batch if path.suffix == ".c"),
+                            "-o", target.name, "-lm"],
                            "compiling the firmware's C for this machine", "The message says where it stopped.",
                            cwd=temporary)
             write_whole(library, lambda file: file.write(target.read_bytes()))

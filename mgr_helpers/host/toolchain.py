@@ -96,13 +96,17 @@ def find_compiler(name: str | None = None) -> Compiler:
                        "needed), or Debian's packages gcc-arm-none-eabi and libnewlib-dev")
 
 
-def find_host_compiler() -> tuple[str, ...]:
-    """Command that compiles C for this machine: `cc` (or $CC), else PyPI's ziglang; else a RuntimeError."""
+def find_host_compiler(prefer_zig: bool = False) -> tuple[str, ...]:
+    """Command that compiles C for this machine: `cc` (or $CC), else PyPI's ziglang; else a RuntimeError.
+
+    With `prefer_zig` ziglang comes first. It is a clang, which knows more of vectors than GCC.
+    """
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
+    zig = _zig() if prefer_zig or not compiler else ()
+    if zig:
+        return (*zig, "cc", "-mcpu=baseline")  # the result may be used on another machine of this kind
     if compiler:
         return (compiler,)
-    if zig := _zig():
-        return (*zig, "cc")
     raise RuntimeError("no C compiler for this machine: install one (`cc`), or `pip install ziglang`")
 
 

@@ -102,6 +102,16 @@ def frames() -> tuple[np.ndarray, np.ndarray]:
     return hard, stages_on_host(hard)
 
 
+def test_hard_frames_side_by_side(frames):
+    """`HostLibrary.mfcc` takes several frames at once. 20 frames are no whole number of groups."""
+    stream = np.lib.stride_tricks.sliding_window_view(frames[0].reshape(-1), CONFIG.window_length)[:: CONFIG.window_step]
+    for windows in (stream, stream[:1]):
+        raw = host_c.host_library().mfcc(windows).reshape(-1, CONFIG.n_mfcc)
+        assert np.array_equal(raw[::2], frames[1][: 10 * len(windows), 2 + CONFIG.n_mels :])
+        cut = np.lib.stride_tricks.sliding_window_view(windows, N, axis=1)[:, 1024 :: 2048].reshape(-1, N)
+        assert np.array_equal(raw[1::2], stages_on_host(np.ascontiguousarray(cut))[:, 2 + CONFIG.n_mels :])
+
+
 @both_compilers
 def test_hard_frames(tmp_path, compiler, frames):
     output = run(tmp_path, "frames", compiler, """
