@@ -103,7 +103,7 @@ PRETRAINED = DATA / "pretrained"
 
 
 def work_dir() -> Path:
-    """Path of the file of this name that an earlier notebook wrote, else of the one that ships; or FileNotFoundError."""
+    """Folder for what the notebooks write: `data/work/`, or the environment variable MGR_WORK. It is made when missing."""
     return _made(ROOT / os.path.expanduser(os.environ.get("MGR_WORK", "data/work")), "MGR_WORK")
 
 
