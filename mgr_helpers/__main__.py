@@ -82,7 +82,8 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def firmware_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``firmware``."""
     add_generated(parser)
-    parser.add_argument("--board", choices=BOARDS, help="also build them for this board, with arduino-cli (default: for none)")
+    parser.add_argument("--board", choices=BOARDS,
+                        help="also build them for this board, with arduino-cli (default: for none)")
 
 
 def add_generated(parser: argparse.ArgumentParser) -> None:

@@ -238,6 +238,25 @@ def test_what_the_recognizer_says_in_the_emulator_is_understood(world, capsys):
     assert main(["flash"]) == 0 and "TEST PASSED" in capsys.readouterr().out
 
 
+def test_sketch_that_speaks_when_asked(world, capsys):
+    """The recogniser may have said its result before the port was opened. `?` makes it say that again."""
+    board = world.new()
+
+    def answer(program, says):
+        ours, theirs = pty.openpty()
+        tty.setraw(theirs)
+        board.port.symlink_to(os.ttyname(theirs))
+        while not board.stop.is_set():
+            if select.select([ours], [], [], 0.05)[0] and b"?" in os.read(ours, 100):
+                os.write(ours, says)
+        os.close(ours)
+        os.close(theirs)
+
+    board.new_sketch = answer
+    board.bootsel()
+    assert main(["flash"]) == 0 and "TEST PASSED" in capsys.readouterr().out
+
+
 def test_baud_rate_is_that_of_the_sketch():
     texts = [file.read_text() for file in (FIRMWARE / "genre_recognizer").rglob("*.[ih]*")]
     assert any(str(flash.RECOGNIZER_BAUD) in text for text in texts)
