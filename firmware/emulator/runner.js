@@ -24,6 +24,7 @@ const { fastCore } = require('./fast_core.js');
 const RAM = 0x20000000, RAM_BYTES = 0x42000, STACK_BOTTOM = 0x20040000, VECTORS = 0x10000100;
 const MARK = 0x180, CALL = 0x184; // SIO offsets: include/emulator.h
 const PAINT = 0xa5, SLICE_MS = 20, ROOM_FOR_BYTES = 24;
+const CLK_ADC_SOURCES = { 0: 'pllUsb', 1: 'pllSys' }, XOSC = 3, WAKE_EN = 0xa0, SLEEP_EN1 = 0xac; // of CLOCKS
 const UART_FLAGS = 0x18, TX_FULL = 1 << 5, SERIAL_ROOM = 256; // the arduino-pico core's buffer of USB serial
 
 function loadImage(mcu, file) {
@@ -34,6 +35,29 @@ function loadImage(mcu, file) {
   mcu.core.VTOR = VECTORS;
   mcu.core.reset();
   mcu.clkSys = 125e6;
+}
+
+// The clock tree as an image sets it up: rp2040js follows clk_sys and clk_peri, this clk_adc. An image that sets up
+// nothing runs at 125 MHz, with the ADC at 48 MHz. What is measured counts from the last change of clk_sys.
+function connectClocks(mcu, state) {
+  const { clocks } = mcu, gates = state.gates, write = clocks.writeUint32.bind(clocks);
+  const read = clocks.readUint32.bind(clocks), isGate = (offset) => offset >= WAKE_EN && offset <= SLEEP_EN1;
+  clocks.readUint32 = (offset) => (isGate(offset) ? gates[(offset - WAKE_EN) >> 2] : read(offset));
+  clocks.writeUint32 = (offset, value) => {
+    if (isGate(offset)) gates[(offset - WAKE_EN) >> 2] = value >>> 0;
+    else write(offset, value);
+  };
+  state.nanosPerCycle = 1e9 / mcu.clkSys;
+  mcu.addClockListener((hertz) => {
+    state.nanosPerCycle = 1e9 / hertz;
+    state.since = { nanos: mcu.clock.nanos, asleep: state.asleep };
+  });
+}
+
+function adcHertz(mcu) {
+  const { adcCtrl } = mcu.clocks, source = (adcCtrl >> 5) & 7;
+  if (!adcCtrl) return 48e6;
+  return source === XOSC ? mcu.xoscFreq : mcu[CLK_ADC_SOURCES[source]].frequency;
 }
 
 function complain(component, message) {
@@ -162,8 +186,10 @@ function connectAdc(mcu, job, log) {
     log.push(value & 0xff);
     log.push(value >> 8);
     adc.value = value;
-    done.schedule(2000); // a conversion takes 96 cycles of 48 MHz
+    done.schedule(96e9 / adcHertz(mcu)); // a conversion takes 96 cycles
   };
+  const { multiShotAlarm } = mcu.adc, schedule = multiShotAlarm.schedule.bind(multiShotAlarm);
+  multiShotAlarm.schedule = (nanos) => schedule(nanos * 48e6 / adcHertz(mcu)); // rp2040js takes clk_adc for 48 MHz
   const done = mcu.clock.createAlarm(() => mcu.adc.completeADCRead(adc.value, false));
   return adc;
 }
@@ -240,7 +266,7 @@ function connectPins(mcu, job, state) {
 // Runs until `end` (emulated nanoseconds), until the image exits, or for SLICE_MS of the host's time. Returns why the
 // run has stopped, or null after SLICE_MS.
 function runSlice(mcu, state, end) {
-  const { core, clock } = mcu, nanosPerCycle = 1e9 / mcu.clkSys, wallEnd = Date.now() + SLICE_MS;
+  const { core, clock } = mcu, wallEnd = Date.now() + SLICE_MS;
   while (state.exit === null && clock.nanosCounter < end) {
     for (let i = 0; i < 2000 && state.exit === null && clock.nanosCounter < end; i++) {
       const alarm = clock.nextAlarm;
@@ -256,14 +282,14 @@ function runSlice(mcu, state, end) {
         clock.tick(wait);
         continue;
       }
-      const due = (Math.min(end, alarm ? alarm.nanos : Infinity) - clock.nanosCounter) / nanosPerCycle;
+      const due = (Math.min(end, alarm ? alarm.nanos : Infinity) - clock.nanosCounter) / state.nanosPerCycle;
       let cycles = state.fast ? state.fast(Math.min(due, 1e5)) : 0;
       if (!cycles) {
         const before = core.cycles;
         core.executeInstruction();
         cycles = core.cycles - before;
       }
-      const target = clock.nanosCounter + cycles * nanosPerCycle;
+      const target = clock.nanosCounter + cycles * state.nanosPerCycle;
       if (clock.nextAlarm !== null && clock.nextAlarm.nanos <= target) clock.tick(target - clock.nanosCounter);
       else clock.nanosCounter = target;
     }
@@ -303,12 +329,14 @@ function stackBytes(mcu) {
 }
 
 function summary(mcu, state, stopped, cache, wall) {
-  const { adc } = state, nanos = mcu.clock.nanos, cycles = Math.round(nanos * mcu.clkSys / 1e9);
-  const asleep = Math.round(state.asleep * mcu.clkSys / 1e9), stack = stackBytes(mcu);
+  const { adc, since } = state, nanos = mcu.clock.nanos, stack = stackBytes(mcu);
+  const [cycles, asleep] = [nanos - since.nanos, state.asleep - since.asleep].map((t) => Math.round(t * mcu.clkSys / 1e9));
   if (stack === RAM + RAM_BYTES - STACK_BOTTOM) stopped = `the stack of ${stack} bytes has overflowed (${stopped})`;
   return {
     stopped, exit_status: state.exit, seconds: nanos / 1e9, wall_seconds: wall,
     cycles, cycles_awake: cycles - asleep, cycles_asleep: asleep, awake_share: (cycles - asleep) / cycles,
+    clk_sys: mcu.clkSys, clk_adc: adcHertz(mcu), clock_gates: [...state.gates],
+    plls_on: ['pllSys', 'pllUsb'].filter((name) => !(mcu[name].pwr & 1)),
     adc_start: adc.first / 1e9, adc_samples: adc.delivered,
     adc_rate: adc.delivered > 1 ? (adc.delivered - 1) / ((adc.last - adc.first) * 1e-9) : 0,
     stack_bytes: stack, heap_bytes: state.heap, uart_bytes: state.uart.bytes,
@@ -324,7 +352,8 @@ async function main() {
   loadImage(mcu, job.image);
   checkedMemory(mcu, cache);
   const state = { exit: null, heap: 0, asleep: 0, closed: false, sent: [], lines: [], pins: [], uart: logs.uart,
-    waiting: [] };
+    waiting: [], gates: new Uint32Array(4).fill(0xffffffff), since: { nanos: 0, asleep: 0 } };
+  connectClocks(mcu, state);
   state.fast = job.plain ? null : fastCore(mcu, cache);
   state.stages = new Stages(() => [mcu.core.cycles, cache ? cache.misses : 0]);
   state.adc = connectAdc(mcu, job, logs.adc);
