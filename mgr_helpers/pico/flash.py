@@ -220,7 +220,7 @@ def recorder_listener() -> Callable[[bytes], bool]:
 # for each sketch: baud rate, what makes it tell its state, what hears it, what to do next
 SKETCHES = {
     "genre_recognizer": (RECOGNIZER_BAUD, "?", recognizer_listener,
-                         "the board listens. Its decisions: python -m serial.tools.miniterm {port}"),
+                         "the board listens. Its decisions: python -m serial.tools.miniterm {port} 115200"),
     "recorder": (BAUD_RATE, "H", recorder_listener,
                  "the board is ready: python -m mgr_helpers record --label jazz"),
 }
