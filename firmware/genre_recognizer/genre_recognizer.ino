@@ -67,11 +67,11 @@ static void report(const decision_t &decision)
     if (!roomForLine()) {
         return;
     }
-    const char *label = decision.silent ? "silence" : recognizer_genre(decision.label);
+    const char *label = decision.silent ? "silence" : recognizer_label(decision.label);
     const unsigned window = decision.window, time = millis();
     Serial.printf("DECISION window=%u time_ms=%u label=%s vote=%s confidence=%d says=%s scores=", window, time, label,
-                  recognizer_genre(decision.vote), decision.confidence, recognizer_says(&decision));
-    for (int i = 0; i < N_GENRES; i++) {
+                  recognizer_label(decision.vote), decision.confidence, recognizer_says(&decision));
+    for (int i = 0; i < N_CLASSES; i++) {
         Serial.printf(i ? ",%d" : "%d", decision.scores[i]);
     }
     Serial.println();
@@ -98,14 +98,18 @@ void setup()
 void loop()
 {
     static uint16_t block[BLOCK];
+    decision_t decision;
+    if (recognizer_pending(&recognizer) && mic.available() < static_cast<int>(WORDS)) {
+        if (recognizer_step(&recognizer, &decision)) {
+            report(decision);
+        }
+        return;
+    }
     waitForBlock();
     for (size_t i = 0; i < BLOCK; i++) {
         block[i] = mic.read();
     }
     samplesRead += BLOCK;
-    decision_t decision;
-    if (recognizer_push(&recognizer, block, BLOCK, &decision)) {
-        report(decision);
-    }
+    recognizer_push(&recognizer, block, BLOCK);
     reportOverrun();
 }
