@@ -4,7 +4,7 @@
 # make lab                  open the notebooks in JupyterLab, in the browser
 # make kernel               let every Jupyter and VS Code of this user run notebooks with this project's packages
 # make html                 the series as web pages, for reading: build/site/index.html
-# make pretrained DATA=…    train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
+# make pretrained DATA=… OTHER=…   train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
 # make firmware             complete Arduino sketch folders and zips under build/
 # make stress               long campaigns of faults and bad input: docs/reliability.md
 # make audit                known security holes in the installed packages; fails also when one can't be looked up
@@ -60,7 +60,7 @@ html: $(VENV)/.run
 	$(RUN) -m tools.site
 
 pretrained: $(VENV)/.run
-	$(RUN) -m tools.pretrained --data "$(DATA)"
+	$(RUN) -m tools.pretrained --data "$(DATA)" $(if $(OTHER),--other $(OTHER))
 
 firmware: $(VENV)/.run
 	$(RUN) -m mgr_helpers firmware

@@ -370,7 +370,7 @@ def remove_level(mfccs: np.ndarray) -> np.ndarray:
 
 
 def mean_multiplier(config: Config = CONFIG) -> int:
-    """What a sum over the window's frames is multiplied by to get `mean_share` of their mean, with MEAN_SHIFT bits."""
+    """`mean_share` of a frame's part in the window's mean, with MEAN_SHIFT fraction bits."""
     return round(config.mean_share / config.n_frames * (1 << MEAN_SHIFT))
 
 
