@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Looks at the emulated Pico when it enters or leaves a function. The first instruction is replaced by one that
-// fast_core.js leaves to step(), and put back for the moment in which it is executed. The program takes the same cycles.
+// fast_core.js leaves to step(), and put back for the moment in which it is executed. No cycle is added.
 import { step } from '../board.js';
 
 const UNDEFINED = 0xde00;
