@@ -4,7 +4,6 @@ What is measured (speed, latency, long tasks) goes to web.json in the folder of 
 """
 
 import contextlib
-import dataclasses
 import http.server
 import io
 import json
@@ -17,12 +16,11 @@ import pytest
 import soundfile
 
 from mgr_helpers.audio import mini_set
-from mgr_helpers.audio.adc import counts_to_audio, ideal_counts
+from mgr_helpers.audio.adc import adc_to_q15, counts_to_audio, ideal_counts
 from mgr_helpers.config import CONFIG, work_dir
 from mgr_helpers.features import mfcc_q15
-from mgr_helpers.audio.adc import adc_to_q15
 from mgr_helpers.model import recognizer
-from mgr_helpers.model.tflite import load_model
+from mgr_helpers.model.tflite import embed_front_end, load_model
 from mgr_helpers.pico import emulator, headers, listen
 from mgr_helpers.pico.image import build_image
 from tests.notebooks.test_browser import CHROMIUM, FLAGS
@@ -30,7 +28,8 @@ from tools import web
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium on the path (Debian: apt install chromium): the page was not seen")]
-MINUTES = 60_000  # milliseconds
+MINUTE = 60_000  # milliseconds
+OWN_GENRES = ("polka", "tango", "waltz")
 LONG_TASKS = """window.longTasks = [];
 new PerformanceObserver(list => longTasks.push(...list.getEntries().map(task => task.duration)))
     .observe({entryTypes: ['longtask']});"""
@@ -99,7 +98,7 @@ def open_page(server, playwright):
                           f"--use-file-for-fake-audio-capture={microphone}"]
             browser = stack.enter_context(playwright.chromium.launch(executable_path=CHROMIUM, args=flags))
             page = browser.new_context(bypass_csp=bool(script), **options).new_page()
-            page.set_default_timeout(2 * MINUTES)
+            page.set_default_timeout(MINUTE)
             page.add_init_script(LONG_TASKS + KEEP_FRAMES + script)
             page.failures, page.requests = [], []
             page.on("pageerror", lambda error: page.failures.append(str(error)))
@@ -214,12 +213,12 @@ def test_a_file(open_page, tmp_path):
     wait_for(page, "document.getElementById('says').textContent === 'metal'")
     wait_for(page, "document.getElementById('status').textContent === 'The file is over.'")
     assert len(check_decisions(page, load_model())) >= 12
-    page.set_input_files("#file", {"name": "x.wav", "mimeType": "audio/wav", "buffer": b"no sound"})
-    page.click("#start")
-    wait_for(page, "document.getElementById('status').textContent.includes('x.wav is no sound')")
     with page.expect_download() as download:
         page.click("#save")
     assert download.value.suggested_filename.startswith("jazz_")
+    page.set_input_files("#file", {"name": "x.wav", "mimeType": "audio/wav", "buffer": b"no sound"})
+    page.click("#start")
+    wait_for(page, "document.getElementById('status').textContent.includes('x.wav is no sound')")
 
 
 @pytest.mark.parametrize("genre", web.SONGS)
@@ -234,11 +233,19 @@ def test_a_built_in_song(genre, open_page):
     wait_for(page, "document.getElementById('status').textContent === 'Stopped.'")
 
 
+def renamed_model(path):
+    """The shipped model with other names for its genres, written to a file."""
+    model = load_model()
+    config = {**model.metadata["config"], "genres": list(OWN_GENRES)}
+    front_end = {**model.metadata, "config": config, "labels": list(OWN_GENRES)}
+    path.write_bytes(embed_front_end(model.content, front_end))
+    return load_model(path)
+
+
 def test_a_model_of_ones_own(open_page, tmp_path):
     """An image with other names for the genres: dropped on the page, and built into one."""
-    model = load_model()
-    config = dataclasses.replace(model.config, genres=("polka", "tango", "waltz"))
-    own = dataclasses.replace(model, config=config)
+    own = renamed_model(tmp_path / "own.tflite")
+    config = own.config
     headers.write_headers(own, tmp_path)
     image = build_image("genre_recognizer", generated=tmp_path)
     for name, content in (("own.json", json.dumps(web.image_facts(image, config.genres)).encode()),
@@ -309,6 +316,7 @@ def test_a_take_of_a_real_board_is_bit_equal(server, open_page, tmp_path):
         assert page.is_checked("input[name=mode][value=record]")
         page.fill("#label", "no label!")
         page.click("#take")
+        assert "can't be a label" in page.inner_text("#status")
         page.fill("#label", "metal")
         page.fill("#seconds", "30")
         page.click("#take")
@@ -333,7 +341,7 @@ def test_an_unplugged_cable_loses_nothing(server, open_page, tmp_path):
         wait_for(page, "document.getElementById('takes').children.length")
         assert "Incomplete" in page.inner_text("#takes")
         samples, sidecar = take_of(takes_of(page))
-    assert not sidecar["complete"] and len(samples) == sidecar["samples"] > 2 * CONFIG.sample_rate
+    assert not sidecar["complete"] and len(samples) == sidecar["samples"] > 1.9 * CONFIG.sample_rate
 
 
 def test_a_browser_without_web_serial_says_so(open_page):

@@ -21,7 +21,7 @@ const urls = { workerUrl: scriptUrl(facts.scripts.worker), workletUrl: scriptUrl
 const [heat, signs] = [facts.colors.sequential, facts.colors.diverging].map(fromBase64);
 const strips = { sound: new Strip($('sound'), heat), mel: new Strip($('mel'), heat),
   mfcc: new Strip($('mfcc'), signs), hidden: new Strip($('hidden'), signs) };
-const recording = new Recording((values) => values.forEach(hearCount));
+const recording = new Recording((values) => values.forEach(hearCount), say);
 const images = Object.fromEntries(Object.entries(facts.images).map(([name, image]) => [
   name, { ...image, flash: fromBase64(image.flash) }]));
 const gains = {}; // of the equaliser, by genre

@@ -22,8 +22,8 @@ export function filesOf(takes) {
 }
 
 export class Recording {
-  constructor(onSamples) {
-    Object.assign(this, { onSamples, takes: [], saved: true, send: null });
+  constructor(onSamples, say) {
+    Object.assign(this, { onSamples, say, takes: [], saved: true, send: null });
     $('take').onclick = () => this.press();
     $('download').onclick = () => {
       download('takes.zip', zipFile(filesOf(this.takes)));
@@ -45,7 +45,13 @@ export class Recording {
       this.send('S');
       return;
     }
-    this.label = checkLabel($('label').value.trim());
+    try {
+      this.label = checkLabel($('label').value.trim());
+    } catch (error) {
+      this.say(error.message, true);
+      return;
+    }
+    this.say('');
     this.send(`L${Math.round(Math.max(0, Number($('seconds').value)) * rateOf(this.header))}`);
     this.send('R');
   }

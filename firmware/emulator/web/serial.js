@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A real board over Web Serial: bytes in, bytes out, and why it is gone.
+// A real board over Web Serial: bytes in, bytes out, and a word when it is gone.
 
 const PICO_VENDOR = 0x2e8a, BAUD_RATE = 921600; // a USB port has no baud rate
 
@@ -20,7 +20,6 @@ export class SerialBoard {
   }
 
   async read() {
-    let why = 'closed';
     try {
       this.reader = this.port.readable.getReader();
       for (;;) {
@@ -28,21 +27,16 @@ export class SerialBoard {
         if (done) break;
         this.onBytes(value);
       }
-      if (!this.closing) why = 'the board is gone';
-    } catch (error) {
-      why = `the board is gone (${error.message})`;
+    } catch {
+      // a cable that is pulled ends the stream with an error: the same as its end
     }
-    this.onGone(why);
+    if (!this.closing) this.onGone('unplugged');
   }
 
-  async send(bytes) {
-    const writer = this.port.writable?.getWriter();
-    if (!writer) return;
-    try {
-      await writer.write(bytes);
-    } finally {
-      writer.releaseLock();
-    }
+  // Sends bytes; what can't be sent is told by read(), since the board is gone.
+  send(bytes) {
+    this.writer ??= this.port.writable.getWriter();
+    this.writer.write(bytes).catch(() => {});
   }
 
   async close() {
@@ -50,6 +44,7 @@ export class SerialBoard {
     await this.reader?.cancel().catch(() => {}); // read() has told why
     await this.done;
     this.reader?.releaseLock();
+    this.writer?.releaseLock();
     await this.port?.close().catch(() => {}); // a port that is gone can't be closed
   }
 }
