@@ -1,4 +1,4 @@
-"""`python -m mgr_helpers <command>`: record, pico, evaluate, firmware.
+"""`python -m mgr_helpers <command>`: record, pico, evaluate, firmware, flash.
 
 Arguments are declared here, and a command's module is imported only when it runs. So `--help` loads no library.
 """
@@ -8,6 +8,7 @@ import importlib
 import sys
 
 from .config import DATA, PRETRAINED
+from .host.boards import BOARDS
 from .host.command_line import Arguments, add_number, as_path, new_parser, refuse_unused, run_command
 
 DB = -96.0, 24.0  # levels that make sense
@@ -80,8 +81,30 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def firmware_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``firmware``."""
+    add_generated(parser)
+    parser.add_argument("--board", choices=BOARDS,
+                        help="also build them for this board, with arduino-cli (default: for none)")
+
+
+def add_generated(parser: argparse.ArgumentParser) -> None:
+    """Add the option for a model of one's own."""
     parser.add_argument("--generated", type=as_path, metavar="FOLDER",
                         help="C headers of your own model, as notebook 08 writes them (default: those that ship)")
+
+
+def flash_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``flash``."""
+    parser.add_argument("--board", choices=BOARDS, default="pico", help="default: pico")
+    parser.add_argument("--sketch", choices=("genre_recognizer", "recorder"), default="genre_recognizer",
+                        help="default: genre_recognizer")
+    parser.add_argument("--port", help="serial port of a board that runs (without it, the board is found)")
+    add_generated(parser)
+
+
+def check_flash(parser: argparse.ArgumentParser, arguments: Arguments) -> None:
+    """The recorder has no model."""
+    if arguments.sketch == "recorder":
+        refuse_unused(parser, arguments, "flash --sketch recorder", "generated")
 
 
 # name: (module whose run(arguments) returns the exit status, its arguments, a check of them or None, what it does)
@@ -89,8 +112,9 @@ COMMANDS = {
     "record": ("record.session", record_arguments, check_record, "record labelled takes from a Pico with a microphone"),
     "pico": ("pico.clips", pico_arguments, check_pico, "play a recording to the emulated Pico and print what it says"),
     "evaluate": ("pico.engines", evaluate_arguments, None, "print the accuracy of a model on a folder of songs"),
-    "firmware": ("host.toolchain", firmware_arguments, None,
+    "firmware": ("host.arduino", firmware_arguments, None,
                  "write Arduino sketch folders and zips to build/sketches/"),
+    "flash": ("pico.flash", flash_arguments, check_flash, "build a sketch, put it on a board and hear that it works"),
 }
 
 

@@ -266,12 +266,3 @@ def _zip(folder: Path) -> None:
                 packed.write(part, part.relative_to(folder.parent))
 
     write_whole(archive, write)
-
-
-def run(arguments) -> int:
-    """`python -m mgr_helpers firmware`: complete Arduino sketches and zips under build/sketches/."""
-    for source in sorted(FIRMWARE.glob("*/*.ino")):
-        own = arguments.generated if (source.parent / "src" / "generated" / "model.h").is_file() else None
-        folder = deploy_sketch(source.parent.name, own)
-        print(f"{shown(folder)}  {shown(folder.with_suffix('.zip'))}")
-    return 0
