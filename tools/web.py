@@ -1,7 +1,7 @@
 """The Pico in the browser: ``make site`` writes one page without other files, ``build/site/pico/index.html``.
 
-The page holds the firmware's images, the emulator, and a few synthetic songs. Its sources are in firmware/emulator/web/.
-``make live`` serves the page on this computer and opens it. ``--generated <folder>`` puts a model of your own into it.
+The page holds images of the firmware, the emulator and synthetic songs. Its sources are in firmware/emulator/web/.
+``make live`` serves it on this computer and opens it. With ``--model <file>`` it holds a model of your own.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from elftools.elf.elffile import ELFFile
 
 from mgr_helpers import plots
 from mgr_helpers.audio import adc, mini_set
-from mgr_helpers.config import CONFIG, FIRMWARE, build_dir
+from mgr_helpers.config import CONFIG, FIRMWARE, REPO_URL, build_dir
 from mgr_helpers.host import files, toolchain
 from mgr_helpers.host.command_line import as_path, main
 from mgr_helpers.pico.image import build_image, symbols_of
@@ -141,7 +141,7 @@ def page(generated: Path | None = None, genres: tuple[str, ...] = CONFIG.genres,
         "scripts": {part: scripts[part] for part in PARTS[1:]},
     }
     html = (WEB / "index.html").read_text(encoding="utf-8")
-    for mark, text in (("/*STYLE*/", (WEB / "style.css").read_text(encoding="utf-8")),
+    for mark, text in (("/*REPO*/", REPO_URL), ("/*STYLE*/", (WEB / "style.css").read_text(encoding="utf-8")),
                        ("/*FACTS*/", json.dumps(facts).replace("</", "<\\/")), ("/*SCRIPT*/", scripts["main"])):
         html = html.replace(mark, text)
     return html

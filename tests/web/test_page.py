@@ -168,7 +168,7 @@ def test_microphone(genre, open_page, tmp_path):
     wait_for_windows(page, 5)
     page.evaluate("longTasks.length = 0")
     latencies = []
-    for n in range(6, 33):
+    for n in range(6, 35):  # 31 s
         wait_for_windows(page, n)
         latencies.append(page.evaluate("picoStats.latency"))
     wait_for(page, f"document.getElementById('says').textContent === '{genre}'")
@@ -176,7 +176,7 @@ def test_microphone(genre, open_page, tmp_path):
     assert "TEST PASSED" in log_of(page)
     assert stats["audioSeconds"] > 30 and stats["droppedSamples"] == 0 and stats["emulatedSeconds"] > 30
     decisions = check_decisions(page, load_model())
-    assert len(decisions) >= 32 and "%" in page.inner_text("#confidence")
+    assert len(decisions) >= 34 and "%" in page.inner_text("#confidence")
     record_figures(**{f"microphone_{genre}": {"real_time_factor": stats["realTimeFactor"],
                                               "latency_most": max(latencies), "long_tasks": tasks}})
 
