@@ -10,6 +10,7 @@
 //   input/output what emulator_read() reads and emulator_write() appends (files)
 //   uart         what the image sent by UART 0 (file)
 //   interactive  UART 0 is this process's stdin and stdout; the run ends when stdin is closed
+//   opens        emulated time at which the host opens USB serial (default 0: it is open from the start)
 //   stalls       [[from, to], ...]: from when to when (s) the host reads nothing; SERIAL_ROOM bytes can wait
 //   pace         at most this many seconds of emulated time per second (0: no limit)
 //   events       [[seconds, pin, 0 or 1], ...]: levels of input pins (a button)
@@ -25,7 +26,8 @@ const board = require('./board.js');
 const { RAM, RAM_BYTES, STACK_BOTTOM, PAINT, SLICE_MS, complain } = board;
 const MARK = 0x180, CALL = 0x184; // SIO offsets: include/emulator.h
 const ROOM_FOR_BYTES = 24;
-const UART_FLAGS = 0x18, TX_FULL = 1 << 5, SERIAL_ROOM = 256; // the arduino-pico core's buffer of USB serial
+const UART_FLAGS = 0x18, TX_FULL = 1 << 5;
+const SERIAL_ROOM = 256, UART_ROOM = 32; // bytes: the arduino-pico core's buffer of USB serial, the UART's own
 
 // The RP2040's XIP cache: 16 KB, two ways, lines of 8 bytes, least recently used replaced. Misses cost no cycles here.
 class XipCache {
@@ -124,7 +126,7 @@ function connectAdc(mcu, job, log) {
   return adc;
 }
 
-function connectCalls(mcu, state, input, output) {
+function connectCalls(mcu, job, state, input, output) {
   const { sio } = mcu, write = sio.writeUint32.bind(sio);
   sio.writeUint32 = (offset, value) => {
     if (offset === MARK) state.stages.mark(value);
@@ -137,6 +139,8 @@ function connectCalls(mcu, state, input, output) {
     if (operation === 2) state.exit = count;
     else if (operation === 3) state.heap = count;
     else if (operation === 4) request[0] = SERIAL_ROOM - state.waiting.length;
+    else if (operation === 5) request[0] = mcu.clock.nanos >= (job.opens ?? 0) * 1e9;
+    else if (operation === 6) state.isUart = true;
     else {
       if (pointer < RAM || pointer + count > RAM + RAM_BYTES) complain('call', `not RAM: 0x${pointer.toString(16)}`);
       const memory = mcu.sram.subarray(pointer - RAM, pointer - RAM + count);
@@ -149,13 +153,22 @@ function connectCalls(mcu, state, input, output) {
 function connectUart(mcu, job, state, log) {
   const pending = [], { waiting } = state, uart = mcu.uart[0], read = uart.readUint32.bind(uart);
   let start = null; // of the current line: [seconds, seconds asleep until then]
-  uart.readUint32 = (offset) => read(offset) | (offset === UART_FLAGS && waiting.length >= SERIAL_ROOM ? TX_FULL : 0);
+  const isFull = () => waiting.length >= (state.isUart ? UART_ROOM : SERIAL_ROOM);
+  uart.readUint32 = (offset) => read(offset) | (offset === UART_FLAGS && isFull() ? TX_FULL : 0);
   const stalls = job.stalls ?? [], seconds = () => mcu.clock.nanos / 1e9;
   const stalled = () => stalls.some(([from, to]) => from <= seconds() && seconds() < to);
   for (const [, to] of stalls) {
     mcu.clock.createAlarm(() => { while (waiting.length) take(waiting.shift()); }).schedule(to * 1e9);
   }
-  uart.onByte = (byte) => (stalled() ? waiting.push(byte) : take(byte));
+  // A byte takes ten bits on the wire of a real UART. USB is as fast as the host.
+  const sent = mcu.clock.createAlarm(() => {
+    take(waiting.shift());
+    if (waiting.length) sent.schedule(10e9 / uart.baudRate);
+  });
+  uart.onByte = (byte) => {
+    if (state.isUart && waiting.push(byte) === 1) sent.schedule(10e9 / uart.baudRate);
+    if (!state.isUart) stalled() ? waiting.push(byte) : take(byte);
+  };
   function take(byte) {
     log.push(byte);
     start ??= [mcu.clock.nanos / 1e9, state.asleep / 1e9];
@@ -245,7 +258,7 @@ async function main() {
   state.fast = job.plain ? null : fastCore(mcu, cache);
   state.stages = new Stages(() => [mcu.core.cycles, cache ? cache.misses : 0]);
   state.adc = connectAdc(mcu, job, logs.adc);
-  connectCalls(mcu, state, new Reader(job.input), logs.output);
+  connectCalls(mcu, job, state, new Reader(job.input), logs.output);
   const feed = connectUart(mcu, job, state, logs.uart);
   connectPins(mcu, job, state);
   mcu.onBreak = (code) => complain('image', `stopped by udf #${code} at 0x${mcu.core.PC.toString(16)}`);

@@ -13,6 +13,8 @@
 #error "LOW_POWER: 0 (clock of the board's menu), 48 or 12 (MHz)"
 #endif
 
+#define CLOCK_HZ (LOW_POWER ? LOW_POWER * 1000000 : F_CPU)
+
 #if LOW_POWER
 #include <hardware/clocks.h>
 #include <hardware/pll.h>
