@@ -74,6 +74,8 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
                         help="int8 .tflite file (default: the one that ships)")
     parser.add_argument("--engine", choices=("float", "litert", "tflm", "c"),
                         help="what computes the scores (default: tflm; c where tflm has no wheel)")
+    parser.add_argument("--other", type=as_path, nargs="+", metavar="DIR",
+                        help="folders of music and sounds of no genre, in sub-folders by kind or flat")
     add_number(parser, "--mic", *DB, "through the microphone simulation at this level (default: clean)", metavar="DB")
     parser.add_argument("--room", action="store_true", help="add a random room (at 0 dB without --mic)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -28,7 +28,7 @@ from mgr_helpers.host.command_line import as_path, main
 from mgr_helpers.host import files
 from mgr_helpers.host.quiet import import_tf
 from mgr_helpers.model import evaluate, quantize
-from mgr_helpers.model.network import NO_GENRE, build_model, calibration_choice, fit_normalisation, predict
+from mgr_helpers.model.network import build_model, calibration_choice, fit_normalisation, predict
 from mgr_helpers.model.tflite import front_end_dict
 from mgr_helpers.model.training import N_WINDOWS, SHIPPED, Recipe, train_on, training_windows
 from mgr_helpers.pico.engines import engine_scores

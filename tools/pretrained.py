@@ -22,7 +22,7 @@ from mgr_helpers.host.quiet import import_tf
 from mgr_helpers.model import evaluate, quantize, runtimes
 from mgr_helpers.model.network import EPOCH_STEPS, calibration_choice, save
 from mgr_helpers.model.tflite import Model, front_end_dict, load_model
-from mgr_helpers.model.training import CLEAN, N_OTHER, N_WINDOWS, ROOM, SHIPPED, STRETCH, train_on, training_windows
+from mgr_helpers.model.training import CLEAN, N_WINDOWS, ROOM, SHIPPED, STRETCH, train_on, training_windows
 from mgr_helpers.pico import headers
 from mgr_helpers.pico.engines import engine_scores
 from tools import experiments
@@ -238,12 +238,13 @@ def build(data: str | Path, folder: Path = PRETRAINED, seed: int = 0) -> dict:
 def write_models(folder: Path, network, mean: np.ndarray, std: np.ndarray, training: dict,
                  unsure_below: int = 1) -> dict[str, Model]:
     """Write model.keras, calibration.npz, model_int8.tflite and model_float.tflite, as notebooks 05 and 06 do."""
-    raw, genre, front_end = training["raw"], training["genre"], front_end_dict(mean, std)
+    raw, genre, labels = training["raw"], training["genre"], training["labels"].tolist()
+    front_end = front_end_dict(mean, std, labels)
     calibration = mfcc_q15.normalise(raw[calibration_choice(genre)], mean, std)
     models = {"model_int8.tflite": quantize.convert(network, calibration, front_end),
               "model_float.tflite": quantize.convert(network, None, front_end)}
     models = {name: model.with_threshold(unsure_below) for name, model in models.items()}
-    save(folder, network, mean, std, raw, genre)
+    save(folder, network, mean, std, raw, genre, labels)
     for name, model in models.items():
         files.write_whole(Path(folder) / name, lambda file, model=model: file.write(model.content))
     return models
