@@ -12,6 +12,7 @@
 //   interactive  UART 0 is this process's stdin and stdout; the run ends when stdin is closed
 //   opens        emulated time at which the host opens USB serial (default 0: it is open from the start)
 //   stalls       [[from, to], ...]: from when to when (s) the host reads nothing; SERIAL_ROOM bytes can wait
+//   typed        [[seconds, text], ...]: what the host sends (at most 24 characters at a time)
 //   pace         at most this many seconds of emulated time per second (0: no limit)
 //   events       [[seconds, pin, 0 or 1], ...]: levels of input pins (a button)
 //   progress     from time to time, prints on stderr how many seconds have been emulated
@@ -177,6 +178,9 @@ function connectUart(mcu, job, state, log) {
     }
     if (byte === 10) start = null;
     if (job.interactive) state.sent.push(byte);
+  }
+  for (const [at, text] of job.typed ?? []) {
+    mcu.clock.createAlarm(() => Buffer.from(text).forEach((byte) => uart.feedByte(byte))).schedule(at * 1e9);
   }
   if (job.interactive) {
     process.stdin.on('data', (data) => pending.push(...data));
