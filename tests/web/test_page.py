@@ -3,6 +3,7 @@
 What is measured (speed, latency, long tasks) goes to web.json in the folder of MGR_WORK.
 """
 
+import base64
 import contextlib
 import http.server
 import io
@@ -73,7 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.page = web.page()
+        server.page = web.page(web.recognizer_image())
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server
@@ -247,9 +248,8 @@ def test_a_model_of_ones_own(open_page, tmp_path):
     own = renamed_model(tmp_path / "own.tflite")
     config = own.config
     headers.write_headers(own, tmp_path)
-    image = build_image("genre_recognizer", generated=tmp_path)
-    for name, content in (("own.json", json.dumps(web.image_facts(image, config.genres)).encode()),
-                          ("own.bin", image["bin"].read_bytes())):
+    image = web.recognizer_image(tmp_path, config)
+    for name, content in (("own.json", json.dumps(image).encode()), ("own.bin", base64.b64decode(image["flash"]))):
         page = open_page()
         page.set_input_files("#image", {"name": name, "mimeType": "", "buffer": content})
         page.select_option("#song", "metal")
@@ -260,7 +260,7 @@ def test_a_model_of_ones_own(open_page, tmp_path):
         assert (len(page.evaluate("frames")) > 20) == (name == "own.json")  # a bare image tells no names
         page.set_input_files("#image", {"name": "x.bin", "mimeType": "", "buffer": bytes(500)})
         wait_for(page, "document.getElementById('image-text').textContent.includes('x.bin is no image')")
-    assert '"genres": ["polka", "tango", "waltz"]' in web.page(tmp_path, config.genres, config)
+    assert '"genres": ["polka", "tango", "waltz"]' in web.page(image, config)
 
 
 # --- a real board, by a serial port that leads to an emulated one
@@ -419,4 +419,5 @@ def test_page_is_small_and_needs_nothing_else(server):
     size = len(server.page.encode())
     record_figures(page_bytes=size)
     assert size < 700_000
-    assert not [part for part in ("<link", " src=", "import(", "@import", "url(") if part in server.page.split("facts")[0]]
+    html = server.page.split('<script type="application/json"')[0]
+    assert not [part for part in ("<link", " src=", "@import", "url(") if part in html]

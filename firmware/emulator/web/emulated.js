@@ -44,13 +44,13 @@ export class EmulatedBoard {
   heard() {
     return new Promise((resolve) => {
       this.answer = resolve;
-      this.worker.postMessage({ heard: true });
+      this.worker?.postMessage({ heard: true });
       setTimeout(resolve, PATIENCE_MS, null);
     });
   }
 
   async close() {
-    this.microphone.disconnect();
-    this.worker.terminate();
+    this.microphone?.disconnect();
+    this.worker?.terminate();
   }
 }

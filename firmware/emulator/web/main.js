@@ -29,9 +29,12 @@ const curve = new Curve($('curve'), (changed) => {
   gains[$('eq-genre').value] = changed;
   equalise();
 });
-let run = null, decisions = [], genres = [], work = null, heard = null, serialSpectrum = null;
+let run = null, stopping = null, decisions = [], genres = [], work = null, heard = null, serialSpectrum = null;
 window.picoStats = { emulatedSeconds: 0, audioSeconds: 0, droppedSamples: 0, realTimeFactor: 0 };
-window.picoHeard = async () => (run?.board instanceof EmulatedBoard ? run.board.heard() : heard);
+window.picoHeard = async () => {
+  await stopping;
+  return run?.board instanceof EmulatedBoard ? run.board.heard() : heard;
+};
 window.picoParts = { Decoder, Equaliser, gainsOf };
 
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
@@ -44,11 +47,16 @@ function say(text, bad = false) {
 
 // --- starting and stopping
 
+function busy(is) {
+  $('start').disabled = $('modes').disabled = is;
+}
+
 async function start() {
+  if ($('start').disabled) return;
+  busy(true);
   await stop();
   clear();
   const mode = chosen('mode'), source = $('source').value;
-  $('start').disabled = true;
   say(source === 'mic' ? 'asking for the microphone …' : 'starting …');
   run = { mode, source, lines: new Lines(), overruns: 0 };
   try {
@@ -58,15 +66,21 @@ async function start() {
     await stop();
     say(error.message, true);
   }
-  $('start').disabled = false;
+  busy(false);
+}
+
+// A run's board talks to the page only while it is the run.
+function handlers(of) {
+  const mine = (use) => (...values) => { if (run === of) use(...values); };
+  return { onBytes: mine(receive), onColumn: mine(showColumn), onFrame: mine(showFrame), onStats: mine(showStats),
+    onGone: mine(gone) };
 }
 
 async function startEmulated(mode, source) {
   const context = run.context = new AudioContext({ latencyHint: 'interactive' });
   context.resume();
   const sound = run.sound = await openSource(context, source);
-  run.board = new EmulatedBoard({ onBytes: receive, onColumn: showColumn, onFrame: showFrame, onStats: showStats,
-    onGone: gone });
+  run.board = new EmulatedBoard(handlers(run));
   const image = mode === 'record' ? images.recorder : images.recognizer;
   const microphone = await run.board.open(context, image, { ...urls, adc, gain: gainNow() });
   know(image.genres ?? []);
@@ -105,29 +119,34 @@ async function startBoard() {
   if (!SerialBoard.available()) {
     throw new Error('This browser has no Web Serial: use Chrome, Edge or Opera on a computer, by https or localhost.');
   }
-  run.board = new SerialBoard({ onBytes: receive, onGone: gone });
+  run.board = new SerialBoard(handlers(run));
   run.mode = null; // until its first bytes
   await run.board.open();
   serialSpectrum = new Spectrum(adc.frameStep, adc.top);
   say('Connected. Waiting for the board to say what it is …');
 }
 
-async function stop() {
-  if (!run) return;
-  const { board, sound, context } = run;
+function stop() {
+  if (run) {
+    stopping = finish(run);
+    run = null;
+  }
+  return stopping;
+}
+
+async function finish({ board, sound, context }) {
   $('stop').disabled = true;
-  if (board instanceof EmulatedBoard) heard = await board.heard();
   recording.disconnect('stopped');
-  run = null;
+  if (board instanceof EmulatedBoard) heard = await board.heard();
   sound?.end();
   await board?.close();
   await context?.close();
+  if (!decisions.length) $('hint').textContent = 'not started';
   say('Stopped.');
 }
 
 // The board has gone by itself: what was recorded until then is kept.
 async function gone(why) {
-  if (!run) return;
   recording.disconnect(why);
   await stop();
   say(`The Pico stopped: ${why}.`, true);
