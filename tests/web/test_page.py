@@ -5,6 +5,7 @@ What is measured (speed, latency, long tasks) goes to web.json in the folder of 
 
 import base64
 import contextlib
+import html
 import http.server
 import io
 import json
@@ -419,5 +420,22 @@ def test_page_is_small_and_needs_nothing_else(server):
     size = len(server.page.encode())
     record_figures(page_bytes=size)
     assert size < 700_000
-    html = server.page.split('<script type="application/json"')[0]
-    assert not [part for part in ("<link", " src=", "@import", "url(") if part in html]
+    head = server.page.split('<script type="application/json"')[0]
+    assert not [part for part in ("<link", " src=", "@import", "url(") if part in head]
+
+
+@pytest.mark.parametrize("place", ["disk", "frame"])
+def test_it_runs_from_disk_and_inside_a_notebooks_cell(place, server, open_page, tmp_path):
+    """A cell shows the page as the srcdoc of a frame, as notebook 08 does."""
+    page = open_page()
+    if place == "disk":
+        (tmp_path / "index.html").write_text(server.page, encoding="utf-8")
+        page.goto((tmp_path / "index.html").as_uri())
+        frame = page.main_frame
+    else:
+        page.set_content(f'<iframe srcdoc="{html.escape(server.page)}" allow="microphone; autoplay; serial"></iframe>')
+        (frame,) = page.main_frame.child_frames
+    frame.select_option("#song", "metal")
+    frame.click("#start")
+    frame.wait_for_function("() => document.getElementById('says').textContent === 'metal'")
+    frame.click("#stop")
