@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mgr_helpers.audio import mini_set
+from mgr_helpers.audio import dataset, mini_set
 from mgr_helpers.audio.adc import adc_to_q15, counts_to_audio, ideal_counts
 from mgr_helpers.config import CONFIG, work_dir
 from mgr_helpers.features import mfcc_q15
@@ -356,15 +356,22 @@ def test_a_take_without_a_board(open_page, tmp_path):
     page = open_page(song_file(tmp_path, "disco"))
     start(page, "mic", "record")
     wait_for(page, "!document.getElementById('take').disabled")
+    page.fill("#label", "disco")
     page.fill("#seconds", "3")
     page.click("#take")
     wait_for(page, "document.getElementById('takes').children.length")
-    samples, sidecar = take_of(takes_of(page))
-    counts = heard(page)
+    files = takes_of(page)
+    (samples, sidecar), counts = take_of(files), heard(page)
     assert sidecar["complete"] and sidecar["samples"] == round(3 * sidecar["true_sample_rate"])
     expected = counts_to_audio(counts, sidecar["bias"])
     assert any(np.array_equal(samples, expected[i : i + len(samples)])
                for i in np.flatnonzero(expected == samples[0]) if np.array_equal(expected[i : i + 9], samples[:9]))
+    for name, content in files.items():
+        (tmp_path / "recordings" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "recordings" / name).write_bytes(content)
+    songs = dataset.load_songs("mini", recordings=tmp_path / "recordings").songs
+    (song,) = [song for song in songs if song.path.startswith("recordings/")]
+    assert song.genre == "disco" and np.array_equal(song.samples, samples)
     page.click("#takes button")
     assert page.locator("#takes li").count() == 0 and page.is_disabled("#download")
 

@@ -16,8 +16,6 @@ const $ = (id) => document.getElementById(id);
 const facts = JSON.parse($('facts').textContent), { adc } = facts;
 const NO_GENRE = ['unsure', 'silence'], MOST_LINES = 400, MOST_DECISIONS = 3600;
 const MEL_RANGE = [4 << 9, 17 << 9]; // logarithms (Q6.9) of the darkest and the brightest colour
-const scriptUrl = (text) => URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
-const urls = { workerUrl: scriptUrl(facts.scripts.worker), workletUrl: scriptUrl(facts.scripts.worklet) };
 const [heat, signs] = [facts.colors.sequential, facts.colors.diverging].map(fromBase64);
 const strips = { sound: new Strip($('sound'), heat), mel: new Strip($('mel'), heat),
   mfcc: new Strip($('mfcc'), signs), hidden: new Strip($('hidden'), signs) };
@@ -82,7 +80,7 @@ async function startEmulated(mode, source) {
   const sound = run.sound = await openSource(context, source);
   run.board = new EmulatedBoard(handlers(run));
   const image = mode === 'record' ? images.recorder : images.recognizer;
-  const microphone = await run.board.open(context, image, { ...urls, adc, gain: gainNow() });
+  const microphone = await run.board.open(context, image, { scripts: facts.scripts, adc, gain: gainNow() });
   know(image.genres ?? []);
   sound.node.connect(microphone);
   if (source !== 'mic') playAlong(context, sound.node);
