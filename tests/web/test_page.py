@@ -183,13 +183,23 @@ def test_microphone(genre, open_page, tmp_path):
                                               "latency_most": max(latencies), "long_tasks": tasks}})
 
 
+def scores_of(hidden, model):
+    """Scores (0 to 1) of a window from the LSTM's hidden values after each frame, by floating-point arithmetic."""
+    dense, lstm = model.tensors["dense"], model.tensors["lstm"][-1]
+    last = np.mean(hidden, axis=0) if "mean" in model.tensors else np.array(hidden[-1])
+    values = (last - lstm["output_zero_point"]) * lstm["output_scale"]
+    logits = dense["W_scale"] * (dense["W"] @ values + dense["b"] * dense["x_scale"])
+    return np.exp(logits) / np.exp(logits).sum()
+
+
 def test_panels_show_what_the_pico_computed(open_page, tmp_path):
-    """Mel bands and MFCCs of each frame, read out of the running image, are Python's."""
+    """Mel bands, MFCCs and hidden values, read out of the running image, are Python's, or lead to the scores."""
     page = open_page(song_file(tmp_path, "jazz"))
     start(page, "mic")
     wait_for_windows(page, 4)
     frames, counts, model = page.evaluate("frames")[: 3 * CONFIG.n_frames], heard(page), load_model()
     assert len(frames) == 3 * CONFIG.n_frames
+    decisions = listen.parse_decisions(log_of(page))
     for window in range(3):
         first = window * CONFIG.window_step
         audio = adc_to_q15(counts)[first : first + CONFIG.window_length]
@@ -197,7 +207,9 @@ def test_panels_show_what_the_pico_computed(open_page, tmp_path):
         assert [frame["mel"] for frame in mine] == mfcc_q15.q15_stages(audio)["log_mel"].tolist()
         features = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(audio[None]), model.front_end)[0]
         assert [frame["mfcc"] for frame in mine] == features.tolist()
-        assert len(set(map(str, (frame["hidden"] for frame in mine)))) == CONFIG.n_frames
+        hidden = [frame["hidden"] for frame in mine]
+        assert len(set(map(tuple, hidden))) == CONFIG.n_frames
+        assert np.allclose(scores_of(hidden, model), (np.array(decisions[window]["scores"]) + 128) / 256, atol=0.03)
     canvases = page.evaluate("""['sound', 'mel', 'mfcc', 'hidden', 'scores'].map(id => new Set(
         document.getElementById(id).getContext('2d').getImageData(0, 0, 250, 30).data).size)""")
     assert min(canvases) > 4  # each has been drawn on
@@ -421,6 +433,15 @@ def test_equaliser_follows_the_genre(open_page):
     wait_for(page, f"Math.abs(picoGains()[0] - {wanted[0] + 1}) < 0.2")
     page.uncheck("#eq")
     wait_for(page, "picoGains().every(gain => Math.abs(gain) < 0.2)")
+
+
+def test_an_image_of_other_firmware_is_refused():
+    """A page that would read something else out of the image is not built."""
+    elf = build_image("recorder")["elf"]
+    with pytest.raises(KeyError, match="lstm_step, mfcc_dct, mfcc_shifted_frame: correct FUNCTIONS"):
+        web.names_of(elf)
+    with pytest.raises(KeyError, match="lstm_t.hidden"):
+        web.member(elf, "lstm_t", "hidden")
 
 
 def test_page_is_small_and_needs_nothing_else(server):
