@@ -7,6 +7,7 @@ The page holds images of the firmware, the emulator and synthetic songs. Its sou
 import argparse
 import base64
 import functools
+import html
 import http.server
 import io
 import json
@@ -23,7 +24,7 @@ from elftools.elf.elffile import ELFFile
 
 from mgr_helpers import plots
 from mgr_helpers.audio import adc, mini_set
-from mgr_helpers.config import CONFIG, FIRMWARE, REPO_URL, Config, build_dir
+from mgr_helpers.config import CONFIG, FIRMWARE, REPO_URL, ROOT, Config, build_dir
 from mgr_helpers.host import files, toolchain
 from mgr_helpers.host.command_line import as_path, main
 from mgr_helpers.model.tflite import load_model
@@ -129,6 +130,13 @@ def _scripts() -> dict[str, str]:
     return {part: (folder / f"{part}.js").read_text(encoding="utf-8") for part in PARTS}
 
 
+def _licences() -> str:
+    """The texts that must go with the code in the page: this project's, the emulator's, CMSIS-DSP's."""
+    texts = {"This project": ROOT / "LICENSE", "rp2040js": toolchain.emulator_modules() / "rp2040js" / "LICENSE",
+             "CMSIS-DSP": toolchain.cmsis_sources() / "LICENSE"}
+    return "\n\n".join(f"{name}\n\n{html.escape(file.read_text(encoding='utf-8'))}" for name, file in texts.items())
+
+
 def page(image: dict, config: Config = CONFIG) -> str:
     """The whole page as HTML. `image` is from `recognizer_image`, `config` that of its model."""
     scripts = _scripts()
@@ -140,11 +148,12 @@ def page(image: dict, config: Config = CONFIG) -> str:
         "songs": {genre: text64(song_file(genre, index)) for genre, index in SONGS.items()},
         "scripts": {part: scripts[part] for part in PARTS[1:]},
     }
-    html = (WEB / "index.html").read_text(encoding="utf-8")
+    whole = (WEB / "index.html").read_text(encoding="utf-8")
     for mark, text in (("/*REPO*/", REPO_URL), ("/*STYLE*/", (WEB / "style.css").read_text(encoding="utf-8")),
-                       ("/*FACTS*/", json.dumps(facts).replace("</", "<\\/")), ("/*SCRIPT*/", scripts["main"])):
-        html = html.replace(mark, text)
-    return html
+                       ("/*LICENCES*/", _licences()), ("/*SCRIPT*/", scripts["main"]),
+                       ("/*FACTS*/", json.dumps(facts).replace("</", "<\\/"))):
+        whole = whole.replace(mark, text)
+    return whole
 
 
 def write_page(generated: Path | None = None, config: Config = CONFIG) -> Path:

@@ -11,6 +11,7 @@ import io
 import json
 import subprocess
 import threading
+import urllib.request
 import zipfile
 
 import numpy as np
@@ -442,6 +443,16 @@ def test_an_image_of_other_firmware_is_refused():
         web.names_of(elf)
     with pytest.raises(KeyError, match="lstm_t.hidden"):
         web.member(elf, "lstm_t", "hidden")
+
+
+def test_live_serves_the_page_on_this_computer(tmp_path, server):
+    (tmp_path / "index.html").write_text(server.page, encoding="utf-8")
+    with web.serve(tmp_path / "index.html") as live:
+        threading.Thread(target=live.serve_forever, daemon=True).start()
+        with urllib.request.urlopen(f"http://127.0.0.1:{live.server_port}/") as answer:
+            assert answer.read().decode() == server.page
+        live.shutdown()
+    assert live.server_address[0] == "127.0.0.1" and "Uri Shaked" in server.page and "Apache License" in server.page
 
 
 def test_page_is_small_and_needs_nothing_else(server):

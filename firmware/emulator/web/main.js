@@ -82,6 +82,7 @@ async function startEmulated(mode, source) {
   const image = mode === 'record' ? images.recorder : images.recognizer;
   const microphone = await run.board.open(context, image, { scripts: facts.scripts, adc, gain: gainNow() });
   know(image.genres ?? []);
+  run.told = genres.length > 0;
   sound.node.connect(microphone);
   if (source !== 'mic') playAlong(context, sound.node);
   if (mode === 'record') recording.connect(send);
@@ -234,6 +235,7 @@ function showLatency({ window: number }, { delivered, time }) {
 
 // The order of the scores, for images that don't tell: the label of a window is the genre with the largest score.
 function learnNames({ label, scores }) {
+  if (run.told) return;
   const known = [...genres], best = scores.indexOf(Math.max(...scores));
   scores.forEach((_, i) => { known[i] ??= `genre ${i + 1}`; });
   if (!NO_GENRE.includes(label)) known[best] = label;
