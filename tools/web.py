@@ -7,6 +7,7 @@ The page holds images of the firmware, the emulator and synthetic songs. Its sou
 import argparse
 import base64
 import functools
+import html
 import http.server
 import io
 import json
@@ -15,14 +16,19 @@ import sys
 import webbrowser
 from pathlib import Path
 
+import matplotlib
 import numpy as np
+import soundfile
+import soxr
 from elftools.elf.elffile import ELFFile
 
 from mgr_helpers import plots
 from mgr_helpers.audio import adc, mini_set
-from mgr_helpers.config import CONFIG, FIRMWARE, REPO_URL, build_dir
+from mgr_helpers.config import CONFIG, FIRMWARE, REPO_URL, ROOT, Config, build_dir
 from mgr_helpers.host import files, toolchain
 from mgr_helpers.host.command_line import as_path, main
+from mgr_helpers.model.tflite import load_model
+from mgr_helpers.pico import headers
 from mgr_helpers.pico.image import build_image, symbols_of
 
 WEB = FIRMWARE / "emulator" / "web"
@@ -30,7 +36,7 @@ PARTS = ("main", "worker", "worklet")  # each becomes one script
 FUNCTIONS = ("mfcc_shifted_frame", "mfcc_dct", "lstm_step")  # where the page looks at the Pico: see worker.js
 # of the mini set: some that the shipped model names, although it learnt real music; a test listens to them
 SONGS = {"disco": 10, "jazz": 17, "metal": 13}
-SONG_QUALITY = 0.75  # of libsndfile's MP3: 0 is best, 1 is smallest
+SONG_SECONDS, SONG_QUALITY = 10, 0.6  # quality of libsndfile's MP3: 0 is best, 1 is smallest
 
 
 def text64(data: bytes) -> str:
@@ -81,24 +87,27 @@ def names_of(elf: Path) -> dict:
             "hidden": {"offset": hidden["offset"] + (layers - 1) * units, "units": units}}
 
 
-def image_facts(image: dict, genres: tuple[str, ...], config=CONFIG) -> dict:
-    """A recogniser's image as the page takes it, also by drag and drop: flash (base 64), genres, names."""
+def recognizer_image(generated: Path | None = None, config: Config = CONFIG) -> dict:
+    """The recogniser's image as the page takes it, also by drag and drop: flash (base 64), genres, names.
+
+    `generated` and `config` are those of a model of your own (`headers.write_headers`); default: those that ship.
+    """
+    image = build_image("genre_recognizer", generated=generated)
     names = {**names_of(image["elf"]), "nMels": config.n_mels, "nMfcc": config.n_mfcc}
-    return {"flash": text64(image["bin"].read_bytes()), "genres": list(genres), "names": names}
+    return {"flash": text64(image["bin"].read_bytes()), "genres": list(config.genres), "names": names}
 
 
 def song_file(genre: str, index: int) -> bytes:
-    """A song of the mini set as MP3."""
-    import soundfile
-    file = io.BytesIO()
-    with soundfile.SoundFile(file, "w", CONFIG.sample_rate, 1, format="MP3", bitrate_mode="VARIABLE",
+    """The beginning of a song of the mini set as MP3: at twice its rate, where MP3 keeps all that it has."""
+    file, rate = io.BytesIO(), CONFIG.sample_rate
+    samples = mini_set.song(genre, index)[: SONG_SECONDS * rate].astype(np.float32) / 32768
+    with soundfile.SoundFile(file, "w", 2 * rate, 1, format="MP3", bitrate_mode="VARIABLE",
                              compression_level=SONG_QUALITY) as sound:
-        sound.write(mini_set.song(genre, index))
+        sound.write(soxr.resample(samples, rate, 2 * rate))
     return file.getvalue()
 
 
 def _colors(genres: tuple[str, ...]) -> dict:
-    import matplotlib
     table = {name: text64((matplotlib.colormaps[name](np.arange(256))[:, :3] * 255).round().astype(np.uint8).tobytes())
              for name in (plots.SEQUENTIAL, plots.DIVERGING)}
     fixed = plots.GENRE_COLORS | plots.NO_GENRE_COLORS
@@ -121,40 +130,40 @@ def _scripts() -> dict[str, str]:
     return {part: (folder / f"{part}.js").read_text(encoding="utf-8") for part in PARTS}
 
 
-def page(generated: Path | None = None, genres: tuple[str, ...] = CONFIG.genres, config=CONFIG) -> str:
-    """The whole page as HTML.
+def _licences() -> str:
+    """The texts that must go with the code in the page: this project's, the emulator's, CMSIS-DSP's."""
+    texts = {"This project": ROOT / "LICENSE", "rp2040js": toolchain.emulator_modules() / "rp2040js" / "LICENSE",
+             "CMSIS-DSP": toolchain.cmsis_sources() / "LICENSE"}
+    return "\n\n".join(f"{name}\n\n{html.escape(file.read_text(encoding='utf-8'))}" for name, file in texts.items())
 
-    Parameters
-    ----------
-    generated, genres, config
-        Headers, genres and configuration of your own model (`headers.write_headers`); default: those that ship.
-    """
+
+def page(image: dict, config: Config = CONFIG) -> str:
+    """The whole page as HTML. `image` is from `recognizer_image`, `config` that of its model."""
     scripts = _scripts()
-    recorder = build_image("recorder")
     facts = {
         "adc": {"rate": config.sample_rate, "bias": float(adc.volts_to_counts(adc.BIAS_VOLTS)),
                 "top": 2**config.adc_bits - 1, "frameStep": config.frame_step, "windowStep": config.window_step},
-        "colors": _colors(genres),
-        "images": {"recognizer": image_facts(build_image("genre_recognizer", generated=generated), genres, config),
-                   "recorder": {"flash": text64(recorder["bin"].read_bytes())}},
+        "colors": _colors(config.genres),
+        "images": {"recognizer": image, "recorder": {"flash": text64(build_image("recorder")["bin"].read_bytes())}},
         "songs": {genre: text64(song_file(genre, index)) for genre, index in SONGS.items()},
         "scripts": {part: scripts[part] for part in PARTS[1:]},
     }
-    html = (WEB / "index.html").read_text(encoding="utf-8")
+    whole = (WEB / "index.html").read_text(encoding="utf-8")
     for mark, text in (("/*REPO*/", REPO_URL), ("/*STYLE*/", (WEB / "style.css").read_text(encoding="utf-8")),
-                       ("/*FACTS*/", json.dumps(facts).replace("</", "<\\/")), ("/*SCRIPT*/", scripts["main"])):
-        html = html.replace(mark, text)
-    return html
+                       ("/*LICENCES*/", _licences()), ("/*SCRIPT*/", scripts["main"]),
+                       ("/*FACTS*/", json.dumps(facts).replace("</", "<\\/"))):
+        whole = whole.replace(mark, text)
+    return whole
 
 
-def write_page(folder: Path | None = None, generated: Path | None = None, model=None) -> Path:
-    """Write the page to `<folder>/pico/index.html` (folder: build/site); returns its path.
+def write_page(generated: Path | None = None, config: Config = CONFIG) -> Path:
+    """Write the page to `build/site/pico/index.html`, and its image to image.json beside it; returns the page's path.
 
-    `generated` and `model` (from `tflite.load_model`) are those of a model of your own.
+    For `generated` and `config` see `recognizer_image`.
     """
-    config = model.config if model else CONFIG
-    path = (folder or build_dir() / "site") / "pico" / "index.html"
-    return files.write_text(path, page(generated, config.genres, config))
+    folder, image = build_dir() / "site" / "pico", recognizer_image(generated, config)
+    files.write_text(folder / "image.json", json.dumps(image))
+    return files.write_text(folder / "index.html", page(image, config))
 
 
 def serve(path: Path, port: int = 0) -> http.server.ThreadingHTTPServer:
@@ -171,13 +180,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, and with --open show it."""
-    model, generated = None, None
+    generated, config = None, CONFIG
     if args.model:
-        from mgr_helpers.model.tflite import load_model
-        from mgr_helpers.pico import headers
         model, generated = load_model(args.model), build_dir() / "web" / "generated"
         headers.write_headers(model, generated)
-    path = write_page(generated=generated, model=model)
+        config = model.config
+    path = write_page(generated, config)
     print(files.shown(path))
     if args.open:
         with serve(path) as server:

@@ -3,19 +3,22 @@
 What is measured (speed, latency, long tasks) goes to web.json in the folder of MGR_WORK.
 """
 
+import base64
 import contextlib
+import html
 import http.server
 import io
 import json
 import subprocess
 import threading
+import urllib.request
 import zipfile
 
 import numpy as np
 import pytest
 import soundfile
 
-from mgr_helpers.audio import mini_set
+from mgr_helpers.audio import dataset, mini_set
 from mgr_helpers.audio.adc import adc_to_q15, counts_to_audio, ideal_counts
 from mgr_helpers.config import CONFIG, work_dir
 from mgr_helpers.features import mfcc_q15
@@ -73,7 +76,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.page = web.page()
+        server.page = web.page(web.recognizer_image())
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server
@@ -181,13 +184,23 @@ def test_microphone(genre, open_page, tmp_path):
                                               "latency_most": max(latencies), "long_tasks": tasks}})
 
 
+def scores_of(hidden, model):
+    """Scores (0 to 1) of a window from the LSTM's hidden values after each frame, by floating-point arithmetic."""
+    dense, lstm = model.tensors["dense"], model.tensors["lstm"][-1]
+    last = np.mean(hidden, axis=0) if "mean" in model.tensors else np.array(hidden[-1])
+    values = (last - lstm["output_zero_point"]) * lstm["output_scale"]
+    logits = dense["W_scale"] * (dense["W"] @ values + dense["b"] * dense["x_scale"])
+    return np.exp(logits) / np.exp(logits).sum()
+
+
 def test_panels_show_what_the_pico_computed(open_page, tmp_path):
-    """Mel bands and MFCCs of each frame, read out of the running image, are Python's."""
+    """Mel bands, MFCCs and hidden values, read out of the running image, are Python's, or lead to the scores."""
     page = open_page(song_file(tmp_path, "jazz"))
     start(page, "mic")
     wait_for_windows(page, 4)
     frames, counts, model = page.evaluate("frames")[: 3 * CONFIG.n_frames], heard(page), load_model()
     assert len(frames) == 3 * CONFIG.n_frames
+    decisions = listen.parse_decisions(log_of(page))
     for window in range(3):
         first = window * CONFIG.window_step
         audio = adc_to_q15(counts)[first : first + CONFIG.window_length]
@@ -195,7 +208,9 @@ def test_panels_show_what_the_pico_computed(open_page, tmp_path):
         assert [frame["mel"] for frame in mine] == mfcc_q15.q15_stages(audio)["log_mel"].tolist()
         features = mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(audio[None]), model.front_end)[0]
         assert [frame["mfcc"] for frame in mine] == features.tolist()
-        assert len(set(map(str, (frame["hidden"] for frame in mine)))) == CONFIG.n_frames
+        hidden = [frame["hidden"] for frame in mine]
+        assert len(set(map(tuple, hidden))) == CONFIG.n_frames
+        assert np.allclose(scores_of(hidden, model), (np.array(decisions[window]["scores"]) + 128) / 256, atol=0.03)
     canvases = page.evaluate("""['sound', 'mel', 'mfcc', 'hidden', 'scores'].map(id => new Set(
         document.getElementById(id).getContext('2d').getImageData(0, 0, 250, 30).data).size)""")
     assert min(canvases) > 4  # each has been drawn on
@@ -247,9 +262,8 @@ def test_a_model_of_ones_own(open_page, tmp_path):
     own = renamed_model(tmp_path / "own.tflite")
     config = own.config
     headers.write_headers(own, tmp_path)
-    image = build_image("genre_recognizer", generated=tmp_path)
-    for name, content in (("own.json", json.dumps(web.image_facts(image, config.genres)).encode()),
-                          ("own.bin", image["bin"].read_bytes())):
+    image = web.recognizer_image(tmp_path, config)
+    for name, content in (("own.json", json.dumps(image).encode()), ("own.bin", base64.b64decode(image["flash"]))):
         page = open_page()
         page.set_input_files("#image", {"name": name, "mimeType": "", "buffer": content})
         page.select_option("#song", "metal")
@@ -260,7 +274,7 @@ def test_a_model_of_ones_own(open_page, tmp_path):
         assert (len(page.evaluate("frames")) > 20) == (name == "own.json")  # a bare image tells no names
         page.set_input_files("#image", {"name": "x.bin", "mimeType": "", "buffer": bytes(500)})
         wait_for(page, "document.getElementById('image-text').textContent.includes('x.bin is no image')")
-    assert '"genres": ["polka", "tango", "waltz"]' in web.page(tmp_path, config.genres, config)
+    assert '"genres": ["polka", "tango", "waltz"]' in web.page(image, config)
 
 
 # --- a real board, by a serial port that leads to an emulated one
@@ -355,15 +369,22 @@ def test_a_take_without_a_board(open_page, tmp_path):
     page = open_page(song_file(tmp_path, "disco"))
     start(page, "mic", "record")
     wait_for(page, "!document.getElementById('take').disabled")
+    page.fill("#label", "disco")
     page.fill("#seconds", "3")
     page.click("#take")
     wait_for(page, "document.getElementById('takes').children.length")
-    samples, sidecar = take_of(takes_of(page))
-    counts = heard(page)
+    files = takes_of(page)
+    (samples, sidecar), counts = take_of(files), heard(page)
     assert sidecar["complete"] and sidecar["samples"] == round(3 * sidecar["true_sample_rate"])
     expected = counts_to_audio(counts, sidecar["bias"])
     assert any(np.array_equal(samples, expected[i : i + len(samples)])
                for i in np.flatnonzero(expected == samples[0]) if np.array_equal(expected[i : i + 9], samples[:9]))
+    for name, content in files.items():
+        (tmp_path / "recordings" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "recordings" / name).write_bytes(content)
+    songs = dataset.load_songs("mini", recordings=tmp_path / "recordings").songs
+    (song,) = [song for song in songs if song.path.startswith("recordings/")]
+    assert song.genre == "disco" and np.array_equal(song.samples, samples)
     page.click("#takes button")
     assert page.locator("#takes li").count() == 0 and page.is_disabled("#download")
 
@@ -415,8 +436,45 @@ def test_equaliser_follows_the_genre(open_page):
     wait_for(page, "picoGains().every(gain => Math.abs(gain) < 0.2)")
 
 
+def test_an_image_of_other_firmware_is_refused():
+    """A page that would read something else out of the image is not built."""
+    elf = build_image("recorder")["elf"]
+    with pytest.raises(KeyError, match="lstm_step, mfcc_dct, mfcc_shifted_frame: correct FUNCTIONS"):
+        web.names_of(elf)
+    with pytest.raises(KeyError, match="lstm_t.hidden"):
+        web.member(elf, "lstm_t", "hidden")
+
+
+def test_live_serves_the_page_on_this_computer(tmp_path, server):
+    (tmp_path / "index.html").write_text(server.page, encoding="utf-8")
+    with web.serve(tmp_path / "index.html") as live:
+        threading.Thread(target=live.serve_forever, daemon=True).start()
+        with urllib.request.urlopen(f"http://127.0.0.1:{live.server_port}/") as answer:
+            assert answer.read().decode() == server.page
+        live.shutdown()
+    assert live.server_address[0] == "127.0.0.1" and "Uri Shaked" in server.page and "Apache License" in server.page
+
+
 def test_page_is_small_and_needs_nothing_else(server):
     size = len(server.page.encode())
     record_figures(page_bytes=size)
     assert size < 700_000
-    assert not [part for part in ("<link", " src=", "import(", "@import", "url(") if part in server.page.split("facts")[0]]
+    head = server.page.split('<script type="application/json"')[0]
+    assert not [part for part in ("<link", " src=", "@import", "url(") if part in head]
+
+
+@pytest.mark.parametrize("place", ["disk", "frame"])
+def test_it_runs_from_disk_and_inside_a_notebooks_cell(place, server, open_page, tmp_path):
+    """A cell shows the page as the srcdoc of a frame, as notebook 08 does."""
+    page = open_page()
+    if place == "disk":
+        (tmp_path / "index.html").write_text(server.page, encoding="utf-8")
+        page.goto((tmp_path / "index.html").as_uri())
+        frame = page.main_frame
+    else:
+        page.set_content(f'<iframe srcdoc="{html.escape(server.page)}" allow="microphone; autoplay; serial"></iframe>')
+        (frame,) = page.main_frame.child_frames
+    frame.select_option("#song", "metal")
+    frame.click("#start")
+    frame.wait_for_function("() => document.getElementById('says').textContent === 'metal'")
+    frame.click("#stop")

@@ -1,4 +1,4 @@
-"""The recorder's decoder in JavaScript: the events of protocol.py, on damaged streams too, and the files of takes.py."""
+"""The recorder's decoder in JavaScript: the events of protocol.py on damaged streams, and the files of takes.py."""
 
 import base64
 import io
@@ -8,12 +8,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from mgr_helpers.config import ROOT
-from mgr_helpers.host import toolchain
 from mgr_helpers.record import protocol, takes
 from mgr_helpers.record.protocol import Decoder, Header
 from tests.record import test_protocol
-from tools import web
+from tests.web.modules import run_modules
 
 STREAMS = 20_000
 
@@ -40,21 +38,10 @@ class Dice:
         return lambda: self.rng.bytes(self.rng.integers(min_size, max_size + 1))
 
 
-@pytest.fixture(scope="module")
-def script(tmp_path_factory):
-    """tests/web/run_streams.js with all that it imports, for Node.js."""
-    folder = tmp_path_factory.mktemp("script")
-    web.bundle([ROOT / "tests" / "web" / "run_streams.js"], folder, "--platform=node")
-    return folder / "run_streams.js"
-
-
-def run(script, task, streams):
-    """What the script writes for streams of (bytes, sizes of pieces)."""
-    source, target = script.with_name("streams.txt"), script.with_name("result")
+def run(task, streams):
+    """What the page's modules make of streams of (bytes, sizes of pieces)."""
     rows = [{"stream": base64.b64encode(data).decode(), "pieces": pieces} for data, pieces in streams]
-    source.write_text("\n".join(map(json.dumps, rows)))
-    toolchain.call([toolchain.find_node()[0], script, task, source, target], "decoding", "See its message.")
-    return target.read_bytes()
+    return run_modules(task, rows)
 
 
 def plain(event):
@@ -78,12 +65,12 @@ def damaged_stream(draw, dice):
     return data, dice.lists(dice.integers(1, 200), max_size=8)(), sent
 
 
-def test_both_decoders_give_the_same_events_on_damaged_streams(script, monkeypatch):
+def test_both_decoders_give_the_same_events_on_damaged_streams(monkeypatch):
     """Python's are checked: no sample that was not sent, every number of a take a sample or in a gap."""
     dice = Dice(np.random.default_rng(17))
     monkeypatch.setattr(test_protocol, "st", dice)
     streams = [damaged_stream(lambda strategy: strategy(), dice) for _ in range(STREAMS)]
-    found = run(script, "events", [stream[:2] for stream in streams]).splitlines()
+    found = run("events", [stream[:2] for stream in streams]).splitlines()
     kinds = dict.fromkeys(("header", "samples", "gap", "end", "error"), 0)
     assert len(found) == STREAMS
     for (data, pieces, sent), line in zip(streams, found):
@@ -95,7 +82,7 @@ def test_both_decoders_give_the_same_events_on_damaged_streams(script, monkeypat
     assert min(kinds.values()) > STREAMS / 10, kinds  # the streams were damaged, and not all of them to nothing
 
 
-def test_both_decoders_on_garbage_and_on_frames_of_another_firmware(script):
+def test_both_decoders_on_garbage_and_on_frames_of_another_firmware():
     rng = np.random.default_rng(5)
     frame, ids = protocol.frame, (1, 1, 0)
     streams = [rng.bytes(5000), b"\1" * 9000, bytes([255]) * 254 + b"\0", frame(9, *ids, b"new"),
@@ -105,19 +92,19 @@ def test_both_decoders_on_garbage_and_on_frames_of_another_firmware(script):
                frame(protocol.END, *ids, bytes(10) + b"\7"), frame(protocol.OVERRUN, *ids, bytes(9)),
                protocol.header_frame(Header(firmware="é\U0001f3b5", board="�", recording=True), 0)[:-1] + b"\0",
                b"".join(protocol.take_frames(np.arange(700), Header(session=2**32 - 1, take=65535)))]
-    found = run(script, "events", [(data, [7, 300]) for data in streams]).splitlines()
+    found = run("events", [(data, [7, 300]) for data in streams]).splitlines()
     assert [json.loads(line) for line in found] == [[plain(e) for e in decode(data, [7, 300])] for data in streams]
 
 
 @pytest.mark.parametrize("name", ["whole", "gap", "no header", "cut", "clipped"])
-def test_takes_are_the_files_that_record_writes(name, script, tmp_path):
+def test_takes_are_the_files_that_record_writes(name, tmp_path):
     values = np.random.default_rng(1).integers(1400, 1700, 3001)
     values[:5] = (0, 4095, 4095, 3700, 0) if name == "clipped" else values[:5]
     frames = protocol.take_frames(values, Header(3, 1, bias=1551, firmware="recorder 1.0", board="Raspberry Pi Pico"))
     frames = {"gap": frames[:4] + frames[6:], "no header": frames[1:], "cut": frames[:7]}.get(name, frames)
     data = b"".join(frames)
     (path,) = takes.save_takes(data, "jazz", tmp_path)
-    archive = zipfile.ZipFile(io.BytesIO(run(script, "takes", [(data, [])])))
+    archive = zipfile.ZipFile(io.BytesIO(run("takes", [(data, [])])))
     assert archive.testzip() is None
     wav, sidecar = sorted(archive.namelist(), reverse=True)
     assert wav.startswith("jazz/jazz_") and sidecar == wav.replace(".wav", ".json")

@@ -2,6 +2,13 @@
 // The emulated Pico as the page sees it: a worker that hears a node of the AudioContext.
 
 const PATIENCE_MS = 1000;
+const blobUrl = (script) => URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+
+// A page from disk may not load a worklet from a blob, but from a data URL.
+function addModule({ audioWorklet }, script) {
+  return audioWorklet.addModule(blobUrl(script)).catch(
+    () => audioWorklet.addModule(`data:text/javascript;charset=utf-8,${encodeURIComponent(script)}`));
+}
 
 export class EmulatedBoard {
   constructor(handlers) {
@@ -9,12 +16,12 @@ export class EmulatedBoard {
   }
 
   // Boots `image` ({flash, names}); returns the audio node that is its microphone.
-  async open(context, image, { workerUrl, workletUrl, adc, gain }) {
-    await context.audioWorklet.addModule(workletUrl);
+  async open(context, image, { scripts, adc, gain }) {
+    await addModule(context, scripts.worklet);
     const processorOptions = { adcRate: adc.rate, bias: adc.bias, top: adc.top, gain };
     this.microphone = new AudioWorkletNode(context, 'microphone', { numberOfOutputs: 0, processorOptions });
     const { port1, port2 } = new MessageChannel();
-    this.worker = new Worker(workerUrl);
+    this.worker = new Worker(blobUrl(scripts.worker));
     this.worker.onmessage = ({ data }) => this.receive(data);
     this.worker.onerror = (event) => this.handlers.onGone(event.message);
     const boot = { ...image, adcRate: adc.rate, top: adc.top, frameStep: adc.frameStep };
@@ -44,13 +51,13 @@ export class EmulatedBoard {
   heard() {
     return new Promise((resolve) => {
       this.answer = resolve;
-      this.worker.postMessage({ heard: true });
+      this.worker?.postMessage({ heard: true });
       setTimeout(resolve, PATIENCE_MS, null);
     });
   }
 
   async close() {
-    this.microphone.disconnect();
-    this.worker.terminate();
+    this.microphone?.disconnect();
+    this.worker?.terminate();
   }
 }

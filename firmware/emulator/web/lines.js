@@ -17,7 +17,7 @@ export function parseLine(line) {
     return { kind: 'decision', ...fields, ...numbers, scores: fields.scores.split(',').map(Number) };
   }
   if (fields?.word === 'FRAME' && fields.mel) {
-    const mel = Int32Array.from(bytesOf(fields.mel, Int8Array), (value) => value << 6); // Q6.9 >> 6
+    const mel = Int32Array.from(bytesOf(fields.mel, Uint8Array), (value) => value << 6); // Q6.9 >> 6
     return { kind: 'frame', mel, mfcc: fields.mfcc ? bytesOf(fields.mfcc, Int8Array) : null };
   }
   if (fields?.word === 'OVERRUN') return { kind: 'overrun', lost: Number(fields.lost) };

@@ -16,8 +16,6 @@ const $ = (id) => document.getElementById(id);
 const facts = JSON.parse($('facts').textContent), { adc } = facts;
 const NO_GENRE = ['unsure', 'silence'], MOST_LINES = 400, MOST_DECISIONS = 3600;
 const MEL_RANGE = [4 << 9, 17 << 9]; // logarithms (Q6.9) of the darkest and the brightest colour
-const scriptUrl = (text) => URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
-const urls = { workerUrl: scriptUrl(facts.scripts.worker), workletUrl: scriptUrl(facts.scripts.worklet) };
 const [heat, signs] = [facts.colors.sequential, facts.colors.diverging].map(fromBase64);
 const strips = { sound: new Strip($('sound'), heat), mel: new Strip($('mel'), heat),
   mfcc: new Strip($('mfcc'), signs), hidden: new Strip($('hidden'), signs) };
@@ -29,9 +27,12 @@ const curve = new Curve($('curve'), (changed) => {
   gains[$('eq-genre').value] = changed;
   equalise();
 });
-let run = null, decisions = [], genres = [], work = null, heard = null, serialSpectrum = null;
+let run = null, stopping = null, decisions = [], genres = [], work = null, heard = null, serialSpectrum = null;
 window.picoStats = { emulatedSeconds: 0, audioSeconds: 0, droppedSamples: 0, realTimeFactor: 0 };
-window.picoHeard = async () => (run?.board instanceof EmulatedBoard ? run.board.heard() : heard);
+window.picoHeard = async () => {
+  await stopping;
+  return run?.board instanceof EmulatedBoard ? run.board.heard() : heard;
+};
 window.picoParts = { Decoder, Equaliser, gainsOf };
 
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
@@ -44,11 +45,16 @@ function say(text, bad = false) {
 
 // --- starting and stopping
 
+function busy(is) {
+  $('start').disabled = $('modes').disabled = is;
+}
+
 async function start() {
+  if ($('start').disabled) return;
+  busy(true);
   await stop();
   clear();
   const mode = chosen('mode'), source = $('source').value;
-  $('start').disabled = true;
   say(source === 'mic' ? 'asking for the microphone …' : 'starting …');
   run = { mode, source, lines: new Lines(), overruns: 0 };
   try {
@@ -58,18 +64,25 @@ async function start() {
     await stop();
     say(error.message, true);
   }
-  $('start').disabled = false;
+  busy(false);
+}
+
+// A run's board talks to the page only while it is the run.
+function handlers(of) {
+  const mine = (use) => (...values) => { if (run === of) use(...values); };
+  return { onBytes: mine(receive), onColumn: mine(showColumn), onFrame: mine(showFrame), onStats: mine(showStats),
+    onGone: mine(gone) };
 }
 
 async function startEmulated(mode, source) {
   const context = run.context = new AudioContext({ latencyHint: 'interactive' });
   context.resume();
   const sound = run.sound = await openSource(context, source);
-  run.board = new EmulatedBoard({ onBytes: receive, onColumn: showColumn, onFrame: showFrame, onStats: showStats,
-    onGone: gone });
+  run.board = new EmulatedBoard(handlers(run));
   const image = mode === 'record' ? images.recorder : images.recognizer;
-  const microphone = await run.board.open(context, image, { ...urls, adc, gain: gainNow() });
+  const microphone = await run.board.open(context, image, { scripts: facts.scripts, adc, gain: gainNow() });
   know(image.genres ?? []);
+  run.told = genres.length > 0;
   sound.node.connect(microphone);
   if (source !== 'mic') playAlong(context, sound.node);
   if (mode === 'record') recording.connect(send);
@@ -105,29 +118,34 @@ async function startBoard() {
   if (!SerialBoard.available()) {
     throw new Error('This browser has no Web Serial: use Chrome, Edge or Opera on a computer, by https or localhost.');
   }
-  run.board = new SerialBoard({ onBytes: receive, onGone: gone });
+  run.board = new SerialBoard(handlers(run));
   run.mode = null; // until its first bytes
   await run.board.open();
   serialSpectrum = new Spectrum(adc.frameStep, adc.top);
   say('Connected. Waiting for the board to say what it is …');
 }
 
-async function stop() {
-  if (!run) return;
-  const { board, sound, context } = run;
+function stop() {
+  if (run) {
+    stopping = finish(run);
+    run = null;
+  }
+  return stopping;
+}
+
+async function finish({ board, sound, context }) {
   $('stop').disabled = true;
-  if (board instanceof EmulatedBoard) heard = await board.heard();
   recording.disconnect('stopped');
-  run = null;
+  if (board instanceof EmulatedBoard) heard = await board.heard();
   sound?.end();
   await board?.close();
   await context?.close();
+  if (!decisions.length) $('hint').textContent = 'not started';
   say('Stopped.');
 }
 
 // The board has gone by itself: what was recorded until then is kept.
 async function gone(why) {
-  if (!run) return;
   recording.disconnect(why);
   await stop();
   say(`The Pico stopped: ${why}.`, true);
@@ -217,6 +235,7 @@ function showLatency({ window: number }, { delivered, time }) {
 
 // The order of the scores, for images that don't tell: the label of a window is the genre with the largest score.
 function learnNames({ label, scores }) {
+  if (run.told) return;
   const known = [...genres], best = scores.indexOf(Math.max(...scores));
   scores.forEach((_, i) => { known[i] ??= `genre ${i + 1}`; });
   if (!NO_GENRE.includes(label)) known[best] = label;

@@ -97,15 +97,13 @@ export function showWork(list, cycles, budget, stats) {
     rows.push(['speed here', `${stats.realTimeFactor.toFixed(1)} × real time`]);
     rows.push(['samples lost', String(stats.droppedSamples)]);
   }
-  list.replaceChildren(...rows.flatMap(([name, text, share]) => {
-    const [term, value, bar] = ['dt', 'dd', 'i'].map((tag) => document.createElement(tag));
+  list.replaceChildren(...rows.map(([name, text, share]) => {
+    const [row, term, value, bar] = ['div', 'dt', 'dd', 'i'].map((tag) => document.createElement(tag));
     term.textContent = name;
     value.textContent = text;
-    if (share !== undefined) {
-      bar.style.width = `${Math.min(100, 100 * share)}%`;
-      value.append(bar);
-    }
-    return [term, value];
+    bar.style.width = `${Math.min(100, 100 * share)}%`;
+    row.append(term, value, ...(share === undefined ? [] : [bar]));
+    return row;
   }));
 }
 

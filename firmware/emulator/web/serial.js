@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A real board over Web Serial: bytes in, bytes out, and a word when it is gone.
 
-const PICO_VENDOR = 0x2e8a, BAUD_RATE = 921600; // a USB port has no baud rate
+const BAUD_RATE = 921600; // a USB port has no baud rate
+const REFUSED = {
+  NotFoundError: 'no board was chosen: plug a Pico in, start again, and choose it',
+  NetworkError: 'the board is in use: close the program that uses it (a serial monitor, another page)',
+  InvalidStateError: 'this page has the board already: stop first',
+};
 
 export class SerialBoard {
   constructor({ onBytes, onGone }) {
@@ -13,8 +18,12 @@ export class SerialBoard {
   }
 
   async open() {
-    this.port = await navigator.serial.requestPort({ filters: [{ usbVendorId: PICO_VENDOR }] });
-    await this.port.open({ baudRate: BAUD_RATE, bufferSize: 65536 });
+    try {
+      this.port = await navigator.serial.requestPort();
+      await this.port.open({ baudRate: BAUD_RATE, bufferSize: 65536 });
+    } catch (error) {
+      throw new Error(REFUSED[error.name] ?? `the board can't be opened: ${error.message}`);
+    }
     await this.port.setSignals?.({ dataTerminalReady: true });
     this.done = this.read();
   }

@@ -157,8 +157,8 @@ class Pico {
     this.speed = 1000 * (emulated - seconds) / Math.max(0.1, this.busyMs - busyMs);
     if (emulated - seconds > SPEED_SECONDS) this.measured = [emulated, this.busyMs];
     postMessage({ stats: {
-      emulatedSeconds: emulated, audioSeconds: (this.expected - this.first) / this.adcRate, droppedSamples: this.dropped,
-      realTimeFactor: this.speed, clockHz: this.mcu.clkSys,
+      emulatedSeconds: emulated, audioSeconds: (this.expected - this.first) / this.adcRate,
+      droppedSamples: this.dropped, realTimeFactor: this.speed, clockHz: this.mcu.clkSys,
       awakeShare: 1 - (asleep - since.asleep) / Math.max(1, this.mcu.clock.nanos - since.nanos),
     } });
   }
