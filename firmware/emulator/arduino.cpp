@@ -262,11 +262,11 @@ bool ADCInput::setBuffers(size_t buffers, size_t words)
     return true;
 }
 
-// The divider has 8 bits after the point: 22050 Hz becomes 22050.036 Hz.
+// The divider has 8 bits after the point, rounded as in the SDK: 22050 Hz becomes 22049.9965 Hz.
 bool ADCInput::setFrequency(int hertz)
 {
     hertz_ = hertz;
-    adc_hw->div = (uint32_t)(48000000ull * 256 / hertz) - 256;
+    adc_hw->div = (uint32_t)((48000000ull * 256 + hertz / 2) / hertz) - 256;
     return true;
 }
 

@@ -17,7 +17,7 @@ from mgr_helpers.pico import headers
 from mgr_helpers.record import protocol
 
 SOURCES = FIRMWARE / "recorder" / "src"
-CLOCK, PERIOD = protocol.ADC_CLOCK_HZ, 557278  # 22050.036 Hz
+CLOCK, PERIOD = protocol.ADC_CLOCK_HZ, 557279  # 22049.9965 Hz
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
 STUB = """
 #include "recorder.h"
