@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ..config import ROOT, work_dir
 
-DRIVE = "/content/drive"
+DRIVE = ROOT.parent / "drive"  # /content/drive: the set-up cell clones to /content
 FOLDER = "MyDrive/music-genre-pico"  # in Drive: the work folder, and the wheel of cmsisdsp
 MADE = {"clips.npz": "clips (notebook 02)", "model.keras": "network (05)", "model_int8.tflite": "int8 model (06)"}
 
@@ -38,11 +38,11 @@ def _use_drive() -> Path:
     """Mount Drive, put the work folder there, and return the folder for wheels."""
     from google.colab import drive
     try:
-        drive.mount(DRIVE)
+        drive.mount(str(DRIVE))
     except Exception as error:  # noqa: BLE001 - Colab raises several kinds, when consent is refused or Drive is slow
         raise RuntimeError(f"Google Drive can't be mounted ({error}): run this cell again and give your consent, or "
                            "switch KEEP_ON_DRIVE off.") from error
-    home = Path(DRIVE) / FOLDER
+    home = DRIVE / FOLDER
     os.environ["MGR_WORK"] = str(home / "work")
     (home / "wheels").mkdir(parents=True, exist_ok=True)
     return home / "wheels"
