@@ -61,7 +61,7 @@ def _install(wheels: Path | None) -> None:
 
 
 def _pip(what: str, *arguments: str) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "pip", *arguments], text=True, stdout=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, "-m", "pip", "--no-color", *arguments], text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)
     lines = []
     for line in tqdm(process.stdout, desc=what, unit=" lines of pip", leave=False):
