@@ -107,6 +107,8 @@ def clean(notebook: dict) -> dict:
     for cell in notebook["cells"]:
         cell["metadata"].pop("execution", None)  # when it ran
         if cell["cell_type"] == "code":
+            still = [output for output in cell["outputs"] if "positions" in output.get("metadata", {})]
+            cell["outputs"] = still or cell["outputs"]  # of `plots.explore`: instead of the slider and its first picture
             cell["outputs"] = [kept for kept in map(clean_output, cell["outputs"]) if kept is not None]
     check_no_paths(notebook)
     return notebook
