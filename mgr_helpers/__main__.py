@@ -9,7 +9,7 @@ import sys
 
 from .config import DATA, PRETRAINED
 from .host.boards import BOARDS
-from .host.command_line import Arguments, add_number, as_path, new_parser, refuse_unused, run_command
+from .host.command_line import Arguments, add_number, as_path, at_once, new_parser, refuse_unused, run_command
 
 DB = -96.0, 24.0  # levels that make sense
 DAY = 86400.0  # seconds
@@ -136,4 +136,4 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(at_once(main()))

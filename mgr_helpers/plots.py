@@ -16,7 +16,9 @@ from .config import CONFIG, Config
 
 # Okabe and Ito's palette (2008) for any kind of colour vision; its yellow, too pale for lines, is left out.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-GENRE_COLORS = {"disco": "#CC79A7", "jazz": "#0072B2", "metal": "#D55E00"}
+GENRE_COLORS = {"disco": "#CC79A7", "jazz": "#0072B2", "metal": "#D55E00",  # GTZAN's others, partly Tol's muted palette
+                "blues": "#56B4E9", "classical": "#E69F00", "country": "#009E73", "hiphop": "#000000",
+                "pop": "#332288", "reggae": "#999933", "rock": "#882255"}
 NO_GENRE_COLORS = {"unsure": "#AAAAAA", "silence": "#E4E4E4"}  # what the Pico says when it names no genre
 METHOD_COLORS = {"float": "#666666", "book": "#D55E00", "ours": "#0072B2"}
 SEQUENTIAL = "magma"  # levels
@@ -43,14 +45,34 @@ def slider(label: str, value, low, high, step=None):
 
 
 def genre_color(genre: str) -> str:
-    """Colour of a genre: fixed for disco, jazz, metal, "unsure" and "silence" (greys), else chosen by the name."""
-    others = [color for color in PALETTE if color not in GENRE_COLORS.values()]
+    """Colour of a genre: fixed for GTZAN's ten, "unsure" and "silence" (greys), else chosen by the name."""
+    others = [color for name, color in GENRE_COLORS.items() if name not in CONFIG.genres]
     return (GENRE_COLORS | NO_GENRE_COLORS).get(genre, others[sum(genre.encode()) % len(others)])
 
 
-def axes(ax=None, width: float = 8, height: float = 3):
-    """The axes given, or those of a new figure of `width` x `height` inches."""
-    return plt.subplots(figsize=(width, height))[1] if ax is None else ax
+STAGES = ("microphone\nand ADC", "songs\nto clips", "MFCC\nin float", "MFCC\nin q15", "LSTM\ntraining", "weights\nin int8",
+          "test on\nnew artists", "C on\nthe Pico", "equaliser\nby genre")  # of the chain, as the notebooks 01 to 09 take them
+
+
+def chain(number: int | None = None):
+    """The chain from sound to genre as a strip of boxes, with that of notebook `number` lit; None lights all."""
+    ax = axes(width=9, height=0.9)
+    for place, text in enumerate(STAGES, 1):
+        lit = number in (None, place)
+        ax.text(place, 0, text, ha="center", va="center", fontsize=9, color="white" if lit else "#888888",
+                bbox={"boxstyle": "round,pad=0.45", "fc": PALETTE[0] if lit else "#EEEEEE", "ec": "none"})
+        ax.text(place, 0.75, f"{place:02d}", ha="center", fontsize=7, color="#888888")
+        if place > 1:
+            ax.annotate("", (place - 0.4, 0), (place - 0.6, 0), arrowprops={"arrowstyle": "->", "color": "#888888"})
+    ax.set(xlim=(0.5, len(STAGES) + 0.5), ylim=(-0.8, 1.1))
+    ax.axis("off")
+    return ax
+
+
+def axes(ax=None, width: float | None = None, height: float | None = None):
+    """The axes given, or those of a new figure of `width` x `height` inches (None: of the default size)."""
+    usual = plt.rcParams["figure.figsize"]
+    return plt.subplots(figsize=(width or usual[0], height or usual[1]))[1] if ax is None else ax
 
 
 def waveform(samples, config: Config = CONFIG, ax=None, **line):
@@ -168,7 +190,7 @@ def mfcc_images(images: dict, bound: float | None = None):
 
     Coefficient 0 is left blank: it is much larger than the others. Colours end at +-`bound` (None: the largest value).
     """
-    figure, row = plt.subplots(1, len(images), figsize=(3 * len(images) + 2, 3), sharey=True)
+    figure, (row,) = plt.subplots(1, len(images), figsize=(3 * len(images) + 2, 3), sharey=True, squeeze=False)
     bound = max(np.max(np.abs(values[:, 1:])) for values in images.values()) if bound is None else bound
     for ax, (name, values) in zip(row, images.items()):
         shown = np.where(np.arange(values.shape[1]) == 0, 0, values)
@@ -296,7 +318,7 @@ MEMORY_COLORS = {"code": PALETTE[5], "model": PALETTE[1], "front end": PALETTE[2
 
 def memory_map(parts: list[dict], region: str, size: int, ax=None):
     """A memory to scale by address: the blocks of `costs.memory_parts` in `region`, from 0 to `size` bytes."""
-    ax = axes(ax, height=1.9)
+    ax = axes(ax, 8, 1.9)
     ax.barh(0, size / 1000, color="#F4F4F4")
     for name, color in MEMORY_COLORS.items():
         mine = [part for part in parts if part["region"] == region and part["part"] == name]
@@ -312,7 +334,7 @@ def memory_map(parts: list[dict], region: str, size: int, ax=None):
 
 def quantised_row(real, approximated, scale: float, ax=None):
     """Numbers (bars) and their quantised values (marks), with a grey line for each step."""
-    ax = axes(ax, height=3.2)
+    ax = axes(ax, 8, 3.2)
     place = np.arange(len(real))
     low, high = min(np.min(real), np.min(approximated), 0), max(np.max(real), np.max(approximated), 0)
     if (high - low) / scale < 40:  # else the lines would be a grey area

@@ -77,12 +77,17 @@ def _note(text: str) -> dict:
 
 
 def clean_output(output: dict) -> dict | None:
-    """An output as it may be committed, or None. Audio players (they contain audio), widgets and stderr are removed."""
+    """An output as it may be committed, or None.
+
+    Audio players (they contain audio), whole pages, widgets and stderr are removed.
+    """
     if output.get("name") == "stderr":
         return None
     data = output.get("data", {})
     if "<audio" in "".join(data.get("text/html", "")) or any(kind.startswith("audio/") for kind in data):
         return _note(AUDIO_NOTE)
+    if "<iframe" in "".join(data.get("text/html", "")):  # a whole page
+        return _note(WIDGET_NOTE)
     if "application/vnd.jupyter.widget-view+json" in data:
         interactive = "".join(data.get("text/plain", "")).startswith("interactive(")  # other widgets are progress bars
         return _note(WIDGET_NOTE) if interactive else None
@@ -102,6 +107,8 @@ def clean(notebook: dict) -> dict:
     for cell in notebook["cells"]:
         cell["metadata"].pop("execution", None)  # when it ran
         if cell["cell_type"] == "code":
+            still = [output for output in cell["outputs"] if "positions" in output.get("metadata", {})]
+            cell["outputs"] = still or cell["outputs"]  # of `plots.explore`: instead of the slider and its first picture
             cell["outputs"] = [kept for kept in map(clean_output, cell["outputs"]) if kept is not None]
     check_no_paths(notebook)
     return notebook

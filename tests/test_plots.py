@@ -11,9 +11,10 @@ from mgr_helpers.features import mfcc  # noqa: E402
 
 SAID = [{"says": "unsure", "label": "jazz", "scores": [-128, 0, 127]}]
 BLOCKS = [{"region": "RAM", "part": "model", "name": "W", "offset": 0, "bytes": 600}]
-UNLABELLED = {"x": ("bar_with_interval", "decision_bands"),  # names stand there
-              "y": ("bars", "decision_bands", "frame_timeline", "memory_map")}
+UNLABELLED = {"x": ("bar_with_interval", "decision_bands", "chain"),  # names stand there
+              "y": ("bars", "decision_bands", "frame_timeline", "memory_map", "chain")}
 DRAWN = {
+    "chain": lambda: plots.chain(3),
     "waveform": lambda: plots.waveform(np.zeros(50, np.int16)),
     "spectrum": lambda: plots.spectrum(np.ones(1025)),
     "spectrogram": lambda: plots.spectrogram(np.ones((20, 1025))),
@@ -98,7 +99,9 @@ def test_int16_is_drawn_as_full_scale():
 
 def test_genres_have_colours_of_their_own():
     assert len({plots.genre_color(genre) for genre in ("disco", "jazz", "metal")}) == 3
-    assert plots.genre_color("blues") == plots.genre_color("blues") not in plots.GENRE_COLORS.values()
+    assert len(set(plots.GENRE_COLORS.values()) | set(plots.NO_GENRE_COLORS.values())) == 12
+    own = {plots.genre_color(name) for name in ("polka", "waltz")}  # of other names: by their letters
+    assert own <= {color for name, color in plots.GENRE_COLORS.items() if name not in ("disco", "jazz", "metal")}
 
 
 def test_unsure_and_silence_are_grey():
@@ -130,3 +133,10 @@ def test_the_line_of_a_player_is_at_the_right_place(monkeypatch):
     start, step = map(float, re.search(r", ([\d.]+), ([\d.]+)\)</script>", player.data).groups())
     assert start == pytest.approx(left) and step == pytest.approx(width / 2)
     assert re.search(r'<audio\s+id="(\w+)"', player.data)[1] in player.data.split("<script>")[1]
+
+
+@pytest.mark.parametrize("number, lit", [(3, [3]), (None, list(range(1, 10)))])
+def test_strip_of_the_chain_lights_the_notebooks_stage(number, lit):
+    boxes = [text for text in plots.chain(number).texts if text.get_bbox_patch() is not None]
+    assert len(boxes) == len(plots.STAGES) == 9
+    assert [place for place, box in enumerate(boxes, 1) if box.get_color() == "white"] == lit

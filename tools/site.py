@@ -1,4 +1,4 @@
-"""The series as web pages for those who only want to read: ``make html`` writes ``build/site/index.html``.
+"""The series as web pages for those who only want to read: ``make site`` writes ``build/site/index.html``.
 
 Titles, descriptions and pictures come from the notebooks. A page needs no other file and no network: pictures are
 inside the page, formulas are MathML, and there is no script.
@@ -178,7 +178,8 @@ def index_page(chapters: list[Chapter]) -> str:
                     f"<p><small>{plain(chapter.takes)}</small></p></div></a>\n" for chapter in chapters)
     return page(SERIES, f'<div class="front"><h1>{SERIES}</h1><p>From a microphone to a genre, in {len(chapters)} '
                 f'chapters. Read them here. To run them, open them in Colab, or <a href="{REPO_URL}">get the '
-                'repository</a>.</p>'
+                'repository</a>. Or <a href="pico/index.html">let an emulated Pico listen</a> to your music, in your '
+                'browser.</p>'
                 f'<div class="cards">{cards}</div></div>')
 
 

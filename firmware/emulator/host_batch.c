@@ -28,9 +28,10 @@ void batch_features(const int16_t *windows, int32_t n, int64_t stride, int8_t *f
 static void raw_frame(const int16_t *frame, int32_t *raw)
 {
     int16_t bins[2 * N_BINS] PAIR_ALIGNED;
+    int32_t logs[N_MELS];
     const int shift = mfcc_frame_shift(frame);
     mfcc_window(frame, shift, bins);
-    mfcc_raw(shift, bins, raw);
+    mfcc_raw(shift, bins, logs, raw);
 }
 
 /* MFCCs, the level still in c0. The features of a model are made from these. The stages keep no state, so frames may be

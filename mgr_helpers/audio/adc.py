@@ -14,6 +14,7 @@ import numpy as np
 from ..config import CONFIG, Config
 
 BIAS_VOLTS, SUPPLY_VOLTS = 1.23, 3.3  # [MAX9814] its output in silence; the ADC's reference is the Pico's 3.3 V
+OUTPUT_VOLTS = (0.0, 2.45)  # where the MAX9814's output ends: as far above its bias as below it, a choice
 DNL_CODES = (512, 1536, 2560, 3584)  # [E11]
 DNL_LSB, ADC_NOISE_LSB = 8.9, 1.2  # [Omo] largest DNL; noise at the input: 0.97 and 1.36 in the regulator's two modes
 

@@ -125,7 +125,7 @@ def _find_folder(root: Path, config: Config, prefix: str = "") -> Path:
         here = f"it has {_other_folders(root, config)}" if root.is_dir() else "it is missing, or no folder"
         raise FileNotFoundError(f"no data set in {shown(root)}: {here}. It should hold one sub-folder per genre "
                                 f"({', '.join(config.genres)}). They were looked for in it and up to {gtzan.LEVELS} "
-                                "levels below: name another folder, change Config.genres, or use \"mini\" or \"gtzan\"")
+                                "levels below: name another folder, change the genres (GENRES in notebook 02), or use \"mini\" or \"gtzan\"")
     return found
 
 
@@ -137,7 +137,7 @@ def _list_files(root: Path, prefix: str, config: Config) -> list[tuple[Path, Son
             if prefix:  # recordings may lack a genre
                 continue
             raise FileNotFoundError(f"{shown(root)} has no sub-folder {genre!r}, but {_other_folders(root, config)}: "
-                                    "add it, rename one, or change Config.genres")
+                                    "add it, rename one, or change the genres (GENRES in notebook 02)")
         names = {f"{genre}/{path.name}" for path in _entries(root / genre)
                  if not path.name.startswith(".") and path.suffix != ".json"}
         names |= {name for name in manifest if name.startswith(f"{genre}/")}  # also files that are gone
@@ -305,7 +305,7 @@ def cut_clips(songs: SongSet | list[Song], config: Config = CONFIG) -> dict[str,
 
 
 def songs_of(clips: dict, config: Config = CONFIG) -> list[Song]:
-    """Songs from clips: the clips of a song are joined end to end.
+    """Songs from clips, with the clips' own genres: the clips of a song are joined end to end.
 
     Parameters
     ----------
@@ -313,7 +313,8 @@ def songs_of(clips: dict, config: Config = CONFIG) -> list[Song]:
         From `cut_clips` or `load_clips`, or some of them (`{k: v[chosen] for k, v in ...}`).
     """
     _, first, index = np.unique(clips["song"], return_index=True, return_inverse=True)
-    return [Song("", config.genres[clips["genre"][row]], str(clips["song"][row]), str(clips["group"][row]),
+    genres = clips.get("genres", config.genres)
+    return [Song("", genres[clips["genre"][row]], str(clips["song"][row]), str(clips["group"][row]),
                  clips["audio"][index == number].reshape(-1), str(clips["split"][row]))
             for number, row in enumerate(first)]
 
@@ -364,7 +365,8 @@ def load_clips(config: Config = CONFIG) -> dict[str, np.ndarray]:
     -------
     dict
         audio, genre, song, group and split as in `cut_clips`, where split is "train", "validation" or "test"; genres
-        (list of str) and source ("mini", "gtzan" or the folder's name).
+        (list of str, those chosen in notebook 02), source ("mini", "gtzan" or the folder's name) and config, which is
+        `config` with these genres.
 
     Raises
     ------
@@ -376,16 +378,18 @@ def load_clips(config: Config = CONFIG) -> dict[str, np.ndarray]:
         print("No clips from notebook 02 yet: using the synthetic mini set (it says nothing about real music).")
         cut = cut_clips(load_songs("mini", config), config)
         cut["split"] = splits.choose_split(cut, config=config)[0]
-        return {**cut, "genres": list(config.genres), "source": "mini"}
+        return {**cut, "genres": list(config.genres), "source": "mini", "config": config}
     try:
         with np.load(path) as file:
             loaded = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{shown(path)} is damaged ({error}): run notebook 02 again") from error
     if loaded.pop("settings", None) != _audio_settings(config):
-        raise ValueError(f"{shown(path)} was made with other genres, rate or clip length: run notebook 02 again")
-    return {**loaded, "genres": [str(name) for name in loaded["genres"]], "source": str(loaded["source"])}
+        raise ValueError(f"{shown(path)} was made with another rate or clip length: run notebook 02 again")
+    genres = [str(name) for name in loaded["genres"]]
+    return {**loaded, "genres": genres, "source": str(loaded["source"]),
+            "config": dataclasses.replace(config, genres=tuple(genres))}
 
 
 def _audio_settings(config: Config) -> str:
-    return f"{','.join(config.genres)} {config.sample_rate} {config.clip_length}"
+    return f"{config.sample_rate} {config.clip_length}"

@@ -25,7 +25,6 @@ import soxr
 from ..config import CONFIG, Config
 from . import adc, other_sounds
 
-OUTPUT_VOLTS = (0.0, 2.45)  # a choice: the output swings as far above its bias as below it
 AGC_RANGE_DB = 20.0  # [MAX9814] the variable amplifier gives 20 dB down to 0 dB
 AGC_HOLD_SECONDS = 0.030  # [MAX9814] between the last peak above the threshold and the release
 AGC_BLOCK = 16  # samples (0.7 ms) that share one peak
@@ -254,7 +253,7 @@ def adc_counts(samples: np.ndarray, rng: np.random.Generator, level_db: float | 
         sound = scipy.signal.oaconvolve(sound, room_response(rng, ranges, config))[: len(sound)]
     sound += ambient(len(sound), rng, *(drawn[name] for name in ("ambient_lsb", "ambient_slope", "hum_lsb")), config)
     threshold, bias, limits = (adc.volts_to_counts(volts, config) for volts in (
-        drawn["agc_threshold_volts"], drawn["bias_volts"], OUTPUT_VOLTS))
+        drawn["agc_threshold_volts"], drawn["bias_volts"], adc.OUTPUT_VOLTS))
     sound = agc(sound, threshold, drawn["attack_seconds"], drawn["release_seconds"], config)
     sound = at_rate(sound, drawn["rate_error"], config) + bias
     sound += drawn["drift_lsb"] * _slow_wave(len(sound), rng, config)

@@ -1,7 +1,6 @@
 """Mel-frequency cepstral coefficients (MFCCs) in floating point, stage by stage.
 
 `numpy_stages` is plain numpy. Its numbers are those of `tf.signal`, the book's reference: tests compare the two.
-`librosa_mfcc` gives the same by librosa, or what librosa gives with the book's arguments.
 
 Notebooks: 02, 03, 04, 08.
 """
@@ -108,33 +107,3 @@ def numpy_stages(samples, config: Config = CONFIG) -> dict[str, np.ndarray]:
 def numpy_mfcc(samples, config: Config = CONFIG) -> np.ndarray:
     """MFCCs of one signal in plain numpy: float64 (frames, n_mfcc). See `numpy_stages`."""
     return numpy_stages(samples, config)["mfcc"]
-
-
-def librosa_mfcc(samples, config: Config = CONFIG, *, htk: bool = True, norm: str | None = None, power: float = 1.0,
-                 decibels: bool = False, scale_c0: bool = True) -> np.ndarray:
-    """MFCCs by librosa: float64 (frames, n_mfcc), equal to TensorFlow's.
-
-    Each argument can be set back to librosa's default, which the book keeps.
-
-    Parameters
-    ----------
-    htk : bool
-        True: HTK's Mel scale; False: Slaney's (linear up to 1 kHz).
-    norm : None or "slaney"
-        None: triangles of height 1; "slaney": of equal area.
-    power : float
-        1: Mel bands are sums of magnitudes; 2: of powers.
-    decibels : bool
-        True: `librosa.power_to_db`, clipped 80 dB below the loudest; False: natural log of Mel + LOG_FLOOR.
-    scale_c0 : bool
-        Multiply coefficient 0 by sqrt(2), which librosa's orthonormal DCT leaves out.
-    """
-    import librosa
-    mel = librosa.feature.melspectrogram(
-        y=to_float(samples), sr=config.sample_rate, n_fft=config.fft_length, win_length=config.frame_length,
-        hop_length=config.frame_step, center=False, n_mels=config.n_mels, fmin=config.lower_hz, fmax=config.upper_hz,
-        htk=htk, norm=norm, power=power)
-    log_mel = librosa.power_to_db(mel) if decibels else np.log(mel + LOG_FLOOR)
-    mfccs = librosa.feature.mfcc(S=log_mel, n_mfcc=config.n_mfcc, norm="ortho").T.astype(np.float64)
-    mfccs[:, 0] *= np.sqrt(2) if scale_c0 else 1
-    return mfccs

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import __version__
 from ..audio import mini_set
 from ..config import CONFIG, FIRMWARE, Config, build_dir
 from ..features import mfcc_q15
@@ -256,14 +257,16 @@ def model_h(tensors: dict) -> str:
 
 
 def labels_h(model: Model) -> str:
-    """Names of the classes in the order of the scores, and what the vote needs.
+    """Names of the classes in the order of the scores, what the vote needs, and what tells one build from another.
 
     That is the confidence in percent below which the Pico is unsure, and the tables of `recognizer.vote`.
     """
     names = ", ".join(f'"{label}"' for label in model.labels)
     logs = recognizer.log_scores(model.config)
     return c_header("LABELS_H", "#include <stdint.h>\n\n#include \"constants.h\"\n",
-                    c_defines({"UNSURE_BELOW": model.unsure_below, "VOTE_FRACTION_BITS": recognizer.VOTE_FRACTION_BITS}),
+                    c_defines({"UNSURE_BELOW": model.unsure_below, "VOTE_FRACTION_BITS": recognizer.VOTE_FRACTION_BITS,
+                               "SKETCH_VERSION": f'"{__version__}"',
+                               "MODEL_HASH": f'"{hashlib.sha256(model.content).hexdigest()[:8]}"'}),
                     f"static const char *const LABELS[N_CLASSES] = {{{names}}};\n",
                     c_array("LOG_SCORES", logs, f"log2(i / 256 + {model.config.vote_floor:g}), Q4.11"),
                     c_array("HALVES", recognizer.halves(), "2^(-i / 64), Q0.15"))

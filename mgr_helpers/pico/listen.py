@@ -15,7 +15,7 @@ from ..model.recognizer import log_scores
 from . import emulator
 from .image import build_image
 
-EXTRA_SECONDS = 0.3  # for the sketch's self-test before it listens, and its work after the last sample
+EXTRA_SECONDS = 0.9  # for the sketch's self-test before it listens, and its work after the last sample, at 12 MHz, too
 _DECISION = re.compile(r"DECISION window=(\d+) time_ms=(\d+) label=(.+) vote=(.+) confidence=(\d+) says=(.+) "
                        r"scores=([-\d,]+)")
 

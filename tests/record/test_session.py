@@ -480,10 +480,10 @@ def test_review_relabels_and_discards(tmp_path):
 def test_clipping_and_saturation_are_counted(tmp_path):
     writer = takes.TakeWriter(tmp_path, "jazz")
     writer.add(protocol.Header(bias=BIAS))
-    writer.add(protocol.Samples(0, 0, 0, np.array([0, 4095, 4095, 3700, 1551], dtype=np.int16)))
+    writer.add(protocol.Samples(0, 0, 0, np.array([0, 4095, 3042, 3000, 1551], dtype=np.int16)))
     path = writer.finish(protocol.End(0, 0, 5, 0, BIAS, "host"))
     sidecar = json.loads(path.with_suffix(".json").read_text())
-    assert (sidecar["clipped"], sidecar["saturated"], sidecar["peak"]) == (3, 3, 4095 - BIAS)
+    assert (sidecar["clipped"], sidecar["saturated"], sidecar["peak"]) == (3, 1, 4095 - BIAS)
     assert "clipped" in takes.summary(path)
 
 

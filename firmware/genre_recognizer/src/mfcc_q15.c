@@ -57,6 +57,7 @@ static void copy_fft_constants(void)
 void mfcc_init(mfcc_t *mfcc)
 {
     copy_fft_constants();
+    mfcc->n_frames = 0;
     mfcc_reset(mfcc);
 }
 
@@ -72,7 +73,8 @@ int mfcc_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int32_t raw[N_MF
 void mfcc_shifted_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int frame_shift, int32_t raw[N_MFCC])
 {
     mfcc_window(frame, frame_shift, mfcc->bins);
-    mfcc_raw(frame_shift, mfcc->bins, raw);
+    mfcc_raw(frame_shift, mfcc->bins, mfcc->logs, raw);
+    mfcc->n_frames++;
 
     const int32_t c0 = raw[0];
     raw[0] = mfcc->first_frame ? 0 : c0 - mfcc->level;
@@ -98,10 +100,9 @@ void mfcc_features(int32_t raw[N_FRAMES][N_MFCC], int8_t features[N_FRAMES][N_MF
     }
 }
 
-void mfcc_raw(int frame_shift, int16_t bins[2 * N_BINS], int32_t raw[N_MFCC])
+void mfcc_raw(int frame_shift, int16_t bins[2 * N_BINS], int32_t logs[N_MELS], int32_t raw[N_MFCC])
 {
     uint16_t *const magnitude = (uint16_t *)bins;  // a magnitude overwrites only bins that are no longer needed
-    int32_t logs[N_MELS];
     mfcc_spectrum(bins);
     const int spectrum_shift = mfcc_magnitudes(bins, magnitude);
     mfcc_log_mel(magnitude, frame_shift, spectrum_shift, logs);

@@ -17,6 +17,8 @@ extern "C" {
 typedef struct {
     int32_t level;                           // c0 of the previous frame
     bool first_frame;                        // there is no previous frame
+    uint32_t n_frames;                       // since the start
+    int32_t logs[N_MELS];                    // of the last frame's Mel bands, Q6.9: for who wants to show them
     int16_t bins[2 * N_BINS] PAIR_ALIGNED;   // working memory of the stages
 } mfcc_t;
 

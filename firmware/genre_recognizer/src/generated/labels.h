@@ -9,6 +9,8 @@
 
 #define UNSURE_BELOW 60
 #define VOTE_FRACTION_BITS 11
+#define SKETCH_VERSION "0.1.0"
+#define MODEL_HASH "bdb031ab"
 
 static const char *const LABELS[N_CLASSES] = {"disco", "jazz", "metal", "blues", "classical", "country", "hiphop", "pop", "reggae", "rock", "speech", "synthetic"};
 

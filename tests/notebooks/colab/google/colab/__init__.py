@@ -22,8 +22,16 @@ def _mount(mountpoint: str, force_remount: bool = False) -> None:
             return
         raise ValueError("Mountpoint must not already contain files")
     asked.append("drive")
+    if "refused" in asked:
+        raise ValueError("no consent")
     (folder / "MyDrive").mkdir(parents=True, exist_ok=True)
     print(f"Mounted at {mountpoint}")
+
+
+def refuse() -> bool:
+    """From now on the user refuses; returns True."""
+    asked.append("refused")
+    return True
 
 
 auth = types.SimpleNamespace(authenticate_user=_authenticate_user)

@@ -1,0 +1,32 @@
+"""A function that a notebook shows is the function that is used: the code on the page is that of the helper."""
+
+import pytest
+
+from mgr_helpers.features import mfcc, mfcc_book, mfcc_q15
+from tests.notebook_code import bare, functions_in, functions_shown
+
+# modules whose name may stand before a function in the helper or on the page
+MODULES = {"mfcc", "mfcc_q15", "mfcc_book", "cmsisdsp", "dsp"}
+HELPERS = {name: code for module in (mfcc_book, mfcc_q15, mfcc) for name, code in functions_in(module, MODULES).items()}
+SHOWN = {
+    "03_mfcc_tensorflow_vs_librosa": {"hann_window", "hertz_to_mel", "mel_matrix", "dct_matrix", "numpy_stages",
+                                      "numpy_mfcc"},
+    "04_mfcc_fixed_point": {"truncate_to_q15", "log_value", "hann_q15", "headroom", "block_scale", "magnitude_q15",
+                            "mel_weights", "mel_sums", "log2_table", "log2_q9", "log_mel", "dct_weights", "dct"},
+}
+
+
+@pytest.mark.parametrize("notebook", SHOWN)
+def test_functions_on_the_page_are_those_of_the_helpers(notebook):
+    shown = functions_shown(notebook, MODULES)
+    of_helpers = {name for name in shown if name in HELPERS}
+    assert SHOWN[notebook] <= of_helpers, "the page lacks a function of the recipe"
+    assert [name for name in sorted(of_helpers) if shown[name] != HELPERS[name]] == []
+
+
+def test_the_comparison_sees_a_changed_number():
+    import ast
+    one, same, other = (ast.parse(source).body[0] for source in (
+        'def f(x: int = 3) -> int:\n    """Words."""\n    return mfcc.g(x) + 1', "def f(x=3):\n    return g(x) + 1",
+        "def f(x=3):\n    return g(x) + 2"))
+    assert bare(one, MODULES) == bare(same, MODULES) != bare(other, MODULES)
