@@ -56,13 +56,14 @@ def pico_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(one, "--seconds", 1.0, DAY, "listen to the first seconds only (default: all)")
     add_number(many, "--clips", 1, 100_000, "play so many clips of it, and compare every decision with Python's",
                metavar="N")
+    many.add_argument("--other", type=as_path, nargs="+", metavar="DIR", help="folders of other music: clips of it, too")
     add_number(many, "--mic", *DB, "level in the microphone simulation (default 0 dB)", metavar="DB")
     many.add_argument("--room", action="store_true", help="add a random room")
 
 
 def check_pico(parser: argparse.ArgumentParser, arguments: Arguments) -> None:
     """Each mode has options of its own."""
-    mode, names = ("with", ("gain", "noise", "seconds")) if arguments.clips else ("without", ("mic", "room"))
+    mode, names = ("with", ("gain", "noise", "seconds")) if arguments.clips else ("without", ("mic", "room", "other"))
     refuse_unused(parser, arguments, f"pico {mode} --clips", *names)
 
 

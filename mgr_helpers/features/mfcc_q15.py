@@ -81,13 +81,7 @@ def mel_segments(config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray] | Non
 
 @functools.lru_cache
 def mel_spans(config: Config = CONFIG) -> list[tuple[int, int]]:
-    """First bin and one past the last bin of each filter's non-zero weights.
-
-    Raises
-    ------
-    ValueError
-        When a filter has no bin (too many bands for the FFT).
-    """
+    """First bin and one past the last bin of each filter's non-zero weights; ValueError when a filter has no bin."""
     weights = mel_weights(config)
     spans = []
     for band in range(config.n_mels):
@@ -118,13 +112,7 @@ def mel_sum_bound(config: Config = CONFIG) -> float:
 
 @functools.lru_cache
 def largest_spectrum_shift(config: Config = CONFIG) -> int:
-    """Bits by which a spectrum may be shifted left so that every Mel sum stays below 2**32.
-
-    Raises
-    ------
-    ValueError
-        When a sum could leave 32 bits even without a shift.
-    """
+    """Bits by which a spectrum may be shifted left so that every Mel sum stays below 2**32; ValueError if not even 0."""
     shift = int(np.floor(np.log2(2**32 / mel_sum_bound(config))))
     if shift < 0:
         raise ValueError("a Mel sum could need more than 32 bits: use more bands or a shorter FFT")
@@ -198,11 +186,7 @@ def headroom(values: np.ndarray) -> int:
 def block_scale(frame: np.ndarray) -> tuple[np.ndarray, int]:
     """Shift a frame (int16) left until its largest sample needs all 16 bits; none saturates.
 
-    Returns
-    -------
-    scaled : int16, shape (frame_length,)
-    shift : int
-        0 to 15 bits; 15 for a frame of zeros.
+    Returns the scaled frame and the shift in bits: 0 to 15, and 15 for a frame of zeros.
     """
     import cmsisdsp
     shift = headroom(frame)
@@ -222,10 +206,7 @@ def fft_instance(fft_length: int):
 def spectrum_q15(frame: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     """Hann window and FFT of a scaled frame (int16 Q0.15) by CMSIS-DSP.
 
-    Returns
-    -------
-    int16, shape (2 * n_bins,)
-        Real and imaginary part of each bin in turn, divided by fft_length.
+    Returns int16, shape (2 * n_bins,): real and imaginary part of each bin in turn, divided by fft_length.
     """
     import cmsisdsp
     windowed = np.zeros(config.fft_length, np.int16)
@@ -370,7 +351,7 @@ def remove_level(mfccs: np.ndarray) -> np.ndarray:
 
 
 def mean_multiplier(config: Config = CONFIG) -> int:
-    """What a sum over the window's frames is multiplied by to get `mean_share` of their mean, with MEAN_SHIFT bits."""
+    """`mean_share` of a frame's part in the window's mean, with MEAN_SHIFT fraction bits."""
     return round(config.mean_share / config.n_frames * (1 << MEAN_SHIFT))
 
 

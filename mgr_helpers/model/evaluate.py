@@ -6,6 +6,7 @@ resampling songs, since windows of one song aren't independent.
 Notebooks: 05, 07.
 """
 
+import joblib
 import numpy as np
 from sklearn.metrics import roc_auc_score
 from tqdm.auto import tqdm
@@ -41,19 +42,23 @@ def windows_of(songs: list, level_db: float | None = None, room: bool = False, s
         split str (n,). Windows that are silent in the clean audio are left out: the Pico says *silence* to them.
     """
     label = "clean" if level_db is None else f"microphone {level_db:g} dB{', room' if room else ''}"
-    raw, counts = [], []
-    for index, song in enumerate(tqdm(songs, desc=f"features, {label}", unit="song", leave=False)):
-        samples = whole_steps(song, config)
-        if level_db is not None:
-            rng = np.random.default_rng([*np.atleast_1d(seed), index])
-            samples = microphone.hear(samples, rng, level_db, room, microphone.TESTING, config)
-        raw.append(features_of(stream_windows(samples, config)[loud_windows(song, config)], config=config))
-        counts.append(len(raw[-1]))
+    work = joblib.Parallel(-1, return_as="generator")(
+        joblib.delayed(_windows_of_song)(song, level_db, room, [*np.atleast_1d(seed), index], config)
+        for index, song in enumerate(songs))
+    raw = list(tqdm(work, total=len(songs), desc=f"features, {label}", unit="song", leave=False))
+    counts = [len(part) for part in raw]
     number = {name: index for index, name in enumerate(config.genres)}
     genre = np.array([number.get(song.genre, -1) for song in songs], np.int64)
     texts = {"kind": "genre", "song": "song", "group": "group", "split": "split"}
     return {"raw": np.concatenate(raw), "genre": np.repeat(genre, counts),
             **{key: np.repeat([getattr(song, name) for song in songs], counts) for key, name in texts.items()}}
+
+
+def _windows_of_song(song, level_db: float | None, room: bool, seed: list[int], config: Config) -> np.ndarray:
+    samples = whole_steps(song, config)
+    if level_db is not None:
+        samples = microphone.hear(samples, np.random.default_rng(seed), level_db, room, microphone.TESTING, config)
+    return features_of(stream_windows(samples, config)[loud_windows(song, config)], 1, config)
 
 
 def whole_steps(song, config: Config = CONFIG) -> np.ndarray:

@@ -37,9 +37,9 @@ class Recipe:
         See `network.build_model`.
     epochs, learning_rate
         See `network.train`.
-    n_mfcc, log_mel, heard, other, n_windows
-        For `tools.experiments`: number of MFCCs (None: all); log Mel bands instead of MFCCs; windows by how they were
-        heard; whether music and sounds of no genre are among them; number of windows (None: all).
+    n_mfcc, log_mel, mean_share, heard, other, n_windows
+        For `tools.experiments`: number of MFCCs (None: all); log Mel bands instead of MFCCs; the share of the mean that
+        is taken off, see `config.Config`; windows by how they were heard; whether music and sounds of no genre are among them; number of windows (None: all).
     """
 
     architecture: str = "lstm_mean"
@@ -51,6 +51,7 @@ class Recipe:
     learning_rate: float = 5e-3
     n_mfcc: int | None = None
     log_mel: bool = False
+    mean_share: float = CONFIG.mean_share
     heard: tuple[str, ...] = ("clean", "microphone", "room")
     other: bool = True
     n_windows: int | None = None

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgr_helpers.audio import mini_set
+from mgr_helpers.audio import gtzan, mini_set
 from mgr_helpers.audio.adc import ideal_counts
-from mgr_helpers.config import CONFIG, build_dir
+from mgr_helpers.config import CONFIG, PRETRAINED, build_dir
 from mgr_helpers.host import host_c
 from mgr_helpers.model import recognizer
 from mgr_helpers.model.tflite import embed_front_end, load_model, open_model
@@ -187,3 +187,27 @@ def test_who_asks_late_loses_no_vote(tmp_path, adc):
     expected = decisions(counts, MODEL)[1:]
     assert rows[:, :4].copy().view("<u4").ravel().tolist() == [row["window"] for row in expected]
     assert rows[:, 4 + n + 2].tolist() == [row["confidence"] for row in expected]
+
+
+# --- ten genres
+
+@pytest.fixture(scope="module")
+def ten():
+    return load_model(PRETRAINED / "ten_genres.tflite")
+
+
+def test_ten_genres_reach_the_headers(ten):
+    assert ten.config.genres == gtzan.GENRES and ten.labels[10:] == ["speech", "synthetic"]
+    texts = headers.headers(ten)
+    assert "#define N_GENRES 10\n" in texts["constants.h"] and "#define N_CLASSES 12\n" in texts["constants.h"]
+    assert ", ".join(f'"{label}"' for label in ten.labels) in texts["labels.h"]
+
+
+def test_ten_genres_on_the_emulated_pico_equal_python(ten, adc):
+    heard = listen.listen_to_counts(adc[3 * CONFIG.sample_rate :][: 6 * CONFIG.sample_rate], build_image(
+        "genre_recognizer", generated=generated(ten, "ten")), ten.config)
+    expected = decisions(heard["adc"], ten)
+    assert heard["self_test"] and len(heard["decisions"]) >= 5
+    for ours, theirs in zip(expected, heard["decisions"]):
+        assert all(ours[key] == theirs[key] for key in ("vote", "confidence", "says", "scores"))
+        assert theirs["label"] in (*ten.labels, "silence")

@@ -283,7 +283,7 @@ def test_other_bands(tmp_path, hertz):
     model = load_model()
     config = dataclasses.replace(CONFIG, lower_hz=hertz[0], upper_hz=hertz[1])
     front_end = dataclasses.replace(model.front_end, config=config)
-    texts = {**headers.headers(model), "constants.h": headers.constants_h(config, model.tensors["lstm"]),
+    texts = {**headers.headers(model), "constants.h": headers.constants_h(config, len(model.labels), model.tensors["lstm"]),
              "tables.h": headers.tables_h(front_end)}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
