@@ -20,7 +20,7 @@ level removal   int32, Q9.22                c0 becomes its change from frame to 
 model input     int8                        per-coefficient mean, deviation and the model's scale in one step
 ==============  ==========================  ===============================================================
 
-Notebooks: 04, 05, 06, 07, 08.
+Notebooks: 00, 04, 05, 06, 07, 08.
 """
 
 import functools
