@@ -93,7 +93,7 @@ def recognizer_image(generated: Path | None = None, config: Config = CONFIG) -> 
     `generated` and `config` are those of a model of your own (`headers.write_headers`); default: those that ship.
     """
     image = build_image("genre_recognizer", generated=generated)
-    names = {**names_of(image["elf"]), "nMels": config.n_mels, "nMfcc": config.n_mfcc}
+    names = {**names_of(image["elf"]), "nMels": config.n_mels, "nMfcc": config.n_mfcc, "nFrames": config.n_frames}
     return {"flash": text64(image["bin"].read_bytes()), "genres": list(config.genres), "names": names}
 
 
