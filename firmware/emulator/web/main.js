@@ -86,7 +86,8 @@ async function startEmulated(mode, source) {
   if (source !== 'mic') playAlong(context, sound.node);
   if (mode === 'record') recording.connect(send);
   sound.begin();
-  say(`The Pico hears ${{ mic: 'your microphone', song: 'the song', file: 'the file' }[source]}.`);
+  say({ mic: 'The Pico hears your microphone.', file: 'The Pico hears the file.',
+    song: 'The Pico hears the song. It is synthetic: the model learnt real music, and may be unsure.' }[source]);
 }
 
 function openSource(context, source) {
