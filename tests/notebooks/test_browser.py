@@ -152,14 +152,21 @@ def test_runs_in_a_browser_and_a_slider_changes_the_picture(number, label, lab, 
     page.close()
 
 
+def upload(page, file):
+    """Press ipywidgets' upload button, and choose a file."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="a sound file").click()
+    chooser.value.set_files(file)
+
+
 def test_own_song_from_a_file_and_from_the_microphone(lab, browser, music):
     """Notebook 00 gives both to the emulated Pico, which says something to each; what isn't sound is told so."""
     page, _ = run_notebook("00", lab, browser)
-    page.locator("input[type=file]").set_input_files(music)
+    upload(page, music)
     page.get_by_text("my song.wav: the Pico says disco").wait_for()
     page.get_by_role("button", name="record 10 seconds").click()
     page.get_by_text(re.compile("recording.webm: the Pico says (disco|jazz|metal|unsure)")).wait_for()
-    page.locator("input[type=file]").set_input_files({"name": "no.wav", "mimeType": "audio/wav", "buffer": b"no"})
+    upload(page, {"name": "no.wav", "mimeType": "audio/wav", "buffer": b"no"})
     page.get_by_text(re.compile("no.wav: corrupt or not audio")).wait_for()
     assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_text_contents() == []
     page.close()
