@@ -11,7 +11,7 @@
 # make audit                known security holes in the installed packages; fails also when one can't be looked up
 # make bench DATA=…         cycles and bytes on the emulated Pico, speed of this machine: build/bench.json
 .DEFAULT_GOAL := all
-.PHONY: all test notebooks lab kernel site live pretrained firmware bench stress audit clean
+.PHONY: all test notebooks lab kernel site html live pretrained firmware bench stress audit clean
 
 # the first Python of a version that TensorFlow supports
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -57,7 +57,8 @@ lab: $(VENV)/.lab
 kernel: $(VENV)/.run
 	$(RUN) -m ipykernel install --user --name music-genre-pico --display-name "Music genre (Pico)"
 
-site: $(VENV)/.run
+# `make html` was its name when it had only the series
+site html: $(VENV)/.run
 	$(RUN) -m tools.site
 	$(RUN) -m tools.web
 

@@ -1,6 +1,6 @@
-"""Pictures to play with: sliders that also serve those who only read, and a picture in which points sound.
+"""Pictures to play with: sliders that also serve those who only read, points that sound, a sound of one's own.
 
-Notebooks: 01, 02, 03, 04.
+Notebooks: 00, 01, 02, 03, 04.
 """
 
 import base64
@@ -29,6 +29,25 @@ PLAY_NEAREST = """(name, points, sounds) => {
   });
 }"""
 MOST_SOUNDS = 300
+# a button that records some seconds; they reach Python as a data URL, through a hidden text field
+RECORD = """<button id="NAME">record SECONDS seconds</button><script>(() => {
+  const button = document.getElementById("NAME");
+  button.onclick = async () => {
+    const stream = await navigator.mediaDevices.getUserMedia({audio: true}).catch(error => button.textContent = error);
+    if (!stream.getTracks) return;
+    const recorder = new MediaRecorder(stream), reader = new FileReader();
+    recorder.ondataavailable = event => reader.readAsDataURL(event.data);
+    reader.onload = () => {
+      const field = document.querySelector('textarea[placeholder="NAME"]');
+      field.value = reader.result;
+      ["input", "change"].forEach(kind => field.dispatchEvent(new Event(kind, {bubbles: true})));
+      button.textContent = "record again";
+    };
+    button.textContent = "listening ...";
+    recorder.start();
+    setTimeout(() => { recorder.stop(); stream.getTracks().forEach(track => track.stop()); }, 1000 * SECONDS);
+  };
+})()</script>"""
 
 
 def explore(show, positions: dict, **controls) -> None:
@@ -53,7 +72,7 @@ def explore(show, positions: dict, **controls) -> None:
                 for one in pictures]
     png = io.BytesIO()
     joined = np.hstack(pictures) if width * len(pictures) < 1100 else np.vstack(pictures)
-    PIL.Image.fromarray(joined).quantize(64).save(png, "png", optimize=True)  # a palette: a third of the bytes
+    PIL.Image.fromarray(joined).quantize(256).save(png, "png", optimize=True)  # a palette: a third of the bytes
     ipywidgets.interact(show, **controls)  # it clears what was shown before
     display(Image(png.getvalue()), metadata={"positions": str(values)})
 
@@ -97,3 +116,37 @@ def play_points(ax, points: np.ndarray, sounds: list, config: Config = CONFIG) -
     display(Image(png.getvalue()))
     arguments = json.dumps([name, [[round(x, 4), round(1 - y, 4)] for x, y in places], packed])
     display(HTML(f'<audio id="{name}" controls></audio><script>({PLAY_NEAREST})(...{arguments})</script>'))
+
+
+def own_sound(use, seconds: float = 10) -> None:
+    """Show two buttons: one takes a sound file, one records from the browser's microphone.
+
+    Parameters
+    ----------
+    use : function (name, content)
+        Gets a file's name and bytes. What it prints and draws stands below the buttons.
+    seconds : float
+        Length of a recording.
+    """
+    import ipywidgets
+    from IPython.display import HTML, display
+    below, name = ipywidgets.Output(), f"record{uuid.uuid4().hex}"
+    upload = ipywidgets.FileUpload(accept="audio/*,video/*", multiple=False, description="a sound file")
+    hidden = ipywidgets.Textarea(placeholder=name, layout={"display": "none"})
+
+    def give(file: str, content: bytes) -> None:
+        below.clear_output()
+        with below:
+            use(file, content)
+
+    upload.observe(lambda change: give(*_uploaded(change["new"])), "value")
+    hidden.observe(lambda change: give("recording.webm", base64.b64decode(change["new"].partition(",")[2])), "value")
+    display(upload, HTML(RECORD.replace("NAME", name).replace("SECONDS", str(seconds))), hidden, below)
+
+
+def _uploaded(value) -> tuple[str, bytes]:
+    """Name and content of the file in a FileUpload's value: of ipywidgets 7 (Colab) a dictionary, of 8 a tuple."""
+    if isinstance(value, dict):
+        (name, file), = value.items()
+        return name, bytes(file["content"])
+    return value[-1]["name"], bytes(value[-1]["content"])

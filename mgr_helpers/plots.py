@@ -2,7 +2,7 @@
 
 A function draws on `ax` (a new figure when None), labels both axes with units, and returns the axes.
 
-Notebooks: 01, 02, 03, 04, 05, 06, 07, 08.
+Notebooks: 00, 01, 02, 03, 04, 05, 06, 07, 08.
 """
 
 import io
@@ -50,8 +50,9 @@ def genre_color(genre: str) -> str:
     return (GENRE_COLORS | NO_GENRE_COLORS).get(genre, others[sum(genre.encode()) % len(others)])
 
 
-STAGES = ("microphone\nand ADC", "songs\nto clips", "MFCC\nin float", "MFCC\nin q15", "LSTM\ntraining", "weights\nin int8",
-          "test on\nnew artists", "C on\nthe Pico", "equaliser\nby genre")  # of the chain, as the notebooks 01 to 09 take them
+# of the chain, as the notebooks 01 to 09 take them
+STAGES = ("microphone\nand ADC", "songs\nto clips", "MFCC\nin float", "MFCC\nin q15", "LSTM\ntraining",
+          "weights\nin int8", "test on\nnew artists", "C on\nthe Pico", "equaliser\nby genre")
 
 
 def chain(number: int | None = None):

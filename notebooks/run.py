@@ -29,7 +29,7 @@ PLOTTING = re.compile(r"\b(?:plt|ax|axes|fig|figure)\.\w+\(")
 
 
 def find_notebooks(only: list[str] | None = None) -> list[Path]:
-    """The notebooks in order, or those whose number is in `only` (for example "03").
+    """The notebooks in order, or those whose number is in `only` (for example "03"; "solutions" is one of these, too).
 
     Raises
     ------
@@ -37,6 +37,7 @@ def find_notebooks(only: list[str] | None = None) -> list[Path]:
         When no notebook has one of these numbers.
     """
     paths = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    paths += [NOTEBOOKS / "solutions.ipynb"] if "solutions" in (only or []) else []
     for prefix in only or []:
         if not any(path.name.startswith(prefix) for path in paths):
             raise FileNotFoundError(f"no notebook starts with {prefix!r}; there are {[path.stem for path in paths]}")
@@ -86,7 +87,7 @@ def clean_output(output: dict) -> dict | None:
     data = output.get("data", {})
     if "<audio" in "".join(data.get("text/html", "")) or any(kind.startswith("audio/") for kind in data):
         return _note(AUDIO_NOTE)
-    if "<iframe" in "".join(data.get("text/html", "")):  # a whole page
+    if any(tag in "".join(data.get("text/html", "")) for tag in ("<iframe", "<script")):  # a whole page
         return _note(WIDGET_NOTE)
     if "application/vnd.jupyter.widget-view+json" in data:
         interactive = "".join(data.get("text/plain", "")).startswith("interactive(")  # other widgets are progress bars

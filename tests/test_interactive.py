@@ -41,7 +41,8 @@ def test_positions_stand_side_by_side_or_below_one_another(shown, monkeypatch, s
     assert plt.imread(io.BytesIO(picture.data)).shape[:2] == (80 * shape[0], 80 * shape[1])
 
 
-@pytest.mark.parametrize("control, first", [(plots.slider("a", 4, 0, 8), 4), (["x", "y"], "x"), ({"a": 7}, 7), (True, True)])
+@pytest.mark.parametrize("control, first", [(plots.slider("a", 4, 0, 8), 4), (["x", "y"], "x"), ({"a": 7}, 7),
+                                            (True, True)])
 def test_other_arguments_have_the_first_value_of_their_control(control, first):
     assert interactive._first(control) == first
 

@@ -34,8 +34,8 @@ from mgr_helpers.pico.image import build_image, symbols_of
 WEB = FIRMWARE / "emulator" / "web"
 PARTS = ("main", "worker", "worklet")  # each becomes one script
 FUNCTIONS = ("mfcc_shifted_frame", "mfcc_dct", "lstm_step")  # where the page looks at the Pico: see worker.js
-# of the mini set: some that the shipped model names, although it learnt real music; a test listens to them
-SONGS = {"disco": 10, "jazz": 17, "metal": 13}
+# song of the mini set, and second where it begins: some that the shipped model names, although it learnt real music
+SONGS = {"disco": (11, 0), "jazz": (3, 2), "metal": (6, 0)}
 SONG_SECONDS, SONG_QUALITY = 10, 0.6  # quality of libsndfile's MP3: 0 is best, 1 is smallest
 
 
@@ -93,14 +93,14 @@ def recognizer_image(generated: Path | None = None, config: Config = CONFIG) -> 
     `generated` and `config` are those of a model of your own (`headers.write_headers`); default: those that ship.
     """
     image = build_image("genre_recognizer", generated=generated)
-    names = {**names_of(image["elf"]), "nMels": config.n_mels, "nMfcc": config.n_mfcc}
+    names = {**names_of(image["elf"]), "nMels": config.n_mels, "nMfcc": config.n_mfcc, "nFrames": config.n_frames}
     return {"flash": text64(image["bin"].read_bytes()), "genres": list(config.genres), "names": names}
 
 
-def song_file(genre: str, index: int) -> bytes:
-    """The beginning of a song of the mini set as MP3: at twice its rate, where MP3 keeps all that it has."""
-    file, rate = io.BytesIO(), CONFIG.sample_rate
-    samples = mini_set.song(genre, index)[: SONG_SECONDS * rate].astype(np.float32) / 32768
+def song_file(genre: str) -> bytes:
+    """A part of a song of the mini set as MP3: at twice its rate, where MP3 keeps all that it has."""
+    file, rate, (index, begin) = io.BytesIO(), CONFIG.sample_rate, SONGS[genre]
+    samples = mini_set.song(genre, index)[begin * rate :][: SONG_SECONDS * rate].astype(np.float32) / 32768
     with soundfile.SoundFile(file, "w", 2 * rate, 1, format="MP3", bitrate_mode="VARIABLE",
                              compression_level=SONG_QUALITY) as sound:
         sound.write(soxr.resample(samples, rate, 2 * rate))
@@ -145,7 +145,7 @@ def page(image: dict, config: Config = CONFIG) -> str:
                 "top": 2**config.adc_bits - 1, "frameStep": config.frame_step, "windowStep": config.window_step},
         "colors": _colors(config.genres),
         "images": {"recognizer": image, "recorder": {"flash": text64(build_image("recorder")["bin"].read_bytes())}},
-        "songs": {genre: text64(song_file(genre, index)) for genre, index in SONGS.items()},
+        "songs": {genre: text64(song_file(genre)) for genre in SONGS},
         "scripts": {part: scripts[part] for part in PARTS[1:]},
     }
     whole = (WEB / "index.html").read_text(encoding="utf-8")

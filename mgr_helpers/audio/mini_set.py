@@ -4,7 +4,7 @@ A deterministic generator: additive tones, filtered noise and distortion, arrang
 drums, bass and harmony. Two songs share an "artist" (timbre and mix), so that splits can be made by artist.
 **It is synthetic: a number measured on it says nothing about real music.**
 
-Notebooks: 01, 02.
+Notebooks: 00, 01, 02.
 """
 
 import csv

@@ -2,7 +2,7 @@
 
 `numpy_stages` is plain numpy. Its numbers are those of `tf.signal`, the book's reference: tests compare the two.
 
-Notebooks: 02, 03, 04, 08.
+Notebooks: 00, 02, 03, 04, 08.
 """
 
 import numpy as np

@@ -21,7 +21,7 @@ mean removal    int32, Q9.22                of c1 and up, a share of the window'
 model input     int8                        per-coefficient mean, deviation and the model's scale in one step
 ==============  ==========================  ===============================================================
 
-Notebooks: 04, 05, 06, 07, 08.
+Notebooks: 00, 04, 05, 06, 07, 08.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """Raw features of many windows at once, by the firmware's C where it gives the same bits.
 
-Notebooks: 04, 05, 06, 07.
+Notebooks: 00, 04, 05, 06, 07.
 """
 
 import functools

@@ -49,7 +49,7 @@ def _use_drive() -> Path:
 
 
 def _install(wheels: Path | None) -> None:
-    """Install requirements.txt. cmsisdsp has no wheel for Colab's Python: with `wheels`, the built one is kept there."""
+    """Install requirements.txt. cmsisdsp has no wheel for Colab's Python: what pip builds is kept in `wheels`."""
     found = ["--find-links", str(wheels)] if wheels else []
     if wheels:
         requirements = (ROOT / "requirements.txt").read_text().splitlines()
@@ -61,8 +61,8 @@ def _install(wheels: Path | None) -> None:
 
 
 def _pip(what: str, *arguments: str) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "pip", "--no-color", *arguments], text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT)
+    process = subprocess.Popen([sys.executable, "-m", "pip", "--no-color", *arguments], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines = []
     for line in tqdm(process.stdout, desc=what, unit=" lines of pip", leave=False):
         lines.append(line.strip())

@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt
 WIRES = (("3V3 (36)", "#D55E00", (5, "b"), (26, "b")), ("VDD to GAIN", "#D55E00", (26, "c"), (27, "c")),
          ("AGND (33)", "#000000", (8, "a"), (25, "a")), ("GP26 (31)", "#0072B2", (10, "b"), (28, "a")),
          ("GND (13)", "#000000", (13, "i"), (23, "i")), ("GP10 (14)", "#009E73", (14, "j"), (21, "j")))
-PARTS = {"MICROPHONE": ("GND", "VDD", "GAIN", "OUT", "A/R"), "COLUMNS": 30, "PICO_PINS": 20}
+MICROPHONE = ("GND", "VDD", "GAIN", "OUT", "A/R")  # its pins, in row e from column 25 on
+COLUMNS = 30
 ROWS = {name: 13 - index - 2 * (name > "e") for index, name in enumerate("abcdefghij")}  # e and f: 3 pitches apart
 
 
@@ -49,35 +50,25 @@ def _pins(elm, side: str, *names: str) -> list:
             for name, slot in zip(names, (3, 2, 1)) if name]
 
 
-def pin_at(column: int, row: str) -> str | None:
-    """What a hole is connected to: a pin of the Pico by its number, of the microphone or the button by its name."""
-    upper = row < "f"
-    if 1 <= column <= PARTS["PICO_PINS"]:  # USB to the left: pins 1 to 20 below, 40 to 21 above
-        return str(41 - column if upper else column)
-    if 25 <= column <= 29 and upper:
-        return PARTS["MICROPHONE"][column - 25]
-    return {21: "button", 23: "button, other side"}.get(column)
-
-
 def draw_breadboard():
     """The circuit of `draw_wiring` on a half-size breadboard, seen from above: matplotlib axes."""
     ax = plt.subplots(figsize=(10, 4.6))[1]
-    ax.add_patch(plt.Rectangle((0.2, 1.2), PARTS["COLUMNS"] + 0.6, 12.6, color="#F1EFE8"))
+    ax.add_patch(plt.Rectangle((0.2, 1.2), COLUMNS + 0.6, 12.6, color="#F1EFE8"))
     for name, y in ROWS.items():
-        ax.plot(range(1, PARTS["COLUMNS"] + 1), [y] * PARTS["COLUMNS"], "o", ms=3, color="#BBBBBB")
+        ax.plot(range(1, COLUMNS + 1), [y] * COLUMNS, "o", ms=3, color="#BBBBBB")
         ax.text(0, y, name, ha="right", va="center", fontsize=8, color="#777777")
     _draw_part(ax, 0.6, ROWS["h"] - 0.4, 19.8, 7.8, "#3B7A57", "Raspberry Pi Pico")
     _draw_part(ax, -0.6, 7, 2, 2, "#BFBFBF", "USB")
     _draw_part(ax, 24.6, 2, 4.8, ROWS["e"] - 1.6, "#7A4B9A", "MAX9814")
     _draw_part(ax, 20.6, ROWS["f"] - 0.4, 2.8, 3.8, "#444444", "button")
-    for column, name in enumerate(PARTS["MICROPHONE"], 25):
+    for column, name in enumerate(MICROPHONE, 25):
         ax.text(column, ROWS["e"] - 0.7, name, ha="center", va="top", fontsize=7, rotation=90, color="white")
     for name, color, (x, row), (to_x, to_row) in WIRES:
         ax.plot([x, to_x], [ROWS[row], ROWS[to_row]], "o-", ms=5, lw=2.5, color=color, solid_capstyle="round")
         ax.annotate(name, (x, ROWS[row]), (x, 14.4 if row < "f" else 0.5), fontsize=8, color=color,
                     ha="left" if "GP" in name else "right",
                     arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5})
-    ax.set(xlim=(-1.5, PARTS["COLUMNS"] + 1), ylim=(0, 15.2), aspect="equal")
+    ax.set(xlim=(-1.5, COLUMNS + 1), ylim=(0, 15.2), aspect="equal")
     ax.axis("off")
     return ax
 

@@ -1,4 +1,4 @@
-"""The notebooks in JupyterLab in a browser: every cell runs, and a slider changes its picture."""
+"""The notebooks in JupyterLab in a browser: cells run, a slider changes its picture, one's own song is recognised."""
 
 import json
 import os
@@ -11,7 +11,10 @@ import time
 
 import nbformat
 import pytest
+import soundfile
 
+from mgr_helpers.audio import mini_set
+from mgr_helpers.config import CONFIG
 from notebooks import run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -75,10 +78,20 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def music(tmp_path_factory):
+    """A WAV file: what is uploaded, and what the browser's microphone hears."""
+    path = tmp_path_factory.mktemp("music") / "my song.wav"
+    soundfile.write(path, mini_set.song("disco", 4), CONFIG.sample_rate)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(music):
     api = pytest.importorskip("playwright.sync_api", reason="playwright is an extra: pip install playwright")
+    microphone = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+                  f"--use-file-for-fake-audio-capture={music}"]
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=1000 * LIMIT)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *microphone], timeout=1000 * LIMIT)
         yield browser
         browser.close()
 
@@ -117,18 +130,43 @@ def move(page, label):
     return [*states, (box.locator(".widget-readout").inner_text(), picture.get_attribute("src"))]
 
 
-@pytest.mark.parametrize("number, label", [("03", "Mel bands"), ("04", "level")])
-def test_runs_in_a_browser_and_a_slider_changes_the_picture(number, label, lab, browser):
+def run_notebook(number, lab, browser):
+    """Open a notebook in a page of its own and run all of it; returns the page and the cells' numbers."""
     (notebook,) = run.find_notebooks([number])
     page = browser.new_page(viewport={"width": 1200, "height": 1000})
     page.set_default_timeout(1000 * LIMIT)
     page.goto(lab.format(notebook.name))
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # earlier, Run would ask for a kernel
-    numbers = run_all_cells(page)
+    return page, run_all_cells(page)
+
+
+@pytest.mark.parametrize("number, label", [("03", "Mel bands"), ("04", "level")])
+def test_runs_in_a_browser_and_a_slider_changes_the_picture(number, label, lab, browser):
+    page, numbers = run_notebook(number, lab, browser)
     assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_text_contents() == []
     assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').all_text_contents() == []
     assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) > 10
     (reading, picture), (other_reading, other_picture) = move(page, label)
     assert other_reading != reading and picture.startswith("data:image/png")
     assert other_picture.startswith("data:image/png") and other_picture != picture
+    page.close()
+
+
+def upload(page, file):
+    """Press ipywidgets' upload button, and choose a file."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="a sound file").click()
+    chooser.value.set_files(file)
+
+
+def test_own_song_from_a_file_and_from_the_microphone(lab, browser, music):
+    """Notebook 00 gives both to the emulated Pico, which says something to each; what isn't sound is told so."""
+    page, _ = run_notebook("00", lab, browser)
+    upload(page, music)
+    page.get_by_text("my song.wav: the Pico says disco").wait_for()
+    page.get_by_role("button", name="record 10 seconds").click()
+    page.get_by_text(re.compile("recording.webm: the Pico says (disco|jazz|metal|unsure)")).wait_for()
+    upload(page, {"name": "no.wav", "mimeType": "audio/wav", "buffer": b"no"})
+    page.get_by_text(re.compile("no.wav: corrupt or not audio")).wait_for()
+    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_text_contents() == []
     page.close()

@@ -508,6 +508,24 @@ def test_wiring_is_drawn(monkeypatch):
         wiring.draw_wiring()
 
 
+def pin_at(column, row):
+    """What a hole of the breadboard is connected to. The Pico's USB is to the left: 40 to 21 above, 1 to 20 below."""
+    if column <= 20:
+        return str(41 - column if row < "f" else column)
+    if column >= 25 and row < "f":
+        return wiring.MICROPHONE[column - 25]
+    return {21: "button", 23: "button, other side"}[column]
+
+
+def test_wires_of_the_breadboard_join_the_pins_of_the_circuit():
+    joined = {name: (pin_at(*one), pin_at(*other)) for name, _, one, other in wiring.WIRES}
+    assert joined == {"3V3 (36)": ("36", "VDD"), "VDD to GAIN": ("VDD", "GAIN"), "AGND (33)": ("33", "GND"),
+                      "GP26 (31)": ("31", "OUT"), "GND (13)": ("13", "button, other side"),
+                      "GP10 (14)": ("14", "button")}
+    texts = {text.get_text() for text in wiring.draw_breadboard().texts}
+    assert texts >= {*joined, *wiring.MICROPHONE, "Raspberry Pi Pico", "MAX9814", "button"}
+
+
 # --- the sketch itself --------------------------------------------------------------------------------------
 
 def music(seconds, seed=0):

@@ -42,11 +42,13 @@ def test_lines_of_the_sketch():
     """As listen.py reads them; FRAME lines carry bytes in hexadecimal."""
     mel, mfcc = bytes(range(100, 140)), bytes(range(236, 256)) + bytes(range(20))
     rows = [LINE, f"FRAME n=7 mel={mel.hex()} mfcc={mfcc.hex()}", f"FRAME n=8 mel={mel.hex()}", "OVERRUN lost=256",
-            "TEST PASSED", "DECISION", "DECISION window=1 scores", ""]
+            "TEST PASSED", "DECISION", "DECISION window=1 scores", "", LINE.replace("disco", "hip hop"),
+            "READY sketch=music-genre-pico model=bdb031ab genres=disco,hip hop clock_mhz=125"]
     found = [json.loads(line) for line in run_modules("lines", [{"line": row} for row in rows]).splitlines()]
     (expected,) = listen.parse_decisions(LINE)
     assert {key: found[0][key] for key in expected} == expected and found[0]["kind"] == "decision"
     assert found[1]["mel"] == [value << 6 for value in mel]
     assert found[1]["mfcc"] == np.frombuffer(mfcc, np.int8).tolist() and found[2]["mfcc"] is None
     assert found[3] == {"kind": "overrun", "lost": 256}
-    assert [row["kind"] for row in found[4:]] == 4 * ["text"]
+    assert [row["kind"] for row in found[4:8]] == 4 * ["text"] and found[8]["vote"] == "hip hop"
+    assert found[9] == {"kind": "ready", "genres": ["disco", "hip hop"]}

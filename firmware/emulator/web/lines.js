@@ -5,8 +5,8 @@ const bytesOf = (hex, Kind) => Kind.from(hex.match(/../g) ?? [], (pair) => parse
 
 // {word, key: text, ...} of a line; null when the line is something else.
 function fieldsOf(line) {
-  const [word, ...pairs] = line.trim().split(' ');
-  if (!['DECISION', 'FRAME', 'OVERRUN'].includes(word)) return null;
+  const [word, ...pairs] = line.trim().split(/ (?=\w+=)/); // a genre's name may hold a space
+  if (!['READY', 'DECISION', 'FRAME', 'OVERRUN'].includes(word)) return null;
   return { word, ...Object.fromEntries(pairs.map((pair) => pair.split('=', 2))) };
 }
 
@@ -20,6 +20,7 @@ export function parseLine(line) {
     const mel = Int32Array.from(bytesOf(fields.mel, Uint8Array), (value) => value << 6); // Q6.9 >> 6
     return { kind: 'frame', mel, mfcc: fields.mfcc ? bytesOf(fields.mfcc, Int8Array) : null };
   }
+  if (fields?.word === 'READY' && fields.genres) return { kind: 'ready', genres: fields.genres.split(',') };
   if (fields?.word === 'OVERRUN') return { kind: 'overrun', lost: Number(fields.lost) };
   return { kind: 'text' };
 }

@@ -81,13 +81,13 @@ async function startEmulated(mode, source) {
   run.board = new EmulatedBoard(handlers(run));
   const image = mode === 'record' ? images.recorder : images.recognizer;
   const microphone = await run.board.open(context, image, { scripts: facts.scripts, adc, gain: gainNow() });
-  know(image.genres ?? []);
-  run.told = genres.length > 0;
+  if (image.genres?.length) tell(image.genres);
   sound.node.connect(microphone);
   if (source !== 'mic') playAlong(context, sound.node);
   if (mode === 'record') recording.connect(send);
   sound.begin();
-  say(`The Pico hears ${{ mic: 'your microphone', song: 'the song', file: 'the file' }[source]}.`);
+  say({ mic: 'The Pico hears your microphone.', file: 'The Pico hears the file.',
+    song: 'The Pico hears the song. It is synthetic: the model learnt real music, and may be unsure.' }[source]);
 }
 
 function openSource(context, source) {
@@ -133,8 +133,9 @@ function stop() {
   return stopping;
 }
 
-async function finish({ board, sound, context }) {
+async function finish({ board, sound, context, verbose }) {
   $('stop').disabled = true;
+  if (verbose) board.send(new TextEncoder().encode('v\n'));
   recording.disconnect('stopped');
   if (board instanceof EmulatedBoard) heard = await board.heard();
   sound?.end();
@@ -181,18 +182,26 @@ function recognise(bytes) {
   if (run.mode === null) return false;
   setMode(run.mode);
   if (run.mode === 'record') recording.connect(send);
-  else send('v');
+  else askForFrames(run);
   say(`Connected to a board with the ${run.mode === 'record' ? 'recorder' : 'recogniser'}.`);
   return true;
+}
+
+// The command v switches the lines of the frames on and off: another page may have left them on.
+function askForFrames(asking) {
+  send('?');
+  setTimeout(() => { if (run === asking && !run.verbose) send('v'); }, 500);
 }
 
 function readLine(line, about) {
   const found = parseLine(line);
   if (found.kind === 'frame') {
+    run.verbose = true;
     showFrame(found);
     return;
   }
   addToLog(line);
+  if (found.kind === 'ready') tell(found.genres);
   if (found.kind === 'decision') showDecision(found, about);
   if (found.kind === 'overrun') run.overruns += found.lost;
 }
@@ -242,6 +251,12 @@ function learnNames({ label, scores }) {
   if (known.join() !== genres.join()) know(known);
 }
 
+// The image or the board says in which order its scores come.
+function tell(names) {
+  run.told = true;
+  know(names);
+}
+
 function know(names) {
   genres = names;
   showLegend($('legend'), [...genres, ...NO_GENRE], colorOf);
@@ -263,13 +278,10 @@ function showColumn({ levels, peak, clipped }) {
 function showFrame({ mel, mfcc, hidden, cycles }) {
   document.dispatchEvent(new CustomEvent('pico-frame', { detail: { mel, mfcc, hidden } }));
   const [dark, bright] = MEL_RANGE, bytes = (values, level) => Uint8ClampedArray.from(values, level);
-  strips.mel.push(bytes(mel, (value) => 255 * (value - dark) / (bright - dark)));
+  if (mel) strips.mel.push(bytes(mel, (value) => 255 * (value - dark) / (bright - dark)));
   if (mfcc) strips.mfcc.push(bytes(mfcc, (value) => 128 + value));
   if (hidden) strips.hidden.push(bytes(hidden, (value) => 128 + value));
-  for (const key of Object.keys(cycles ?? {})) {
-    work ??= { ...cycles };
-    work[key] += (cycles[key] - work[key]) / 16;
-  }
+  work = cycles ?? work;
 }
 
 function showStats(stats) {

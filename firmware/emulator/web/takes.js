@@ -3,6 +3,8 @@
 // writes them, and all takes to one zip file of folders by label.
 import { ADC_CLOCK_HZ, PROTOCOL_VERSION, crc32, rateOf } from './protocol.js';
 
+const AMPLIFIER_TOP = 2.45 / 3.3; // of the ADC's range: a MAX9814 clips there, as record/takes.py says
+
 const WAV_HEADER = 44;
 const text = (string) => new TextEncoder().encode(string);
 const two = (number) => String(number).padStart(2, '0');
@@ -81,7 +83,7 @@ export class Take {
     };
     const { bias, bits } = header, shift = 16 - bits, rate = rateOf(header), top = 32767 >> shift;
     const far = (found, count) => Math.max(found, Math.abs(count - bias));
-    const extreme = (count) => count === 0 || count === 2 ** bits - 1;
+    const extreme = (count) => count === 0 || count >= 2 ** bits * AMPLIFIER_TOP;
     const audio = counts.map((count) => Math.max(-32768, Math.min(32767, (count - bias) * 2 ** shift)));
     const sidecar = {
       file: `${this.stem}.wav`, label: this.label, recorded_at: isoTime(this.started), samples: counts.length,

@@ -7,7 +7,7 @@ import * as board from '../board.js';
 import { Points } from './points.js';
 import { Spectrum } from './spectrum.js';
 
-const CALL = 0x184, EXIT = 2, ROOM = 4, SERIAL_ROOM = 256; // ../include/emulator.h
+const CALL = 0x184, EXIT = 2, ROOM = 4, OPEN = 5, SERIAL_ROOM = 256; // ../include/emulator.h
 const BOOT_SECONDS = 8, LONGEST_QUEUE = 3, LONGEST_MEMORY = 600; // seconds
 const STATS_MS = 250, SPEED_SECONDS = 5, ROOM_FOR_BYTES = 24;
 const HUNGRY = 'hungry'; // why a run stops: the ADC wants a count
@@ -40,6 +40,7 @@ class Pico {
       if (offset !== CALL) return write(offset, value);
       const request = new Uint32Array(this.mcu.sram.buffer, (value >>> 0) - board.RAM, 3);
       if (request[0] === ROOM) request[0] = SERIAL_ROOM;
+      else if (request[0] === OPEN) request[0] = 1;
       else if (request[0] === EXIT) this.state.exit = `exit status ${request[2]}`;
     };
     this.mcu.uart[0].onByte = (byte) => this.fromPico.push(byte);
@@ -73,32 +74,47 @@ class Pico {
     return value;
   }
 
-  // What the Pico computes, read where its functions begin and end. `names` is written by tools/web.py.
+  // What the Pico computes, read where its functions begin and end. `names` is written by tools/web.py. The LSTM takes
+  // its steps when the window is over.
   watch() {
     const { functions, hidden, nMels, nMfcc } = this.names, points = new Points(this.mcu), { core } = this.mcu;
     const read = (Kind, address, n) => {
       const start = (address >>> 0) - board.RAM;
       return new Kind(this.mcu.sram.slice(start, start + n * Kind.BYTES_PER_ELEMENT).buffer);
     };
-    const stages = {}, frame = {};
-    let lstm = 0, start = 0, last = core.cycles;
-    const stage = (name) => { stages[name] = core.cycles - start; start = core.cycles; };
-    points.around(functions.mfcc_shifted_frame, () => { start = core.cycles; }, () => stage('mfcc'));
+    const step = {};
+    let lstm = 0, start = 0, mel = null;
+    this.cycles = { mel: 0, mfcc: 0, lstm: 0, frames: 0, last: core.cycles };
+    const stage = (name) => {
+      this.cycles[name] += core.cycles - start;
+      start = core.cycles;
+    };
+    points.around(functions.mfcc_shifted_frame, () => { start = core.cycles; }, () => {
+      stage('mfcc');
+      postMessage({ frame: { mel, cycles: this.meanCycles() } });
+    });
     points.add(functions.mfcc_dct, ([logs]) => {
       stage('mel');
-      frame.mel = read(Int32Array, logs, nMels);
+      mel = read(Int32Array, logs, nMels);
     });
     points.around(functions.lstm_step, ([state, features]) => {
       [lstm, start] = [state, core.cycles];
-      frame.mfcc = read(Int8Array, features, nMfcc);
+      step.mfcc = read(Int8Array, features, nMfcc);
     }, () => {
       stage('lstm');
-      frame.hidden = read(Int8Array, lstm + hidden.offset, hidden.units);
-      const rest = core.cycles - last - stages.mel - stages.mfcc - stages.lstm;
-      last = core.cycles;
-      postMessage({ frame: { ...frame, cycles: { ...stages, rest } } });
+      postMessage({ frame: { ...step, hidden: read(Int8Array, lstm + hidden.offset, hidden.units) } });
     });
     this.state.points = points;
+  }
+
+  // Cycles of a frame by stage, from the frames of a whole window; null until it is whole.
+  meanCycles() {
+    const { cycles } = this, now = this.mcu.core.cycles;
+    if (++cycles.frames < this.names.nFrames) return null;
+    const [mel, mfcc, lstm, all] = [cycles.mel, cycles.mfcc, cycles.lstm, now - cycles.last].map(
+      (sum) => sum / cycles.frames);
+    this.cycles = { mel: 0, mfcc: 0, lstm: 0, frames: 0, last: now };
+    return lstm ? { mel, mfcc, lstm, rest: all - mel - mfcc - lstm } : null; // the first window's LSTM comes after it
   }
 
   hear({ counts, first, time }) {
