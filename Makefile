@@ -3,14 +3,15 @@
 # make notebooks DATA=…     run the series in place on a folder, gtzan or mini, and so keep the outputs
 # make lab                  open the notebooks in JupyterLab, in the browser
 # make kernel               let every Jupyter and VS Code of this user run notebooks with this project's packages
-# make html                 the series as web pages, for reading: build/site/index.html
-# make pretrained DATA=…    train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
+# make site                 the series as web pages, and the Pico in a page: build/site/index.html, build/site/pico/
+# make live                 the Pico in a page: written, served on this computer and opened
+# make pretrained DATA=… OTHER=…   train the shipped model on a folder and rebuild data/pretrained/ and the sketch's headers
 # make firmware             complete Arduino sketch folders and zips under build/
 # make stress               long campaigns of faults and bad input: docs/reliability.md
 # make audit                known security holes in the installed packages; fails also when one can't be looked up
 # make bench DATA=…         cycles and bytes on the emulated Pico, speed of this machine: build/bench.json
 .DEFAULT_GOAL := all
-.PHONY: all test notebooks lab kernel html pretrained firmware bench stress audit clean
+.PHONY: all test notebooks lab kernel site html live pretrained firmware bench stress audit clean
 
 # the first Python of a version that TensorFlow supports
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -56,11 +57,16 @@ lab: $(VENV)/.lab
 kernel: $(VENV)/.run
 	$(RUN) -m ipykernel install --user --name music-genre-pico --display-name "Music genre (Pico)"
 
-html: $(VENV)/.run
+# `make html` was its name when it had only the series
+site html: $(VENV)/.run
 	$(RUN) -m tools.site
+	$(RUN) -m tools.web
+
+live: $(VENV)/.run
+	$(RUN) -m tools.web --open
 
 pretrained: $(VENV)/.run
-	$(RUN) -m tools.pretrained --data "$(DATA)"
+	$(RUN) -m tools.pretrained --data "$(DATA)" $(if $(OTHER),--other $(OTHER))
 
 firmware: $(VENV)/.run
 	$(RUN) -m mgr_helpers firmware

@@ -1,4 +1,4 @@
-"""`python -m mgr_helpers <command>`: record, pico, evaluate, firmware.
+"""`python -m mgr_helpers <command>`: record, pico, evaluate, firmware, flash.
 
 Arguments are declared here, and a command's module is imported only when it runs. So `--help` loads no library.
 """
@@ -8,7 +8,8 @@ import importlib
 import sys
 
 from .config import DATA, PRETRAINED
-from .host.command_line import Arguments, add_number, as_path, new_parser, refuse_unused, run_command
+from .host.boards import BOARDS
+from .host.command_line import Arguments, add_number, as_path, at_once, new_parser, refuse_unused, run_command
 
 DB = -96.0, 24.0  # levels that make sense
 DAY = 86400.0  # seconds
@@ -55,13 +56,14 @@ def pico_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(one, "--seconds", 1.0, DAY, "listen to the first seconds only (default: all)")
     add_number(many, "--clips", 1, 100_000, "play so many clips of it, and compare every decision with Python's",
                metavar="N")
+    many.add_argument("--other", type=as_path, nargs="+", metavar="DIR", help="folders of other music: clips of it, too")
     add_number(many, "--mic", *DB, "level in the microphone simulation (default 0 dB)", metavar="DB")
     many.add_argument("--room", action="store_true", help="add a random room")
 
 
 def check_pico(parser: argparse.ArgumentParser, arguments: Arguments) -> None:
     """Each mode has options of its own."""
-    mode, names = ("with", ("gain", "noise", "seconds")) if arguments.clips else ("without", ("mic", "room"))
+    mode, names = ("with", ("gain", "noise", "seconds")) if arguments.clips else ("without", ("mic", "room", "other"))
     refuse_unused(parser, arguments, f"pico {mode} --clips", *names)
 
 
@@ -73,6 +75,8 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
                         help="int8 .tflite file (default: the one that ships)")
     parser.add_argument("--engine", choices=("float", "litert", "tflm", "c"),
                         help="what computes the scores (default: tflm; c where tflm has no wheel)")
+    parser.add_argument("--other", type=as_path, nargs="+", metavar="DIR",
+                        help="folders of music and sounds of no genre, in sub-folders by kind or flat")
     add_number(parser, "--mic", *DB, "through the microphone simulation at this level (default: clean)", metavar="DB")
     parser.add_argument("--room", action="store_true", help="add a random room (at 0 dB without --mic)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -80,8 +84,30 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def firmware_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``firmware``."""
+    add_generated(parser)
+    parser.add_argument("--board", choices=BOARDS,
+                        help="also build them for this board, with arduino-cli (default: for none)")
+
+
+def add_generated(parser: argparse.ArgumentParser) -> None:
+    """Add the option for a model of one's own."""
     parser.add_argument("--generated", type=as_path, metavar="FOLDER",
                         help="C headers of your own model, as notebook 08 writes them (default: those that ship)")
+
+
+def flash_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``flash``."""
+    parser.add_argument("--board", choices=BOARDS, default="pico", help="default: pico")
+    parser.add_argument("--sketch", choices=("genre_recognizer", "recorder"), default="genre_recognizer",
+                        help="default: genre_recognizer")
+    parser.add_argument("--port", help="serial port of a board that runs (without it, the board is found)")
+    add_generated(parser)
+
+
+def check_flash(parser: argparse.ArgumentParser, arguments: Arguments) -> None:
+    """The recorder has no model."""
+    if arguments.sketch == "recorder":
+        refuse_unused(parser, arguments, "flash --sketch recorder", "generated")
 
 
 # name: (module whose run(arguments) returns the exit status, its arguments, a check of them or None, what it does)
@@ -89,8 +115,9 @@ COMMANDS = {
     "record": ("record.session", record_arguments, check_record, "record labelled takes from a Pico with a microphone"),
     "pico": ("pico.clips", pico_arguments, check_pico, "play a recording to the emulated Pico and print what it says"),
     "evaluate": ("pico.engines", evaluate_arguments, None, "print the accuracy of a model on a folder of songs"),
-    "firmware": ("host.toolchain", firmware_arguments, None,
+    "firmware": ("host.arduino", firmware_arguments, None,
                  "write Arduino sketch folders and zips to build/sketches/"),
+    "flash": ("pico.flash", flash_arguments, check_flash, "build a sketch, put it on a board and hear that it works"),
 }
 
 
@@ -109,4 +136,4 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(at_once(main()))

@@ -39,10 +39,12 @@ class Config:
     log_floor_bits: int = 14  # 2**14 is added to each Mel sum before its logarithm; the largest sums are far above it
     log_fraction_bits: int = 9  # the logarithm of a Mel sum is in the format Q6.9
     dct_fraction_bits: int = 13  # the DCT matrix is in Q2.13, so a raw MFCC is in Q9.22 (32 bits)
+    mean_share: float = 0.75  # so much of each MFCC's mean over the window is taken off: what a room or microphone adds
     # the Pico (notebook 08)
     adc_bits: int = 12
     bias_shift: int = 4  # at each frame step the tracked bias moves by 1/2**4 of its error
     vote_windows: int = 10
+    vote_floor: float = 1e-3  # added to each probability before its logarithm, so that no window has a veto
     silence_bits: int = 8  # silence: every q15 sample of the window is below 2**8, which is 16 ADC steps
 
     def __post_init__(self) -> None:
@@ -55,6 +57,8 @@ class Config:
         if not 0 <= self.lower_hz < self.upper_hz <= self.sample_rate / 2:
             raise ValueError(f"need 0 <= lower_hz < upper_hz <= {self.sample_rate / 2} (half the sample rate), "
                              f"got {self.lower_hz} and {self.upper_hz}")
+        if not 0 <= self.mean_share <= 1:
+            raise ValueError(f"mean_share {self.mean_share} must lie between 0 and 1")
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"n_mfcc {self.n_mfcc} must not exceed n_mels {self.n_mels}")
 
@@ -84,10 +88,10 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":
-        """The configuration from what `to_dict` returned; raises ValueError for an unknown field."""
-        unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
-            raise ValueError(f"unknown configuration fields {sorted(unknown)}: made by a newer version?")
+        """The configuration from what `to_dict` returned; raises ValueError for an unknown or a missing field."""
+        differing = set(values) ^ {field.name for field in dataclasses.fields(cls)}
+        if differing:
+            raise ValueError(f"configuration fields {sorted(differing)} are unknown or missing: made by another version")
         return cls(**{**values, "genres": tuple(values["genres"])})
 
 

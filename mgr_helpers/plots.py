@@ -368,7 +368,8 @@ def before_and_after(real, q, scale: float, zero_point: int = 0):
 
 def confusion_matrices(matrices: dict, labels):
     """Counts by [true][predicted] as images side by side, by title. A cell has its count and share of the true class."""
-    figure, places = plt.subplots(1, len(matrices), figsize=(3.7 * len(matrices), 3.6), squeeze=False)
+    side = max(3.7, 0.75 * len(labels))
+    figure, places = plt.subplots(1, len(matrices), figsize=(side * len(matrices), side - 0.1), squeeze=False)
     for ax, (title, counts) in zip(places[0], matrices.items()):
         matrix = np.asarray(counts)
         share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

@@ -78,13 +78,16 @@ def _note(text: str) -> dict:
 
 
 def clean_output(output: dict) -> dict | None:
-    """An output as it may be committed, or None. Audio players (they contain audio), widgets and stderr are removed."""
+    """An output as it may be committed, or None.
+
+    Audio players (they contain audio), whole pages, widgets and stderr are removed.
+    """
     if output.get("name") == "stderr":
         return None
     data = output.get("data", {})
     if "<audio" in "".join(data.get("text/html", "")) or any(kind.startswith("audio/") for kind in data):
         return _note(AUDIO_NOTE)
-    if "<script" in "".join(data.get("text/html", "")):
+    if any(tag in "".join(data.get("text/html", "")) for tag in ("<iframe", "<script")):  # a whole page
         return _note(WIDGET_NOTE)
     if "application/vnd.jupyter.widget-view+json" in data:
         interactive = "".join(data.get("text/plain", "")).startswith("interactive(")  # other widgets are progress bars

@@ -33,9 +33,9 @@ PART = 100  # windows of one job
 
 
 def windows_of_songs(songs: list[dataset.Song], config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """All windows of all songs as the Pico hears them, int16 (n, window_length), and the genre's index of each."""
+    """All windows of all songs as the Pico hears them, int16 (n, window_length), and the genre or kind of each."""
     parts = [stream_windows(song.samples, config) for song in songs]
-    genre = [config.genres.index(song.genre) for song in songs]
+    genre = [song.genre for song in songs]
     return np.concatenate(parts), np.repeat(genre, [len(part) for part in parts])
 
 
@@ -62,7 +62,7 @@ def mismatches(found: tuple[np.ndarray, np.ndarray], expected: tuple[np.ndarray,
             "scores": int(np.count_nonzero(found[1] != expected[1]))}
 
 
-def compare(audio: str | Path, n_emulated: int = 210, path: Path = SHIPPED) -> dict:
+def compare(audio: str | Path, n_emulated: int = 210, path: Path = SHIPPED, other: list | None = None) -> dict:
     """Compare Python with the C on this machine and on the emulated Pico.
 
     Parameters
@@ -73,6 +73,8 @@ def compare(audio: str | Path, n_emulated: int = 210, path: Path = SHIPPED) -> d
         Windows for the emulated Pico; this machine gets all.
     path : Path
         The int8 .tflite file that ships, or another whose headers are in the sketch.
+    other : list of Path, optional
+        Folders of other music, see `dataset.load_songs`. The mini set has some.
 
     Returns
     -------
@@ -86,12 +88,13 @@ def compare(audio: str | Path, n_emulated: int = 210, path: Path = SHIPPED) -> d
     """
     model = load_model(path)
     front_end = model.front_end
-    heard, genre = windows_of_songs(dataset.load_songs(audio, front_end.config).songs, front_end.config)
+    found = dataset.load_songs(audio, front_end.config, other=other)
+    heard, genre = windows_of_songs([*found.songs, *found.others], front_end.config)
     features = mfcc_q15.quantize_features(cmsisdsp_features(heard, front_end.config), front_end)
     expected = features, headers.run_reference(model, features)
     host = host_c.host_library()
-    found = host.features(heard)
-    results = {"this machine": mismatches((found, host.scores(found)), expected)}
+    by_c = host.features(heard)
+    results = {"this machine": mismatches((by_c, host.scores(by_c)), expected)}
     chosen = some_of_each(genre, n_emulated)
     for compiler in ["gcc"] * bool(shutil.which("arm-none-eabi-gcc")) + ["zig"]:
         image = build_image(FIRMWARE / "emulator" / "pico_batch.c", compiler)
@@ -104,6 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``python -m tests.exactness``."""
     parser.add_argument("--audio", type=as_path, default="mini",
                         help="mini (default), gtzan, or a folder with one sub-folder per genre")
+    parser.add_argument("--other", type=as_path, nargs="+", metavar="DIR", help="folders of other music and sounds")
     add_number(parser, "--windows", 1, 100_000, "windows for the emulated Pico (default 210)", default=210)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -112,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the comparison; 1 when anything differs."""
     if runtimes.NO_TFLM:
         print(f"{runtimes.NO_TFLM}: scores are compared with those of the C on this machine", file=sys.stderr)
-    results = compare(args.audio, args.windows)
+    results = compare(args.audio, args.windows, other=args.other)
     if args.json:
         print(json.dumps(results))
     else:

@@ -8,10 +8,10 @@ COLUMNS = ("window", "label", "vote", "confidence", "silent", "unsure")  # then 
 
 
 def decisions(host: HostLibrary, adc: np.ndarray) -> dict[str, np.ndarray]:
-    """A stream of ADC counts (uint16) to decisions: `COLUMNS` and int8 scores (n, genres)."""
+    """A stream of ADC counts (uint16) to decisions: `COLUMNS` and int8 scores (n, classes)."""
     adc = np.ascontiguousarray(adc, np.uint16)
     most = len(adc) // (host.n_frames * host.frame_step) + 1
-    rows = np.empty((most, len(COLUMNS) + host.n_genres), np.int32)
+    rows = np.empty((most, len(COLUMNS) + host.n_classes), np.int32)
     n = host.library.batch_decisions(adc.ctypes.data, len(adc), rows.ctypes.data, most)
     columns = {name: rows[:n, i] for i, name in enumerate(COLUMNS)}
     return {**columns, "scores": rows[:n, len(columns):].astype(np.int8)}

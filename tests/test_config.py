@@ -14,15 +14,22 @@ def test_dictionary_holds_the_whole_configuration():
 
 @pytest.mark.parametrize("change, word", [
     ({"n_frames": 21}, "clip_length"), ({"frame_length": 4096, "n_frames": 5}, "frame_length"),
-    ({"upper_hz": 12000.0}, "upper_hz"), ({"n_mfcc": 41}, "n_mels")])
+    ({"upper_hz": 12000.0}, "upper_hz"), ({"n_mfcc": 41}, "n_mels"), ({"mean_share": 1.5}, "mean_share")])
 def test_impossible_configuration_is_refused(change, word):
     with pytest.raises(ValueError, match=word):
         Config(**change)
 
 
 def test_unknown_field_is_refused():
-    with pytest.raises(ValueError, match="unknown"):
+    with pytest.raises(ValueError, match="'hop'.*unknown"):
         Config.from_dict({**CONFIG.to_dict(), "hop": 1})
+
+
+def test_a_field_that_an_older_version_did_not_have_is_refused():
+    """Its features were others: a default would change what the model sees."""
+    older = {name: value for name, value in CONFIG.to_dict().items() if name != "mean_share"}
+    with pytest.raises(ValueError, match="'mean_share'.*missing"):
+        Config.from_dict(older)
 
 
 def test_missing_artifact_says_what_to_do():

@@ -144,7 +144,25 @@ def measure_pico(songs: list, compiler: str | None = None, config: Config = CONF
     portable = costs.measure_stages(windows, compiler, costs.PORTABLE)["ours"]
     book = {**stages["book"], **book_memory(costs.book_image(compiler)), "tflm_window": BOOK_TFLM_CYCLES}
     return {"compiler": f"{ours.pop('compiler')}, -O2", "ours": ours, "portable": portable, "book": book,
-            "ratio": ratios(ours, book), "miss_cycles": MISS_CYCLES, "fft": fft_cycles(ours, portable, book)}
+            "ratio": ratios(ours, book), "miss_cycles": MISS_CYCLES, "fft": fft_cycles(ours, portable, book),
+            "low_power": measure_low_power(heard, compiler, config)}
+
+
+def measure_low_power(samples: np.ndarray, compiler: str | None = None, config: Config = CONFIG) -> dict:
+    """The sketch at 12 MHz while it hears int16 audio, and `at_48`, the same at 48 MHz.
+
+    Each has awake_share (0 to 1), overruns, latency_ms (the longest) and cycles_per_second (awake).
+    """
+    found = {}
+    for megahertz in (48, 12):
+        image = build_image("genre_recognizer", compiler, defines=(f"LOW_POWER={megahertz}",))
+        heard = listen.listen_to_counts(ideal_counts(samples, config=config), image, config)
+        times = decision_times(heard, config)
+        found = {"awake_share": round(times["awake_share"], 4), "overruns": len(heard["overruns"]),
+                 "latency_ms": round(max(times["latency_ms"]), 1),
+                 "cycles_per_second": round(1e6 * megahertz * times["awake_share"]),
+                 **({"at_48": found} if found else {})}
+    return found
 
 
 def fft_cycles(ours: dict, portable: dict, book: dict) -> dict:
@@ -189,7 +207,8 @@ def _some(songs: list, n: int, config: Config) -> list:
 
 # --- a long stream ----------------------------------------------------------------------------------------------------
 
-def soak(songs: list, minutes: float, compiler: str | None = None, config: Config = CONFIG) -> dict:
+def soak(songs: list, minutes: float, compiler: str | None = None, config: Config = CONFIG,
+         defines: tuple[str, ...] = ()) -> dict:
     """Play minutes of music to the sketch without a break, and compare each decision with Python's.
 
     Parameters
@@ -202,20 +221,24 @@ def soak(songs: list, minutes: float, compiler: str | None = None, config: Confi
     -------
     dict
         minutes, music_seconds (without repetition), samples_delivered, samples_processed (that went into decisions),
-        overruns, decisions, expected, equal (every decision in all its fields), wall_seconds, image (`image_id`).
+        overruns, decisions, expected, equal (every decision in all its fields), clock_mhz, awake_share and latency_ms
+        (of `decision_times`; the longest), wall_seconds, image (`image_id`).
     """
     music = np.concatenate([song.samples for song in songs])
     windows = -(-int(minutes * 60 * config.sample_rate) // config.window_step)
-    image = build_image("genre_recognizer", compiler)
+    image = build_image("genre_recognizer", compiler, defines=defines)
     samples = np.resize(music, config.window_length + (windows - 1) * config.window_step)
     heard = listen.listen_to_counts(ideal_counts(samples, config=config), image, config)
     expected = recognizer.decisions(heard["adc"][: len(samples)], load_model(), headers.run_reference)
     processed = config.window_length + (len(heard["decisions"]) - 1) * config.window_step
+    times = decision_times(heard, config)
     return {"minutes": round(len(samples) / config.sample_rate / 60, 3),
             "music_seconds": round(min(len(music), len(samples)) / config.sample_rate, 1),
             "samples_delivered": len(samples), "samples_processed": processed, "overruns": len(heard["overruns"]),
             "decisions": len(heard["decisions"]), "expected": len(expected),
             "equal": [_fields(row) for row in heard["decisions"]] == [_fields(row) for row in expected],
+            "clock_mhz": heard["clk_sys"] / 1e6, "awake_share": round(times["awake_share"], 4),
+            "latency_ms": round(max(times["latency_ms"]), 1),
             "wall_seconds": round(heard["wall_seconds"], 1), "image": image_id(image)}
 
 

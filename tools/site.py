@@ -1,4 +1,4 @@
-"""The series as web pages for those who only want to read: ``make html`` writes ``build/site/index.html``.
+"""The series as web pages for those who only want to read: ``make site`` writes ``build/site/index.html``.
 
 Titles, descriptions and pictures come from the notebooks. A page needs no other file and no network: pictures are
 inside the page, formulas are MathML, and there is no script.
@@ -117,10 +117,9 @@ def with_mathml(markdown: str) -> str:
 def with_links(markdown: str) -> str:
     """Markdown with links that work on the site.
 
-    Links to notebooks lead to their pages, links to other files into the repository. Colab's badge becomes a link.
+    Links to other files lead into the repository. Colab's badge becomes a link.
     """
     markdown = re.sub(r"\[!\[Open In Colab\]\([^)]*\)\]\(([^)]*)\)", r"[Open in Colab](\1)", markdown)
-    markdown = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", markdown)
     return re.sub(r"\]\(\.\./([^)]+)\)", rf"]({REPO_URL}/blob/main/\1)", markdown)
 
 
@@ -136,6 +135,7 @@ def body_of(chapter: Chapter) -> str:
     chapter.notebook.metadata.language_info["pygments_lexer"] = "ipython3"  # it knows !command and %magic
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(chapter.notebook)
+    body = re.sub(r'href="(\w+)\.ipynb', r'href="\1.html', body)  # to a notebook's page, from outputs, too
     body = body.replace("No description has been provided for this image", "picture made by the cell above")
     return re.sub(r"<pre>(\((?:interactive|audio player): .+?\))\s*</pre>", r'<p class="note">\1</p>', body)
 
@@ -181,7 +181,8 @@ def index_page(chapters: list[Chapter]) -> str:
                     f"<p><small>{plain(chapter.takes)}</small></p></div></a>\n" for chapter in chapters)
     return page(SERIES, f'<div class="front"><h1>{SERIES}</h1><p>From a microphone to a genre, in {len(chapters)} '
                 f'chapters. Read them here. To run them, open them in Colab, or <a href="{REPO_URL}">get the '
-                'repository</a>.</p>'
+                'repository</a>. Or <a href="pico/index.html">let an emulated Pico listen</a> to your music, in your '
+                'browser.</p>'
                 f'<div class="cards">{cards}</div></div>')
 
 

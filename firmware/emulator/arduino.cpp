@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT
    The stand-ins for the Arduino core over the RP2040's registers (RP2040 datasheet, chapters 2 and 4). */
-#include <ADCInput.h>
 #include <Arduino.h>
 #include <emulator.h>
-#include <hardware/adc.h>
+#include <hardware/clocks.h>
 #include <hardware/sync.h>
 #include <registers.h>
+#include <stdio.h>
 
 namespace {
 
-constexpr unsigned TIMER_IRQ = 0, DMA_IRQ = 11, UART_IRQ = 20;
+constexpr unsigned TIMER_IRQ = 0, UART_IRQ = 20;
 constexpr uint32_t UART_RX_EMPTY = 1u << 4, UART_TX_FULL = 1u << 5;    // of fr
-constexpr uint32_t PIN_FUNCTION_SIO = 5, PIN_FUNCTION_NONE = 0x1f;     // of ctrl
-constexpr uint32_t ADC_ENABLE = 1u << 0, ADC_START_MANY = 1u << 3;     // of cs
-constexpr uint32_t ADC_FIFO_LEVEL = 0xfu << 16;                        // of fcs
-constexpr uint32_t BOTH_CHANNELS = 3;                                  // of the DMA
+constexpr uint32_t PIN_FUNCTION_SIO = 5;                               // of ctrl
 
 void enableInterrupt(unsigned number) { nvic_hw->iser = 1u << number; }
 
@@ -34,21 +31,6 @@ template <class Condition> void sleepUntil(Condition ready)
     }
 }
 
-extern "C" uint8_t heap_start[], heap_end[];
-
-// Heap memory that is never freed: the core's ADCInput takes its buffers from the heap, too.
-void *allocate(size_t bytes)
-{
-    static uint8_t *next = heap_start;
-    void *memory = next;
-    next += (bytes + 3) & ~size_t(3);
-    if (next > heap_end) {
-        __asm volatile("udf #3");
-    }
-    emulator_call(EMULATOR_HEAP, nullptr, next - heap_start);
-    return memory;
-}
-
 }  // namespace
 
 // ---- pins
@@ -64,12 +46,6 @@ void pinMode(pin_size_t pin, PinMode mode)
 void digitalWrite(pin_size_t pin, int value) { (value ? sio_hw->gpio_set : sio_hw->gpio_clr) = 1u << pin; }
 
 int digitalRead(pin_size_t pin) { return (sio_hw->gpio_in >> pin) & 1; }
-
-extern "C" void adc_gpio_init(unsigned pin)
-{
-    io_bank0_hw->io[pin].ctrl = PIN_FUNCTION_NONE;
-    pads_bank0_hw->io[pin] = 1u << 7;  // output off
-}
 
 // ---- time
 
@@ -116,7 +92,7 @@ void interrupts() { __asm volatile("cpsie i" ::: "memory"); }
 
 // ---- serial
 
-SerialPort Serial;
+SerialPort Serial(true), Serial1(false);
 
 static uint8_t received[256];
 static volatile uint32_t receivedIn, receivedOut;
@@ -133,14 +109,19 @@ extern "C" void uart0_irq()
 
 void SerialPort::begin(unsigned long baud)
 {
-    uint32_t divisor = 8 * F_CPU / baud;
+    const uint32_t hertz = clock_get_hz(clk_peri), divisor = 8 * hertz / baud;
     uart0_hw->ibrd = divisor >> 7;
     uart0_hw->fbrd = ((divisor & 0x7f) + 1) / 2;
     uart0_hw->lcr_h = (3u << 5) | (1u << 4);        // 8 bits, FIFOs
     uart0_hw->cr = (1u << 9) | (1u << 8) | 1u;      // receive, send, enabled
     uart0_hw->imsc = 1u << 4;                       // interrupt on receive
     enableInterrupt(UART_IRQ);
+    if (!usb_) {
+        emulator_call(EMULATOR_UART, nullptr, 0);
+    }
 }
+
+SerialPort::operator bool() { return !usb_ || emulator_call(EMULATOR_OPEN, nullptr, 0); }
 
 int SerialPort::available() { return receivedIn - receivedOut; }
 int SerialPort::peek() { return available() ? received[receivedOut % sizeof received] : -1; }
@@ -154,15 +135,22 @@ int SerialPort::read()
     return value;
 }
 
-// Room in the buffer of USB serial, which runner.js simulates.
-int SerialPort::availableForWrite() { return emulator_call(EMULATOR_ROOM, nullptr, 0); }
+// Room in the buffer of USB serial, which runner.js simulates. Of a UART the core only says whether a byte fits.
+int SerialPort::availableForWrite()
+{
+    return usb_ ? emulator_call(EMULATOR_ROOM, nullptr, 0) : !(uart0_hw->fr & UART_TX_FULL);
+}
 
-// Like the core's USB serial: when the host does not read, it gives up a second after the last byte that the host took.
+// As the core's USB serial: nothing is sent while the port is closed, and when the host does not read, it gives up a
+// second after the last byte that the host took. A UART waits.
 size_t SerialPort::write(uint8_t value)
 {
     static uint32_t lastTaken;
+    if (!*this) {
+        return 0;
+    }
     while (uart0_hw->fr & UART_TX_FULL) {
-        if (micros() - lastTaken > 1000000) {
+        if (usb_ && micros() - lastTaken > 1000000) {
             return 0;
         }
     }
@@ -206,173 +194,95 @@ size_t SerialPort::print(long value, int base)
     return print((unsigned long)value, base);
 }
 
-size_t SerialPort::printf(const char *format, ...)
+namespace {
+
+// What vsnprintf() writes to: characters after the last place are only counted.
+struct Text {
+    char *next, *end;
+    int count;
+
+    void put(char value)
+    {
+        if (next < end) {
+            *next++ = value;
+        }
+        count++;
+    }
+    void put(const char *text)
+    {
+        while (*text) {
+            put(*text++);
+        }
+    }
+};
+
+// Writes a value for the conversion that `format` points at, padded to a width.
+void convert(Text &text, char conversion, int width, bool zeros, va_list &values)
 {
-    va_list values;
-    va_start(values, format);
-    size_t count = 0;
+    char number[12], *first = number;
+    bool negative = false;
+    switch (conversion) {
+    case 's': text.put(va_arg(values, const char *)); return;
+    case 'c': text.put((char)va_arg(values, int)); return;
+    case 'x': first = digits(number, va_arg(values, unsigned), HEX); break;
+    case 'u': first = digits(number, va_arg(values, unsigned), DEC); break;
+    case 'd':
+    case 'i': {
+        const int value = va_arg(values, int);
+        negative = value < 0;
+        first = digits(number, negative ? 0u - value : value, DEC);
+        break;
+    }
+    default: text.put(conversion); return;
+    }
+    if (negative && zeros) {
+        text.put('-');
+    }
+    for (int fill = width - (int)strlen(first) - negative; fill > 0; fill--) {
+        text.put(zeros ? '0' : ' ');
+    }
+    if (negative && !zeros) {
+        text.put('-');
+    }
+    text.put(first);
+}
+
+}  // namespace
+
+extern "C" int vsnprintf(char *to, size_t size, const char *format, va_list values)
+{
+    Text text = {to, to + (size ? size - 1 : 0), 0};
     for (; *format; format++) {
         if (*format != '%') {
-            count += print(*format);
+            text.put(*format);
             continue;
         }
-        bool zeros = format[1] == '0';
+        const bool zeros = format[1] == '0';
         int width = 0;
         while (*++format == 'l' || (*format >= '0' && *format <= '9')) {
             width = *format == 'l' ? width : 10 * width + *format - '0';
         }
-        char text[12], *first = text;
-        bool negative = false;
-        switch (*format) {
-        case 's': count += print(va_arg(values, const char *)); continue;
-        case 'c': count += print((char)va_arg(values, int)); continue;
-        case 'x': first = digits(text, va_arg(values, unsigned), HEX); break;
-        case 'u': first = digits(text, va_arg(values, unsigned), DEC); break;
-        case 'd':
-        case 'i': {
-            int value = va_arg(values, int);
-            negative = value < 0;
-            first = digits(text, negative ? 0u - value : value, DEC);
-            break;
-        }
-        default: count += print(*format); continue;
-        }
-        int fill = width - (int)strlen(first) - negative;
-        count += negative && zeros ? print('-') : 0;
-        for (; fill > 0; fill--) {
-            count += print(zeros ? '0' : ' ');
-        }
-        count += (negative && !zeros ? print('-') : 0) + print(first);
+        convert(text, *format, width, zeros, values);
     }
+    if (size) {
+        *text.next = 0;
+    }
+    return text.count;
+}
+
+size_t SerialPort::printf(const char *format, ...)
+{
+    char text[256];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    return count;
-}
-
-// ---- ADC by DMA: channels 0 and 1 take turns; each starts the other when its block is full
-
-static ADCInput *sampling;
-
-bool ADCInput::setBuffers(size_t buffers, size_t words)
-{
-    if (running_ || buffers < 3 || buffers > MOST_BUFFERS || words < 8) {
-        return false;
-    }
-    buffers_ = buffers;
-    words_ = words;
-    return true;
-}
-
-// The divider has 8 bits after the point, rounded as in the SDK: 22050 Hz becomes 22049.9965 Hz.
-bool ADCInput::setFrequency(int hertz)
-{
-    hertz_ = hertz;
-    adc_hw->div = (uint32_t)((48000000ull * 256 + hertz / 2) / hertz) - 256;
-    return true;
-}
-
-bool ADCInput::begin()
-{
-    if (running_ || pin_ < 26 || pin_ > 29) {
-        return false;
-    }
-    if (memoryWords_ < buffers_ * words_) {
-        memory_ = static_cast<uint16_t *>(allocate(4 * buffers_ * words_));
-        memoryWords_ = buffers_ * words_;
-    }
-    running_ = true;
-    sampling = this;
-    first_ = filled_ = freeCount_ = taken_ = 0;
-    for (size_t buffer = 2; buffer < buffers_; buffer++) {
-        free_[freeCount_] = buffer;
-        freeCount_ = freeCount_ + 1;
-    }
-    adc_hw->cs = ADC_ENABLE | ((uint32_t)(pin_ - 26) << 12);
-    adc_hw->fcs = (1u << 24) | (1u << 11) | (1u << 10) | (1u << 3) | 1u;  // FIFO, and a DMA request for each entry
-    setFrequency(hertz_);
-    while (adc_hw->fcs & ADC_FIFO_LEVEL) {
-        (void)adc_hw->fifo;
-    }
-    for (unsigned channel = 0; channel < 2; channel++) {
-        with_[channel] = channel;
-        startChannel(channel);
-    }
-    dma_hw->ints0 = BOTH_CHANNELS;
-    dma_hw->inte0 = BOTH_CHANNELS;
-    enableInterrupt(DMA_IRQ);
-    dma_hw->multi_channel_trigger = 1;  // channel 0 first; it starts channel 1
-    adc_hw->cs = adc_hw->cs | ADC_START_MANY;
-    return true;
-}
-
-// Prepares a channel for a block; the other channel, or begin(), starts it.
-void ADCInput::startChannel(unsigned channel)
-{
-    auto &dma = dma_hw->ch[channel];
-    dma.read_addr = (uint32_t)(uintptr_t)&adc_hw->fifo;
-    dma.write_addr = (uint32_t)(uintptr_t)(memory_ + 2 * words_ * with_[channel]);
-    dma.transfer_count = 2 * words_;
-    // requested by the ADC, chained to the other channel, write address counts up, 16 bits, enabled
-    dma.al1_ctrl = (36u << 15) | ((channel ^ 1u) << 11) | (1u << 5) | (1u << 2) | 1u;
-}
-
-// Without a free buffer the block is lost: its channel overwrites it with the next one.
-void ADCInput::blockDone(unsigned channel)
-{
-    if (freeCount_) {
-        queue_[(first_ + filled_) % MOST_BUFFERS] = with_[channel];
-        filled_ = filled_ + 1;
-        freeCount_ = freeCount_ - 1;
-        with_[channel] = free_[freeCount_];
-    }
-    startChannel(channel);
-    if (callback_) {
-        callback_();
-    }
-}
-
-extern "C" void dma_irq_0()
-{
-    for (unsigned channel = 0; channel < 2; channel++) {
-        if (dma_hw->ints0 & (1u << channel)) {
-            dma_hw->ints0 = 1u << channel;
-            sampling->blockDone(channel);
-        }
-    }
-}
-
-void ADCInput::end()
-{
-    running_ = false;
-    adc_hw->cs = 0;
-    dma_hw->inte0 = 0;
-    dma_hw->abort = BOTH_CHANNELS;
-    dma_hw->ints0 = BOTH_CHANNELS;
-}
-
-// A word counts as read when the first of its two samples has been read.
-int ADCInput::available() { return running_ ? filled_ * words_ - (taken_ + 1) / 2 : 0; }
-
-int ADCInput::read()
-{
-    if (!running_) {
-        return -1;
-    }
-    sleepUntil([this] { return filled_ > 0; });
-    int sample = memory_[2 * words_ * queue_[first_] + taken_++];
-    if (taken_ == 2 * words_) {
-        uint32_t status = save_and_disable_interrupts();
-        free_[freeCount_] = queue_[first_];
-        freeCount_ = freeCount_ + 1;
-        first_ = (first_ + 1) % MOST_BUFFERS;
-        filled_ = filled_ - 1;
-        taken_ = 0;
-        restore_interrupts(status);
-    }
-    return sample;
+    return print(text);
 }
 
 extern "C" int main()  // clang mangles it when freestanding
 {
+    clocks_init();
     setup();
     while (true) {
         loop();

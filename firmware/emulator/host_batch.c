@@ -14,21 +14,24 @@
 void batch_features(const int16_t *windows, int32_t n, int64_t stride, int8_t *features)
 {
     mfcc_t mfcc;
+    int32_t raw[N_FRAMES][N_MFCC];
     mfcc_init(&mfcc);
     for (int32_t w = 0; w < n; w++) {
         mfcc_reset(&mfcc);
-        for (int i = 0; i < N_FRAMES; i++, features += N_MFCC) {
-            mfcc_frame(&mfcc, windows + w * stride + i * FRAME_STEP, features);
+        for (int i = 0; i < N_FRAMES; i++) {
+            mfcc_frame(&mfcc, windows + w * stride + i * FRAME_STEP, raw[i]);
         }
+        mfcc_features(raw, (int8_t(*)[N_MFCC])features + w * N_FRAMES);
     }
 }
 
 static void raw_frame(const int16_t *frame, int32_t *raw)
 {
     int16_t bins[2 * N_BINS] PAIR_ALIGNED;
+    int32_t logs[N_MELS];
     const int shift = mfcc_frame_shift(frame);
     mfcc_window(frame, shift, bins);
-    mfcc_raw(shift, bins, raw);
+    mfcc_raw(shift, bins, logs, raw);
 }
 
 /* MFCCs, the level still in c0. The features of a model are made from these. The stages keep no state, so frames may be
@@ -56,7 +59,7 @@ void batch_mfcc(const int16_t *windows, int32_t n, int64_t stride, int32_t *raw)
 void batch_scores(const int8_t *features, int32_t n, int8_t *scores)
 {
     lstm_t lstm;
-    for (; n > 0; n--, scores += N_GENRES) {
+    for (; n > 0; n--, scores += N_CLASSES) {
         lstm_reset(&lstm);
         for (int i = 0; i < N_FRAMES; i++, features += N_MFCC) {
             lstm_step(&lstm, features);
@@ -70,18 +73,21 @@ void batch_scores(const int8_t *features, int32_t n, int8_t *scores)
 int32_t batch_decisions(const uint16_t *adc, int64_t count, int32_t *rows, int32_t most)
 {
     recognizer_t recognizer;
+    decision_t d;
     int32_t n = 0;
     recognizer_init(&recognizer);
-    for (int64_t i = 0; i < count; i++) {
-        decision_t d;
-        if (!recognizer_push(&recognizer, adc + i, 1, &d) || n == most) {
+    for (int64_t i = 0; i < count || recognizer_pending(&recognizer); i++) {
+        if (i < count) {
+            recognizer_push(&recognizer, adc + i, 1);
+        }
+        if (!recognizer_step(&recognizer, &d) || n == most) {
             continue;
         }
-        int32_t *row = rows + n++ * (6 + N_GENRES);
+        int32_t *row = rows + n++ * (6 + N_CLASSES);
         row[0] = (int32_t)d.window, row[1] = d.label, row[2] = d.vote, row[3] = d.confidence, row[4] = d.silent;
         row[5] = d.unsure;
-        for (int genre = 0; genre < N_GENRES; genre++) {
-            row[6 + genre] = d.scores[genre];
+        for (int label = 0; label < N_CLASSES; label++) {
+            row[6 + label] = d.scores[label];
         }
     }
     return n;
@@ -93,5 +99,5 @@ int32_t batch_self_test(void)
     return recognizer_self_test(&recognizer);
 }
 
-/* window length, frame step, frames, MFCCs, genres: the shapes of the arrays above */
-const int32_t batch_shape[5] = {WINDOW_LENGTH, FRAME_STEP, N_FRAMES, N_MFCC, N_GENRES};
+/* window length, frame step, frames, MFCCs, classes: the shapes of the arrays above */
+const int32_t batch_shape[5] = {WINDOW_LENGTH, FRAME_STEP, N_FRAMES, N_MFCC, N_CLASSES};

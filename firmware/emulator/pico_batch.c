@@ -6,8 +6,9 @@
 #include "mfcc_q15.h"
 
 static int16_t window[WINDOW_LENGTH] PAIR_ALIGNED;
+static int32_t raw[N_FRAMES][N_MFCC];
 static int8_t features[N_FRAMES][N_MFCC];
-static int8_t scores[N_GENRES];
+static int8_t scores[N_CLASSES];
 static mfcc_t mfcc;
 static lstm_t lstm;
 
@@ -18,7 +19,10 @@ int main(void)
         mfcc_reset(&mfcc);
         lstm_reset(&lstm);
         for (int i = 0; i < N_FRAMES; i++) {
-            mfcc_frame(&mfcc, window + i * FRAME_STEP, features[i]);
+            mfcc_frame(&mfcc, window + i * FRAME_STEP, raw[i]);
+        }
+        mfcc_features(raw, features);
+        for (int i = 0; i < N_FRAMES; i++) {
             lstm_step(&lstm, features[i]);
         }
         lstm_scores(&lstm, scores);

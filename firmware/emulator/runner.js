@@ -10,7 +10,9 @@
 //   input/output what emulator_read() reads and emulator_write() appends (files)
 //   uart         what the image sent by UART 0 (file)
 //   interactive  UART 0 is this process's stdin and stdout; the run ends when stdin is closed
+//   opens        emulated time at which the host opens USB serial (default 0: it is open from the start)
 //   stalls       [[from, to], ...]: from when to when (s) the host reads nothing; SERIAL_ROOM bytes can wait
+//   typed        [[seconds, text], ...]: what the host sends (at most 24 characters at a time)
 //   pace         at most this many seconds of emulated time per second (0: no limit)
 //   events       [[seconds, pin, 0 or 1], ...]: levels of input pins (a button)
 //   progress     from time to time, prints on stderr how many seconds have been emulated
@@ -20,82 +22,13 @@
 const fs = require('fs');
 const { RP2040 } = require('rp2040js');
 const { fastCore } = require('./fast_core.js');
+const board = require('./board.js');
 
-const RAM = 0x20000000, RAM_BYTES = 0x42000, STACK_BOTTOM = 0x20040000, VECTORS = 0x10000100;
+const { RAM, RAM_BYTES, STACK_BOTTOM, PAINT, SLICE_MS, complain } = board;
 const MARK = 0x180, CALL = 0x184; // SIO offsets: include/emulator.h
-const PAINT = 0xa5, SLICE_MS = 20, ROOM_FOR_BYTES = 24;
-const CLK_ADC_SOURCES = { 0: 'pllUsb', 1: 'pllSys' }, XOSC = 3, WAKE_EN = 0xa0, SLEEP_EN1 = 0xac; // of CLOCKS
-const UART_FLAGS = 0x18, TX_FULL = 1 << 5, SERIAL_ROOM = 256; // the arduino-pico core's buffer of USB serial
-
-function loadImage(mcu, file) {
-  const image = fs.readFileSync(file);
-  mcu.flash.set(image, 0);
-  mcu.logger = { debug() {}, info() {}, warn: complain, error: complain };
-  mcu.sram.fill(PAINT); // a byte that still has this value at the end was never used as stack
-  mcu.core.VTOR = VECTORS;
-  mcu.core.reset();
-  mcu.clkSys = 125e6;
-}
-
-// The clock tree as an image sets it up: rp2040js follows clk_sys and clk_peri, this clk_adc. An image that sets up
-// nothing runs at 125 MHz, with the ADC at 48 MHz. What is measured counts from the last change of clk_sys.
-function connectClocks(mcu, state) {
-  const { clocks } = mcu, gates = state.gates, write = clocks.writeUint32.bind(clocks);
-  const read = clocks.readUint32.bind(clocks), isGate = (offset) => offset >= WAKE_EN && offset <= SLEEP_EN1;
-  clocks.readUint32 = (offset) => (isGate(offset) ? gates[(offset - WAKE_EN) >> 2] : read(offset));
-  clocks.writeUint32 = (offset, value) => {
-    if (isGate(offset)) gates[(offset - WAKE_EN) >> 2] = value >>> 0;
-    else write(offset, value);
-  };
-  state.nanosPerCycle = 1e9 / mcu.clkSys;
-  mcu.addClockListener((hertz) => {
-    state.nanosPerCycle = 1e9 / hertz;
-    state.since = { nanos: mcu.clock.nanos, asleep: state.asleep };
-  });
-}
-
-function adcHertz(mcu) {
-  const { adcCtrl } = mcu.clocks, source = (adcCtrl >> 5) & 7;
-  if (!adcCtrl) return 48e6;
-  return source === XOSC ? mcu.xoscFreq : mcu[CLK_ADC_SOURCES[source]].frequency;
-}
-
-function complain(component, message) {
-  throw new Error(`${component}: ${message}`);
-}
-
-// Reads and writes RAM and flash through typed arrays: faster than rp2040js, with the same result. An unaligned access
-// stops the run, as on a Cortex-M0+.
-function checkedMemory(mcu, cache) {
-  const { core, sram, flash } = mcu;
-  const unaligned = (address) => complain('memory', `unaligned access to 0x${(address >>> 0).toString(16)}`);
-  for (const [bits, View] of [[8, Uint8Array], [16, Uint16Array], [32, Uint32Array]]) {
-    const ram = new View(sram.buffer), rom = new View(flash.buffer), shift = Math.log2(bits / 8), mask = bits / 8 - 1;
-    const slowRead = mcu[`readUint${bits}`].bind(mcu), slowWrite = mcu[`writeUint${bits}`].bind(mcu);
-    core[`readUint${bits}`] = (address) => {
-      const page = address >>> 24, offset = address & 0xffffff;
-      if (page === 0x10) {
-        if (offset & mask) unaligned(address);
-        if (cache) cache.read(offset);
-        return rom[offset >> shift];
-      }
-      if (page === 0x20 && offset < RAM_BYTES) {
-        if (offset & mask) unaligned(address);
-        return ram[offset >> shift];
-      }
-      return slowRead(address >>> 0);
-    };
-    core[`writeUint${bits}`] = (address, value) => {
-      const offset = address & 0xffffff;
-      if (address >>> 24 === 0x20 && offset < RAM_BYTES) {
-        if (offset & mask) unaligned(address);
-        ram[offset >> shift] = value;
-      } else {
-        slowWrite(address >>> 0, value);
-      }
-    };
-  }
-}
+const ROOM_FOR_BYTES = 24;
+const UART_FLAGS = 0x18, TX_FULL = 1 << 5;
+const SERIAL_ROOM = 256, UART_ROOM = 32; // bytes: the arduino-pico core's buffer of USB serial, the UART's own
 
 // The RP2040's XIP cache: 16 KB, two ways, lines of 8 bytes, least recently used replaced. Misses cost no cycles here.
 class XipCache {
@@ -186,15 +119,15 @@ function connectAdc(mcu, job, log) {
     log.push(value & 0xff);
     log.push(value >> 8);
     adc.value = value;
-    done.schedule(96e9 / adcHertz(mcu)); // a conversion takes 96 cycles
+    done.schedule(96e9 / board.adcHertz(mcu)); // a conversion takes 96 cycles
   };
   const { multiShotAlarm } = mcu.adc, schedule = multiShotAlarm.schedule.bind(multiShotAlarm);
-  multiShotAlarm.schedule = (nanos) => schedule(nanos * 48e6 / adcHertz(mcu)); // rp2040js takes clk_adc for 48 MHz
+  multiShotAlarm.schedule = (nanos) => schedule(nanos * 48e6 / board.adcHertz(mcu)); // rp2040js assumes 48 MHz
   const done = mcu.clock.createAlarm(() => mcu.adc.completeADCRead(adc.value, false));
   return adc;
 }
 
-function connectCalls(mcu, state, input, output) {
+function connectCalls(mcu, job, state, input, output) {
   const { sio } = mcu, write = sio.writeUint32.bind(sio);
   sio.writeUint32 = (offset, value) => {
     if (offset === MARK) state.stages.mark(value);
@@ -207,6 +140,8 @@ function connectCalls(mcu, state, input, output) {
     if (operation === 2) state.exit = count;
     else if (operation === 3) state.heap = count;
     else if (operation === 4) request[0] = SERIAL_ROOM - state.waiting.length;
+    else if (operation === 5) request[0] = mcu.clock.nanos >= (job.opens ?? 0) * 1e9;
+    else if (operation === 6) state.isUart = true;
     else {
       if (pointer < RAM || pointer + count > RAM + RAM_BYTES) complain('call', `not RAM: 0x${pointer.toString(16)}`);
       const memory = mcu.sram.subarray(pointer - RAM, pointer - RAM + count);
@@ -219,13 +154,22 @@ function connectCalls(mcu, state, input, output) {
 function connectUart(mcu, job, state, log) {
   const pending = [], { waiting } = state, uart = mcu.uart[0], read = uart.readUint32.bind(uart);
   let start = null; // of the current line: [seconds, seconds asleep until then]
-  uart.readUint32 = (offset) => read(offset) | (offset === UART_FLAGS && waiting.length >= SERIAL_ROOM ? TX_FULL : 0);
+  const isFull = () => waiting.length >= (state.isUart ? UART_ROOM : SERIAL_ROOM);
+  uart.readUint32 = (offset) => read(offset) | (offset === UART_FLAGS && isFull() ? TX_FULL : 0);
   const stalls = job.stalls ?? [], seconds = () => mcu.clock.nanos / 1e9;
   const stalled = () => stalls.some(([from, to]) => from <= seconds() && seconds() < to);
   for (const [, to] of stalls) {
     mcu.clock.createAlarm(() => { while (waiting.length) take(waiting.shift()); }).schedule(to * 1e9);
   }
-  uart.onByte = (byte) => (stalled() ? waiting.push(byte) : take(byte));
+  // A byte takes ten bits on the wire of a real UART. USB is as fast as the host.
+  const sent = mcu.clock.createAlarm(() => {
+    take(waiting.shift());
+    if (waiting.length) sent.schedule(10e9 / uart.baudRate);
+  });
+  uart.onByte = (byte) => {
+    if (state.isUart && waiting.push(byte) === 1) sent.schedule(10e9 / uart.baudRate);
+    if (!state.isUart) stalled() ? waiting.push(byte) : take(byte);
+  };
   function take(byte) {
     log.push(byte);
     start ??= [mcu.clock.nanos / 1e9, state.asleep / 1e9];
@@ -234,6 +178,9 @@ function connectUart(mcu, job, state, log) {
     }
     if (byte === 10) start = null;
     if (job.interactive) state.sent.push(byte);
+  }
+  for (const [at, text] of job.typed ?? []) {
+    mcu.clock.createAlarm(() => Buffer.from(text).forEach((byte) => uart.feedByte(byte))).schedule(at * 1e9);
   }
   if (job.interactive) {
     process.stdin.on('data', (data) => pending.push(...data));
@@ -246,56 +193,14 @@ function connectUart(mcu, job, state, log) {
   };
 }
 
-// An input pin follows its pull until an event drives it.
 function connectPins(mcu, job, state) {
-  for (const pin of mcu.gpio) {
-    let driven;
-    Object.defineProperty(pin, 'rawInputValue', {
-      get: () => driven ?? pin.pullupEnabled,
-      set: (value) => { if (value !== pin.rawInputValue) driven = value; },
-    });
-  }
+  board.drivePins(mcu);
   for (const [seconds, pin, value] of job.events ?? []) {
     mcu.clock.createAlarm(() => mcu.gpio[pin].setInputValue(!!value)).schedule(seconds * 1e9);
   }
   mcu.gpio.forEach((pin, index) => pin.addListener((value) => {
     if (value <= 1 && state.pins.length < 100000) state.pins.push([mcu.clock.nanos / 1e9, index, value]);
   }));
-}
-
-// Runs until `end` (emulated nanoseconds), until the image exits, or for SLICE_MS of the host's time. Returns why the
-// run has stopped, or null after SLICE_MS.
-function runSlice(mcu, state, end) {
-  const { core, clock } = mcu, wallEnd = Date.now() + SLICE_MS;
-  while (state.exit === null && clock.nanosCounter < end) {
-    for (let i = 0; i < 2000 && state.exit === null && clock.nanosCounter < end; i++) {
-      const alarm = clock.nextAlarm;
-      if (core.waiting) {
-        if (core.pendingInterrupts & core.enabledInterrupts) { // WFI ends even if PRIMASK blocks the handler
-          core.waiting = false;
-          core.interruptsUpdated = true;
-          continue;
-        }
-        const wait = Math.min(alarm ? clock.nanosToNextAlarm : Infinity, end - clock.nanosCounter);
-        if (wait === Infinity) return 'stuck: asleep, and nothing will wake it';
-        state.asleep += wait;
-        clock.tick(wait);
-        continue;
-      }
-      const due = (Math.min(end, alarm ? alarm.nanos : Infinity) - clock.nanosCounter) / state.nanosPerCycle;
-      let cycles = state.fast ? state.fast(Math.min(due, 1e5)) : 0;
-      if (!cycles) {
-        const before = core.cycles;
-        core.executeInstruction();
-        cycles = core.cycles - before;
-      }
-      const target = clock.nanosCounter + cycles * state.nanosPerCycle;
-      if (clock.nextAlarm !== null && clock.nextAlarm.nanos <= target) clock.tick(target - clock.nanosCounter);
-      else clock.nanosCounter = target;
-    }
-    if (Date.now() > wallEnd) return null;
-  }
-  return state.exit === null ? 'time' : 'exit';
 }
 
 function send(state) {
@@ -311,7 +216,7 @@ async function run(mcu, job, state, feed) {
     feed();
     const ahead = job.pace ? (Date.now() - wallStart + SLICE_MS) * 1e6 * job.pace : Infinity;
     const step = job.interactive ? mcu.clock.nanos + 5e6 : Infinity; // check stdin at least every 5 ms
-    const stop = runSlice(mcu, state, Math.min(end, ahead, step));
+    const stop = board.runSlice(mcu, state, Math.min(end, ahead, step));
     if (job.progress) process.stderr.write(`progress ${mcu.clock.nanos / 1e9}\n`);
     if (job.interactive) await send(state);
     if (stop && (stop !== 'time' || mcu.clock.nanos >= end)) return stop;
@@ -335,7 +240,7 @@ function summary(mcu, state, stopped, cache, wall) {
   return {
     stopped, exit_status: state.exit, seconds: nanos / 1e9, wall_seconds: wall,
     cycles, cycles_awake: cycles - asleep, cycles_asleep: asleep, awake_share: (cycles - asleep) / cycles,
-    clk_sys: mcu.clkSys, clk_adc: adcHertz(mcu), clock_gates: [...state.gates],
+    clk_sys: mcu.clkSys, clk_adc: board.adcHertz(mcu), clock_gates: [...state.gates],
     plls_on: ['pllSys', 'pllUsb'].filter((name) => !(mcu[name].pwr & 1)),
     adc_start: adc.first / 1e9, adc_samples: adc.delivered,
     adc_rate: adc.delivered > 1 ? (adc.delivered - 1) / ((adc.last - adc.first) * 1e-9) : 0,
@@ -349,15 +254,15 @@ async function main() {
   const job = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
   const mcu = new RP2040(), cache = job.xip ? new XipCache() : null;
   const logs = { adc: new Log(job.adc_log), output: new Log(job.output), uart: new Log(job.uart) };
-  loadImage(mcu, job.image);
-  checkedMemory(mcu, cache);
+  board.loadImage(mcu, fs.readFileSync(job.image));
+  board.checkedMemory(mcu, cache);
   const state = { exit: null, heap: 0, asleep: 0, closed: false, sent: [], lines: [], pins: [], uart: logs.uart,
     waiting: [], gates: new Uint32Array(4).fill(0xffffffff), since: { nanos: 0, asleep: 0 } };
-  connectClocks(mcu, state);
+  board.connectClocks(mcu, state);
   state.fast = job.plain ? null : fastCore(mcu, cache);
   state.stages = new Stages(() => [mcu.core.cycles, cache ? cache.misses : 0]);
   state.adc = connectAdc(mcu, job, logs.adc);
-  connectCalls(mcu, state, new Reader(job.input), logs.output);
+  connectCalls(mcu, job, state, new Reader(job.input), logs.output);
   const feed = connectUart(mcu, job, state, logs.uart);
   connectPins(mcu, job, state);
   mcu.onBreak = (code) => complain('image', `stopped by udf #${code} at 0x${mcu.core.PC.toString(16)}`);

@@ -22,12 +22,11 @@ enum { WINDOW_STAGE = 2, FFT_STAGE = MGR_M0PLUS ? WINDOW_STAGE : 3 };
 /* The first FRAME_STEP counts complete no frame: recognizer_push() only converts them. */
 static void remove_bias(const int16_t *samples)
 {
-    decision_t decision;
     for (int i = 0; i < FRAME_STEP; i++) {
         counts[i] = (uint16_t)((samples[i] >> (16 - ADC_BITS)) + (1 << (ADC_BITS - 1)));
     }
     recognizer_init(&recognizer);
-    STAGE(1, recognizer_push(&recognizer, counts, FRAME_STEP, &decision));
+    STAGE(1, recognizer_push(&recognizer, counts, FRAME_STEP));
 }
 
 /* Stage 5 includes the logarithms. Stage 6 is the logarithms alone, of Mel sums of the same size. */
@@ -44,11 +43,10 @@ static void take_logs(int frame_shift, int spectrum_shift)
     emulator_mark(0);
 }
 
-static void frame_features(const int16_t *frame, int8_t *features)
+static void frame_features(const int16_t *frame, int32_t *raw)
 {
     static int32_t level;
     uint16_t *const magnitude = (uint16_t *)bins;
-    int32_t raw[N_MFCC];
     const int frame_shift = mfcc_frame_shift(frame);  // the recognizer knows it from stage 1
     int spectrum_shift;
     STAGE(WINDOW_STAGE, mfcc_window(frame, frame_shift, bins));
@@ -60,22 +58,26 @@ static void frame_features(const int16_t *frame, int8_t *features)
     const int32_t c0 = raw[0];
     raw[0] = frame == window ? 0 : c0 - level;
     level = c0;
-    STAGE(8, mfcc_quantize(raw, features));
 }
 
 int main(void)
 {
-    int8_t features[N_MFCC], scores[N_GENRES];
+    static int32_t raw[N_FRAMES][N_MFCC];
+    static int8_t features[N_FRAMES][N_MFCC];
+    int8_t scores[N_CLASSES];
     while (emulator_read(window, sizeof window) == sizeof window) {
         for (int i = 0; i < N_FRAMES; i++) {
             remove_bias(window + i * FRAME_STEP);
         }
         lstm_reset(&lstm);
         for (int i = 0; i < N_FRAMES; i++) {
-            frame_features(window + i * FRAME_STEP, features);
-            STAGE(9, lstm_step(&lstm, features));
-            emulator_write(features, sizeof features);
+            frame_features(window + i * FRAME_STEP, raw[i]);
         }
+        STAGE(8, mfcc_features(raw, features));
+        for (int i = 0; i < N_FRAMES; i++) {
+            STAGE(9, lstm_step(&lstm, features[i]));
+        }
+        emulator_write(features, sizeof features);
         STAGE(10, lstm_scores(&lstm, scores));
     }
     emulator_exit(0);

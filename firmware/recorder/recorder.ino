@@ -2,51 +2,45 @@
 // Recorder: samples from a MAX9814 microphone on A0 (GP26) go to the host over USB serial. A push button between GP10
 // and ground starts a take and ends it; so can the host: `python -m mgr_helpers record`.
 // For the arduino-pico core (Earle Philhower). The portable C in src/ does the work; this file is the board.
-#include <ADCInput.h>
 #include <Arduino.h>
-#include <hardware/adc.h>
-#include <hardware/sync.h>
 
+#include "config.h"
+#if !__has_include("src/microphone/microphone.h")
+#error "This folder is incomplete. Run `make firmware`, and open build/sketches/recorder instead."
+#endif
 #include "src/button.h"
 #include "src/generated/constants.h"
+#include "src/microphone/microphone.h"
 #include "src/recorder.h"
 
 #ifndef BOARD_NAME
 #define BOARD_NAME "Raspberry Pi Pico"
 #endif
 
-constexpr pin_size_t MICROPHONE = A0, BUTTON = 10;
+constexpr pin_size_t BUTTON = 10;
+constexpr size_t BLOCKS = 16;  // 186 ms
 
-static ADCInput adc(MICROPHONE);
 static recorder_t recorder;
 static button_t button;
-
-// Clock cycles from one sample to the next, with 8 fraction bits: the ADC's divider plus 1 (RP2040 datasheet 4.9.5).
-static uint32_t samplingPeriod() { return adc_hw->div + 256; }
 
 void setup()
 {
     Serial.begin(BAUD_RATE);
     pinMode(LED_BUILTIN, OUTPUT);
     pinMode(BUTTON, INPUT_PULLUP);
-    adc_gpio_init(MICROPHONE);                  // the core's ADCInput sets up another pin (5.3 and 6.0)
-    adc.setBuffers(16, SAMPLES_PER_FRAME / 2);  // in words of two samples: 186 ms
-    adc.begin(SAMPLE_RATE);
-    recorder_init(&recorder, ADC_CLOCK_HZ, samplingPeriod(), "recorder 1.0", BOARD_NAME);
+    microphoneBegin(SAMPLE_RATE, SAMPLES_PER_FRAME, BLOCKS);
+    const microphone_clock_t clock = microphoneClock();
+    recorder_init(&recorder, clock.hertz, clock.period, "recorder 1.0", BOARD_NAME);
 }
 
 static void takeSamples()
 {
-    int words = adc.available();
-    if (words == 0) {
+    alignas(4) sample_t values[32];
+    size_t count = microphoneRead(values, 32);
+    if (count == 0) {
         return;
     }
-    for (; words > 0; words = adc.available()) {
-        uint16_t values[16];
-        int count = 2 * min(words, 8);
-        for (int i = 0; i < count; i++) {
-            values[i] = adc.read();
-        }
+    for (; count > 0; count = microphoneRead(values, 32)) {
         recorder_samples(&recorder, values, count);
     }
     recorder_lost(&recorder, recorder_missing(&recorder, micros()));
@@ -89,6 +83,6 @@ void loop()
     }
     const uint8_t *bytes;
     if (recorder_waiting(&recorder, &bytes) == 0) {
-        __wfi();  // until a block of samples or a byte from the host arrives
+        microphoneWait(2);  // until a block of samples or a byte from the host arrives
     }
 }

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import json
 import os
+import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from ..host.files import shown, write_whole
 from . import gtzan, mini_set, reading, splits
 
 SUFFIXES = (".wav", ".flac", ".au", ".aiff", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".alac", ".wma", ".webm", ".wv")
+OTHER_BLOCK = 5  # neighbouring numbers in names of other music that form a group: they often share an artist
 SPLIT_LISTS = DATA / "gtzan_splits"
 SPLIT_NAMES = {"": "", "train": "train", "valid": "validation", "validation": "validation", "test": "test"}
 
@@ -47,15 +49,25 @@ class Song:
 
 @dataclass
 class SongSet:
-    """What `load_songs` found: songs, skipped files ({"file", "reason"}), and sub-folders that are no genre."""
+    """What `load_songs` found: songs, skipped files ({"file", "reason"}), and sub-folders that are not read.
+
+    `others` are songs and sounds of no genre. Their `genre` is the kind: the name of their sub-folder.
+    """
 
     songs: list[Song]
     skipped: list[dict]
     other_folders: list[str]
     source: str
+    others: list[Song] = field(default_factory=list)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of the others, sorted."""
+        return sorted({song.genre for song in self.others})
 
 
-def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings: str | Path | None = None) -> SongSet:
+def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings: str | Path | None = None,
+               other: str | Path | list | None = None) -> SongSet:
     """Read all songs of a data set, one file per core at a time.
 
     A take of the recorder is cut where its sidecar (.json) names a gap. Each piece is a song of its own ("jazz/a#1",
@@ -69,6 +81,9 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
         with the columns file and artist (or group), and fault_filtered_split.
     recordings : str or Path, optional
         A second folder of the same form, whose songs are added: your own recordings. It may lack genres.
+    other : str or Path, or a list of them, optional
+        Folders of music and sounds that are none of the genres, in sub-folders by kind or flat (kind "other"). The mini
+        set has some of its own. Of GTZAN, the other genres are taken by themselves.
 
     Raises
     ------
@@ -82,7 +97,12 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     folders = [(built_in.get(source, lambda: _find_folder(Path(source), config))(), "")]
     folders += [(_find_folder(Path(recordings), config, "recordings/"), "recordings/")] if recordings else []
     found = [entry for root, prefix in folders for entry in _list_files(root, prefix, config)]
-    others = [prefix + name for root, prefix in folders for name in _other_folders(root, config)]
+    own = mini_set.OTHERS if source == "mini" else gtzan.GENRES
+    found += [entry for name in _other_folders(folders[0][0], config) if name in own
+              for entry in _list_kind(folders[0][0] / name, name)]
+    found += [entry for root in ([other] if isinstance(other, (str, Path)) else other or [])
+              for entry in _list_others(Path(os.path.expanduser(root)), config)]
+    unread = [prefix + name for root, prefix in folders for name in _other_folders(root, config) if name not in own]
     read = joblib.Parallel(-1, prefer="threads", return_as="generator")(
         joblib.delayed(_try_read)(path, config) for path, _ in found)
     songs, skipped = [], []
@@ -91,9 +111,11 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
             skipped.append({"file": song.path, "reason": result})
         else:
             _add_pieces(song, result, songs, skipped, config)
+    others = [song for song in songs if song.genre not in config.genres]
+    songs = [song for song in songs if song.genre in config.genres]
     _check_genres(songs, skipped, config)
     names = [str(part) if part in built_in else Path(part).resolve().name for part in (source, recordings) if part]
-    return SongSet(songs, skipped, others, " + ".join(names))
+    return SongSet(songs, skipped, unread, " + ".join(names), others)
 
 
 def _find_folder(root: Path, config: Config, prefix: str = "") -> Path:
@@ -120,6 +142,32 @@ def _list_files(root: Path, prefix: str, config: Config) -> list[tuple[Path, Son
                  if not path.name.startswith(".") and path.suffix != ".json"}
         names |= {name for name in manifest if name.startswith(f"{genre}/")}  # also files that are gone
         listed += [(root / name, _describe(root / name, genre, prefix, manifest)) for name in sorted(names)]
+    return listed
+
+
+def _list_others(root: Path, config: Config) -> list[tuple[Path, Song]]:
+    """Every file of a folder of other music, as `_list_files` gives them."""
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder {shown(root)}: name one with music or sounds that are none of the genres")
+    kinds = [(path, path.name) for path in sorted(_entries(root)) if path.is_dir() and not path.name.startswith(".")]
+    mixed = [name for _, name in kinds if name in config.genres]
+    if mixed:
+        raise ValueError(f"{shown(root)} has the sub-folder {mixed[0]!r}, which is a genre: give it as songs, or rename it")
+    found = [entry for path, kind in kinds or [(root, "other")] for entry in _list_kind(path, kind)]
+    if not found:
+        raise ValueError(f"{shown(root)} holds no sound file: put some into it, or into sub-folders by kind")
+    return found
+
+
+def _list_kind(folder: Path, kind: str) -> list[tuple[Path, Song]]:
+    """The sound files of one kind of other music. A group is a block of neighbouring numbers, or the file itself."""
+    listed = []
+    for path in sorted(path for path in _entries(folder) if path.suffix.lower() in SUFFIXES):
+        name = _printable(f"{kind}/{path.name}")
+        song = name.removesuffix(path.suffix)
+        number = re.search(r"(\d+)$", song)
+        group = f"{song[: number.start()]}{int(number[1]) // OTHER_BLOCK}*" if number else song
+        listed.append((path, Song(name, kind, song, group, np.zeros(0, np.int16))))
     return listed
 
 
@@ -278,6 +326,36 @@ def save_clips(clips: dict, split: np.ndarray, source: str, config: Config = CON
     settings = np.array(_audio_settings(config))
     return write_whole(work_dir() / "clips.npz", lambda file: np.savez(
         file, **arrays, genres=np.array(config.genres), source=np.array(source), settings=settings))
+
+
+def save_others(found: SongSet) -> Path:
+    """Write the music of no genre that `load_songs` found to `others.npz` in the work folder."""
+    arrays = {name: np.array([getattr(song, name) for song in found.others], str) for name in ("genre", "song", "group")}
+    samples = np.concatenate([song.samples for song in found.others]) if found.others else np.zeros(0, np.int16)
+    lengths = np.array([len(song.samples) for song in found.others], np.int64)
+    return write_whole(work_dir() / "others.npz", lambda file: np.savez(file, samples=samples, lengths=lengths, **arrays))
+
+
+def load_others(part: str | None = None, config: Config = CONFIG) -> list[Song]:
+    """The music of no genre that notebook 02 wrote; without it, the mini set's.
+
+    `part` is one of `splits.PARTS`: about a fifth of each kind is for validation and a fifth for test, by group.
+    """
+    path = work_dir() / "others.npz"
+    if path.is_file():
+        try:
+            with np.load(path) as file:
+                cuts = np.split(file["samples"], np.cumsum(file["lengths"])[:-1])
+                rows = zip(file["genre"], file["song"], file["group"], cuts)
+                songs = [Song("", *(str(text) for text in texts), samples) for *texts, samples in rows]
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{shown(path)} is damaged ({error}): run notebook 02 again") from error
+    else:
+        songs = load_songs("mini", config).others
+    groups: dict[str, list[str]] = {}
+    for song in songs:
+        groups.setdefault(song.genre, []).append(song.group)
+    return [song for song in songs if part in (None, splits.part_of_group(song.group, groups[song.genre]))]
 
 
 def load_clips(config: Config = CONFIG) -> dict[str, np.ndarray]:

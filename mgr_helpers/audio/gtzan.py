@@ -31,6 +31,7 @@ KAGGLE = "andradaolteanu/gtzan-dataset-music-genre-classification"
 REMEDY = ("Run it again: a download goes on where it stopped. Or put GTZAN's genre folders into data/gtzan/ yourself, "
           "or give their folder as the data set")
 ATTEMPTS = 5
+GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 LEVELS = 3  # of folders, as in Kaggle's archive/Data/genres_original/<genre>
 
 

@@ -216,7 +216,36 @@ PROGRESSIONS = {  # of (semitones above the key, chord), four beats each
              [(0, MINOR7), (5, DOMINANT), (10, MAJOR7), (3, MAJOR7)],
              [(0, DOMINANT), (5, DOMINANT), (0, DOMINANT), (7, DOMINANT)]],  # blues
 }
-ARRANGERS = {"disco": _disco, "jazz": _jazz, "metal": _metal}
+def _waltz(artist, rng, n):
+    """Three beats a bar at 130 to 190 beats a minute: a bass, two chords, an accordion's tune in thirds. No genre."""
+    beat, key = 60 / rng.uniform(130, 190), rng.integers(45, 57)
+    tracks = {name: np.zeros(n) for name in ("bass", "chords", "tune")}
+    reed, bass = _harmonics(artist.uniform(0.5, 0.9), even=artist.uniform(0.4, 1)), _harmonics(1.6, 8)
+    for b in range(int(n / RATE / beat) + 1):
+        root = key + (0, 5, 7, 0)[b // 6 % 4]
+        _place(tracks["bass"], _tone(root - 12, beat, bass, 0.3), b * beat, 0.9 * (b % 3 == 0))
+        chord = sum(_tone(root + step, 0.5 * beat, reed, 0.2) for step in MAJOR)
+        _place(tracks["chords"], chord, b * beat, 0.2 * (b % 3 > 0))
+        note = root + 12 + MAJOR[rng.integers(3)]
+        _place(tracks["tune"], _tone(note, beat, reed, 2, 0.03, 0.3) + _tone(note + 4, beat, reed, 2, 0.03), b * beat, 0.4)
+    return tracks
+
+
+def _bells(artist, rng, n):
+    """Slow bells over a drone, no drums: nothing of the genres' rhythm. No genre either."""
+    beat, key = 60 / rng.uniform(50, 90), rng.integers(40, 60)
+    tracks = {name: np.zeros(n) for name in ("bells", "drone")}
+    metal, drone = (1, 0, 0.6, 0, 0.4, 0, 0, 0.3), _harmonics(artist.uniform(1.2, 2), 8)
+    for b in range(2 * int(n / RATE / beat) + 1):
+        step = (0, 2, 4, 7, 9)[rng.integers(5)]
+        _place(tracks["bells"], _tone(key + 24 + step, 3 * beat, metal, artist.uniform(0.6, 1.5)), b * beat / 2, 0.6)
+        if b % 8 == 0:
+            _place(tracks["drone"], _tone(key, 4 * beat, drone, 6, 0.3, 0.2), b * beat / 2, 0.5)
+    return tracks
+
+
+OTHERS = {"waltz": _waltz, "bells": _bells}  # music that is none of the genres
+ARRANGERS = {"disco": _disco, "jazz": _jazz, "metal": _metal, **OTHERS}
 
 
 # --- mix --------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ magnitude       int16                       ``arm_cmplx_mag_q15``: half of |FFT|
 Mel sums        uint32                      exact sum of magnitude times Q0.8 weight over each filter's span
 log2            int16, Q6.9                 of sum and floor; both shifts are taken back here
 DCT             int32, Q9.22                weights in Q2.13
-level removal   int32, Q9.22                c0 becomes its change from frame to frame: the *raw* MFCCs
+level removal   int32, Q9.22                c0 becomes its change from frame to frame
+mean removal    int32, Q9.22                of c1 and up, a share of the window's mean is taken off: the *raw* MFCCs
 model input     int8                        per-coefficient mean, deviation and the model's scale in one step
 ==============  ==========================  ===============================================================
 
@@ -35,6 +36,7 @@ MEL_FRACTION_BITS = 8
 LOG_SEGMENTS = 64
 ROOT_FRACTION_BITS = 11
 RAW_ONE = 1 << 22  # an MFCC of 1.0 with the default fraction bits
+MEAN_SHIFT = 20  # fraction bits of the share of a frame in the mean that is taken off
 FEATURE_SHIFT = 40  # of the multiplier that turns a raw MFCC into int8
 
 
@@ -79,13 +81,7 @@ def mel_segments(config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray] | Non
 
 @functools.lru_cache
 def mel_spans(config: Config = CONFIG) -> list[tuple[int, int]]:
-    """First bin and one past the last bin of each filter's non-zero weights.
-
-    Raises
-    ------
-    ValueError
-        When a filter has no bin (too many bands for the FFT).
-    """
+    """First bin and one past the last bin of each filter's non-zero weights; ValueError when a filter has no bin."""
     weights = mel_weights(config)
     spans = []
     for band in range(config.n_mels):
@@ -116,13 +112,7 @@ def mel_sum_bound(config: Config = CONFIG) -> float:
 
 @functools.lru_cache
 def largest_spectrum_shift(config: Config = CONFIG) -> int:
-    """Bits by which a spectrum may be shifted left so that every Mel sum stays below 2**32.
-
-    Raises
-    ------
-    ValueError
-        When a sum could leave 32 bits even without a shift.
-    """
+    """Bits by which a spectrum may be shifted left so that every Mel sum stays below 2**32; ValueError if not even 0."""
     shift = int(np.floor(np.log2(2**32 / mel_sum_bound(config))))
     if shift < 0:
         raise ValueError("a Mel sum could need more than 32 bits: use more bands or a shorter FFT")
@@ -196,11 +186,7 @@ def headroom(values: np.ndarray) -> int:
 def block_scale(frame: np.ndarray) -> tuple[np.ndarray, int]:
     """Shift a frame (int16) left until its largest sample needs all 16 bits; none saturates.
 
-    Returns
-    -------
-    scaled : int16, shape (frame_length,)
-    shift : int
-        0 to 15 bits; 15 for a frame of zeros.
+    Returns the scaled frame and the shift in bits: 0 to 15, and 15 for a frame of zeros.
     """
     import cmsisdsp
     shift = headroom(frame)
@@ -220,10 +206,7 @@ def fft_instance(fft_length: int):
 def spectrum_q15(frame: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     """Hann window and FFT of a scaled frame (int16 Q0.15) by CMSIS-DSP.
 
-    Returns
-    -------
-    int16, shape (2 * n_bins,)
-        Real and imaginary part of each bin in turn, divided by fft_length.
+    Returns int16, shape (2 * n_bins,): real and imaginary part of each bin in turn, divided by fft_length.
     """
     import cmsisdsp
     windowed = np.zeros(config.fft_length, np.int16)
@@ -358,13 +341,35 @@ def from_q15(mfccs, config: Config = CONFIG) -> np.ndarray:
 
 
 def remove_level(mfccs: np.ndarray) -> np.ndarray:
-    """Raw MFCCs, int32 (..., n_frames, n_mfcc): c0 replaced by its change since the frame before, 0 in the first frame.
+    """MFCCs, int32 (..., n_frames, n_mfcc): c0 replaced by its change since the frame before, 0 in the first frame.
 
     A change of volume adds a constant to every c0 and changes no other coefficient. The difference removes it.
     """
     raw = mfccs.copy()
     raw[..., 0] = np.diff(mfccs[..., 0], axis=-1, prepend=mfccs[..., :1, 0])
     return raw
+
+
+def mean_multiplier(config: Config = CONFIG) -> int:
+    """`mean_share` of a frame's part in the window's mean, with MEAN_SHIFT fraction bits."""
+    return round(config.mean_share / config.n_frames * (1 << MEAN_SHIFT))
+
+
+def remove_mean(mfccs: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """int32 (..., n_frames, n_mfcc) less `mean_share` of each coefficient's mean over the window; c0 stays as it is.
+
+    Loudspeaker, microphone and room weigh the bands. That adds a constant to each coefficient, as a long note does, too:
+    so only a share of the mean is taken off. The sum of the frames needs up to 35 bits, its product up to 53.
+    """
+    total = mfccs.sum(axis=-2, keepdims=True, dtype=np.int64)
+    taken = (total * mean_multiplier(config) + (1 << MEAN_SHIFT - 1)) >> MEAN_SHIFT
+    taken[..., 0] = 0
+    return (mfccs - taken).astype(np.int32)
+
+
+def window_features(mfccs: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+    """Raw MFCCs of windows from those of `q15_mfcc`: int32 (..., n_frames, n_mfcc), level and mean removed."""
+    return remove_mean(remove_level(mfccs), config)
 
 
 def mfcc_windows(clips: np.ndarray, config: Config = CONFIG) -> np.ndarray:
@@ -383,7 +388,7 @@ def mfcc_windows(clips: np.ndarray, config: Config = CONFIG) -> np.ndarray:
         raise ValueError(f"need clips of at least {config.window_length} samples, got shape {clips.shape}")
     if not len(clips):
         return np.zeros((0, config.n_frames, config.n_mfcc), np.int32)
-    return remove_level(np.stack([q15_mfcc(clip[: config.window_length], config) for clip in clips]))
+    return window_features(np.stack([q15_mfcc(clip[: config.window_length], config) for clip in clips]), config)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def _same_bits(config: Config) -> bool:
 
 
 def _batch_features(windows: np.ndarray, by_c: bool, config: Config) -> np.ndarray:
-    return mfcc_q15.remove_level(_library().mfcc(windows)) if by_c else mfcc_q15.mfcc_windows(windows, config)
+    return (mfcc_q15.window_features(_library().mfcc(windows), config) if by_c
+            else mfcc_q15.mfcc_windows(windows, config))
 
 
 @functools.cache

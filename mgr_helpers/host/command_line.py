@@ -63,11 +63,19 @@ def run_command(run: Callable[[Arguments], int], arguments: Arguments) -> int:
     except (KeyboardInterrupt, EOFError) as end:
         if isinstance(end, EOFError) and "reading a line" not in str(end):  # a file that ends early is no Ctrl-D
             raise
-        print("\nstopped", file=sys.stderr)
+        print("\nstopped", file=sys.stderr, flush=True)
         return 130
     except (OSError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def at_once(status: int) -> int:
+    """The exit status; after Ctrl-C the process ends here, so that libraries at work say nothing on their way out."""
+    if status == 130:
+        sys.stdout.flush()
+        os._exit(status)
+    return status
 
 
 def main(description: str, add_arguments: Callable[[argparse.ArgumentParser], None], run: Callable[[Arguments], int],
@@ -77,4 +85,4 @@ def main(description: str, add_arguments: Callable[[argparse.ArgumentParser], No
     add_arguments(parser)
     arguments = parser.parse_args()
     check(parser, arguments)
-    return run_command(run, arguments)
+    return at_once(run_command(run, arguments))

@@ -22,7 +22,7 @@ class HostLibrary:
     def __init__(self, library: ctypes.CDLL) -> None:
         self.library = library
         shape = (ctypes.c_int32 * 5).in_dll(library, "batch_shape")
-        self.window_length, self.frame_step, self.n_frames, self.n_mfcc, self.n_genres = shape
+        self.window_length, self.frame_step, self.n_frames, self.n_mfcc, self.n_classes = shape
         address, int32, int64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
         for batch in (library.batch_features, library.batch_mfcc):
             batch.argtypes = (address, int32, int64, address)
@@ -46,11 +46,11 @@ class HostLibrary:
         return out
 
     def scores(self, features: np.ndarray) -> np.ndarray:
-        """int8 features (n, n_frames, n_mfcc) to int8 scores (n, genres)."""
+        """int8 features (n, n_frames, n_mfcc) to int8 scores (n, classes)."""
         features = np.ascontiguousarray(features, np.int8)
         if features.shape[1:] != (self.n_frames, self.n_mfcc):
             raise ValueError(f"features must be (n, {self.n_frames}, {self.n_mfcc}), got {features.shape}")
-        scores = np.empty((len(features), self.n_genres), np.int8)
+        scores = np.empty((len(features), self.n_classes), np.int8)
         self.library.batch_scores(features.ctypes.data, len(features), scores.ctypes.data)
         return scores
 

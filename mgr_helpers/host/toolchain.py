@@ -22,6 +22,7 @@ from ..config import FIRMWARE, build_dir
 from .files import build_whole, shown, write_whole
 
 EMULATOR = FIRMWARE / "emulator"
+MICROPHONES = FIRMWARE / "microphone"
 CMSIS_VERSION = "1.10.3"
 CMSIS_SHA256 = "307d32298faa7c58db912851027fce35f886fec7eb1a27c4b309ce1a97f47519"
 # What the front end calls
@@ -223,26 +224,31 @@ def deploy_sketch(name: str | Path = "genre_recognizer", generated: Path | None 
 
 
 def copy_sketch(source: Path, folder: Path, generated: Path | None = None) -> None:
-    """Copy a sketch, with the headers of `generated` instead of its own, and with CMSIS-DSP if it needs that."""
+    """Copy a sketch with all that it needs: microphones, CMSIS-DSP; `generated` has headers to use instead of its own."""
     def leftovers(path: str, names: list[str]) -> list[str]:
         return [name for name in names if name not in GENERATED_HEADERS] if Path(path).name == "generated" else []
 
     shutil.copytree(source, folder, dirs_exist_ok=True, ignore=leftovers)
     for file in _own_headers(generated):
         shutil.copy(file, folder / "src" / "generated")
-    if _needs_cmsis(source):
+    if _needs(source, "microphone/"):
+        shutil.copytree(MICROPHONES, folder / "src" / "microphone")
+    if _needs(source, "cmsis/"):
         left_out = shutil.ignore_patterns(".stamp", *(Path(name).name for name in BOOK_SOURCES))
         shutil.copytree(cmsis_sources(), folder / "src" / "cmsis", ignore=left_out)
 
 
 def sketch_hash(source: Path, generated: Path | None = None) -> str:
     """A hash of all that `copy_sketch` copies."""
-    parts = content_hash(source, *_own_headers(generated)) + (_cmsis_stamp() if _needs_cmsis(source) else "")
+    parts = content_hash(source, MICROPHONES, *_own_headers(generated))
+    parts += _cmsis_stamp() if _needs(source, "cmsis/") else ""
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
-def _needs_cmsis(source: Path) -> bool:
-    return any('"cmsis/' in file.read_text() for file in source.rglob("*.[ch]"))
+def _needs(source: Path, folder: str) -> bool:
+    """Whether a file of the sketch includes one of a folder that `copy_sketch` adds."""
+    included = re.compile(rf'#include "(src/)?{folder}')
+    return any(included.search(file.read_text()) for kind in ("*.[ch]", "*.ino") for file in source.rglob(kind))
 
 
 def _own_headers(generated: Path | None) -> list[Path]:
@@ -266,12 +272,3 @@ def _zip(folder: Path) -> None:
                 packed.write(part, part.relative_to(folder.parent))
 
     write_whole(archive, write)
-
-
-def run(arguments) -> int:
-    """`python -m mgr_helpers firmware`: complete Arduino sketches and zips under build/sketches/."""
-    for source in sorted(FIRMWARE.glob("*/*.ino")):
-        own = arguments.generated if (source.parent / "src" / "generated" / "model.h").is_file() else None
-        folder = deploy_sketch(source.parent.name, own)
-        print(f"{shown(folder)}  {shown(folder.with_suffix('.zip'))}")
-    return 0

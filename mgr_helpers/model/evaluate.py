@@ -1,4 +1,4 @@
-"""How good a model is: windows of songs, accuracies with intervals, votes, and when to say *unsure*.
+"""How good a model is: windows of songs, accuracies with intervals, votes, when to say *unsure*, and other music.
 
 Windows are those that the Pico hears in a stream. A song's genre is the vote of its windows. Intervals come from
 resampling songs, since windows of one song aren't independent.
@@ -6,7 +6,9 @@ resampling songs, since windows of one song aren't independent.
 Notebooks: 05, 07.
 """
 
+import joblib
 import numpy as np
+from sklearn.metrics import roc_auc_score
 from tqdm.auto import tqdm
 
 from ..audio import microphone, other_sounds
@@ -36,21 +38,27 @@ def windows_of(songs: list, level_db: float | None = None, room: bool = False, s
     Returns
     -------
     dict of arrays
-        raw int32 (n, n_frames, n_mfcc); genre int64 (n,); song, group, split str (n,). Windows that are silent in the
-        clean audio are left out, as the Pico says *silence* to them.
+        raw int32 (n, n_frames, n_mfcc); genre int64 (n,), -1 for other music; kind (its genre or kind), song, group,
+        split str (n,). Windows that are silent in the clean audio are left out: the Pico says *silence* to them.
     """
     label = "clean" if level_db is None else f"microphone {level_db:g} dB{', room' if room else ''}"
-    raw, counts = [], []
-    for index, song in enumerate(tqdm(songs, desc=f"features, {label}", unit="song", leave=False)):
-        samples = whole_steps(song, config)
-        if level_db is not None:
-            rng = np.random.default_rng([*np.atleast_1d(seed), index])
-            samples = microphone.hear(samples, rng, level_db, room, microphone.TESTING, config)
-        raw.append(features_of(stream_windows(samples, config)[loud_windows(song, config)], config=config))
-        counts.append(len(raw[-1]))
-    genre = np.array([config.genres.index(song.genre) for song in songs], np.int64)
+    work = joblib.Parallel(-1, return_as="generator")(
+        joblib.delayed(_windows_of_song)(song, level_db, room, [*np.atleast_1d(seed), index], config)
+        for index, song in enumerate(songs))
+    raw = list(tqdm(work, total=len(songs), desc=f"features, {label}", unit="song", leave=False))
+    counts = [len(part) for part in raw]
+    number = {name: index for index, name in enumerate(config.genres)}
+    genre = np.array([number.get(song.genre, -1) for song in songs], np.int64)
+    texts = {"kind": "genre", "song": "song", "group": "group", "split": "split"}
     return {"raw": np.concatenate(raw), "genre": np.repeat(genre, counts),
-            **{name: np.repeat([getattr(song, name) for song in songs], counts) for name in ("song", "group", "split")}}
+            **{key: np.repeat([getattr(song, name) for song in songs], counts) for key, name in texts.items()}}
+
+
+def _windows_of_song(song, level_db: float | None, room: bool, seed: list[int], config: Config) -> np.ndarray:
+    samples = whole_steps(song, config)
+    if level_db is not None:
+        samples = microphone.hear(samples, np.random.default_rng(seed), level_db, room, microphone.TESTING, config)
+    return features_of(stream_windows(samples, config)[loud_windows(song, config)], 1, config)
 
 
 def whole_steps(song, config: Config = CONFIG) -> np.ndarray:
@@ -64,14 +72,20 @@ def loud_windows(song, config: Config = CONFIG) -> np.ndarray:
     return np.abs(windows.astype(int)).max(axis=1) >= config.silence_peak
 
 
-def song_votes(scores: np.ndarray, genre: np.ndarray, song: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each song's genre by the sum of its windows' scores: songs, true genres, voted genres (n_songs,).
+def int8_scores(scores: np.ndarray) -> np.ndarray:
+    """Scores as the Pico has them: probabilities are rounded to the steps of int8 scores."""
+    return scores if scores.dtype == np.int8 else np.clip(np.round(scores * 256.0) - 128, -128, 127).astype(np.int8)
 
-    `scores` (n, n_genres) are probabilities or int8 scores; `genre` and `song` (n,) are those of each window.
+
+def song_votes(scores: np.ndarray, genre: np.ndarray, song: np.ndarray,
+               config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each song's genre by the vote of all its windows: songs, true genres, voted genres (n_songs,).
+
+    `scores` (n, n_classes) are probabilities or int8 scores; `genre` and `song` (n,) are those of each window.
     """
     songs, first, inverse = np.unique(song, return_index=True, return_inverse=True)
-    sums = np.zeros((len(songs), scores.shape[1]))
-    np.add.at(sums, inverse, scores + (128.0 if scores.dtype == np.int8 else 0.0))
+    sums = np.zeros((len(songs), len(config.genres)), int)
+    np.add.at(sums, inverse, recognizer.log_scores(config)[int8_scores(scores)[:, : len(config.genres)] + np.int64(128)])
     return songs, genre[first], sums.argmax(axis=1)
 
 
@@ -92,8 +106,8 @@ def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Con
 
     Parameters
     ----------
-    scores : array (n, n_genres), or (n_seeds, n, n_genres)
-        Probabilities, or int8 scores. Of several models of the same windows: figures are the models' mean.
+    scores : array (n, n_classes), or (n_seeds, n, n_classes)
+        Probabilities, or int8 scores; genres first. Of several models of the same windows: figures are their mean.
     genre : int array (n,)
         True genre of each window.
     song : array (n,)
@@ -102,7 +116,7 @@ def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Con
     Returns
     -------
     dict
-        windows, songs, votes : {"n", "accuracy" (0 to 1), "interval" [low, high]}, the 95 % interval by song; a vote is
+        windows, songs, votes : of the genres' scores alone; {"n", "accuracy" (0 to 1), "interval" [low, high]}, the 95 % interval by song; a vote is
         that of `config.vote_windows` windows in a row, in songs that have as many (n is 0 without such a song). With
         seeds also "seeds" (each one's accuracy) and "spread" (their standard deviation);
         recall : {genre: share of its windows that were recognised}; confusion : windows by [true][predicted].
@@ -115,11 +129,12 @@ def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Con
     _need_windows(genre)
     runs = scores if scores.ndim == 3 else scores[None]
     songs, of_song = np.unique(song, return_inverse=True)
-    right = np.array([run.argmax(axis=1) == genre for run in runs])
-    voted = np.array([np.equal(*song_votes(run, genre, song)[1:]) for run in runs])
+    guesses = runs[..., : len(config.genres)].argmax(axis=2)
+    right = guesses == genre
+    voted = np.array([np.equal(*song_votes(run, genre, song, config)[1:]) for run in runs])
     after = [_whole_votes(run, genre, song, config) for run in runs]
     confusion = np.zeros((len(config.genres), len(config.genres)), int)
-    np.add.at(confusion, (np.tile(genre, len(runs)), runs.argmax(axis=2).ravel()), 1)
+    np.add.at(confusion, (np.tile(genre, len(runs)), guesses.ravel()), 1)
     recall = {name: float(row[i] / row.sum())
               for i, (name, row) in enumerate(zip(config.genres, confusion)) if row.sum()}
     return {"windows": _accuracy([np.bincount(of_song, run) for run in right], np.bincount(of_song)),
@@ -156,8 +171,8 @@ def running_votes(scores: np.ndarray, song: np.ndarray, config: Config = CONFIG)
 
     Parameters
     ----------
-    scores : array (n, n_genres)
-        int8 scores, or probabilities (rounded to the steps of int8 scores first).
+    scores : array (n, n_classes)
+        Probabilities or int8 scores.
     song : array (n,)
         Which song each window is of; windows in the order in which they are heard.
 
@@ -166,12 +181,11 @@ def running_votes(scores: np.ndarray, song: np.ndarray, config: Config = CONFIG)
     winner, confidence : int arrays (n,)
         See `recognizer.vote`.
     """
-    if scores.dtype != np.int8:
-        scores = np.clip(np.round(scores * 256.0) - 128, -128, 127).astype(np.int8)
+    scores = int8_scores(scores)
     winner, confidence = np.zeros(len(scores), int), np.zeros(len(scores), int)
     for name in np.unique(song):
         own = np.flatnonzero(song == name)
-        winner[own], confidence[own] = recognizer.vote(scores[own], np.zeros(len(own), bool), config.vote_windows)
+        winner[own], confidence[own] = recognizer.vote(scores[own], np.zeros(len(own), bool), config)
     return winner, confidence
 
 
@@ -223,6 +237,85 @@ def threshold_for(curve: dict[str, np.ndarray], coverage: float = 0.8) -> int:
     if not 0 < coverage <= 1:
         raise ValueError(f"coverage {coverage} must lie above 0 and be 1 at most")
     return int(curve["threshold"][curve["coverage"] >= coverage].max())
+
+
+def decisions(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, unsure_below: int,
+              config: Config = CONFIG) -> dict:
+    """What the Pico says to music of its genres, from each song's first window on.
+
+    Returns
+    -------
+    dict
+        n : decisions; accuracy, interval : of the vote's genre, whatever its confidence; coverage : share of decisions
+        that name a genre; right : share of these that are right, None where there is none.
+    """
+    _need_windows(genre)
+    winner, confidence = running_votes(scores, song, config)
+    _, of_song = np.unique(song, return_inverse=True)
+    all_of = _accuracy([np.bincount(of_song, winner == genre)], np.bincount(of_song))
+    sure = confidence >= unsure_below
+    return {**all_of, "coverage": float(sure.mean()),
+            "right": float((winner == genre)[sure].mean()) if sure.any() else None}
+
+
+def other_decisions(scores: np.ndarray, kind: np.ndarray, song: np.ndarray, unsure_below: int,
+                    config: Config = CONFIG) -> dict:
+    """What the Pico says to music and sounds of no genre.
+
+    Returns
+    -------
+    dict
+        n : decisions; named : share of them that name a genre; by_kind : the same by kind; hours : of sound;
+        false_genres_per_hour : how often it begins to say a genre, or changes it.
+    """
+    _need_windows(kind)
+    winner, confidence = running_votes(scores, song, config)
+    said = np.where(confidence >= unsure_below, winner, -1)
+    before = np.where(np.append(True, song[1:] != song[:-1]), -1, np.append(-1, said[:-1]))
+    hours = len(said) * config.window_step / config.sample_rate / 3600
+    return {"n": len(said), "named": float((said >= 0).mean()), "hours": round(hours, 3),
+            "by_kind": {str(name): float((said[kind == name] >= 0).mean()) for name in np.unique(kind)},
+            "false_genres_per_hour": float(np.sum((said >= 0) & (said != before)) / hours)}
+
+
+def auroc(scores: np.ndarray, song: np.ndarray, other_scores: np.ndarray, other_song: np.ndarray,
+          config: Config = CONFIG) -> float:
+    """How well the confidence tells music of the genres from other sound: the chance that it is higher for the former.
+
+    Of two decisions drawn at random, one of each; 0.5 is a coin, 1 is perfect (Hanley and McNeil 1982).
+    """
+    known, other = (running_votes(*pair, config)[1] for pair in ((scores, song), (other_scores, other_song)))
+    return float(roc_auc_score(np.repeat([1, 0], [len(known), len(other)]), np.concatenate([known, other])))
+
+
+def time_to_decide(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, unsure_below: int, after_song: bool = False,
+                   config: Config = CONFIG) -> dict:
+    """How many seconds after a song starts the Pico first says its genre.
+
+    Before it there was silence, or with `after_song` a song of another genre: the next one in the list.
+    Songs with fewer windows than a vote are left out.
+
+    Returns
+    -------
+    dict
+        n : songs; median, ninth_decile : seconds, None where so many songs never get their genre; never : their share.
+    """
+    rows = [np.flatnonzero(song == name) for name in dict.fromkeys(song)]
+    rows = [own for own in rows if len(own) >= config.vote_windows]
+    if not rows:
+        return {"n": 0, "median": None, "ninth_decile": None, "never": None}
+    seconds = []
+    for number, own in enumerate(rows):
+        others = [row for row in rows[number:] + rows[:number] if genre[row[0]] != genre[own[0]]]
+        before = scores[others[0][-config.vote_windows :]] if after_song and others else scores[:0]
+        heard = int8_scores(np.concatenate([before, scores[own]]))
+        winner, confidence = recognizer.vote(heard, np.zeros(len(heard), bool), config)
+        right = np.flatnonzero((winner == genre[own[0]]) & (confidence >= unsure_below))
+        right = right[right >= len(before)] - len(before)
+        seconds.append(config.window_length + right[0] * config.window_step if len(right) else np.inf)
+    low, high = (np.quantile(seconds, share, method="inverted_cdf") / config.sample_rate for share in (0.5, 0.9))
+    return {"n": len(rows), "median": float(low) if np.isfinite(low) else None,
+            "ninth_decile": float(high) if np.isfinite(high) else None, "never": float(np.mean(np.isinf(seconds)))}
 
 
 def of_other_sounds(model: Model, seconds: float = 15.0, n: int = 8,

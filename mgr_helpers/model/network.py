@@ -17,7 +17,6 @@ from ..host.quiet import import_tf
 BATCH, EPOCH_STEPS, EMA_MOMENTUM = 64, 60, 0.99
 UNITS = {"book": [32, 32], "lstm2": [32, 32], "lstm_mean": [36], "lstm_mean2": [28, 28], "lstm_many": [32, 32],
          "pooling": []}  # of the LSTM layers, by architecture
-NO_GENRE = -1  # label of a sound of no genre; for it, the model learns to give all genres the same probability
 N_CALIBRATION = 200
 
 
@@ -34,7 +33,8 @@ def fit_normalisation(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def build_model(architecture: str = "lstm2", units: int | None = None, dropout: float = 0.1,
-                recurrent_dropout: float = 0.0, seed: int = 0, config: Config = CONFIG, noise: float = 0.0):
+                recurrent_dropout: float = 0.0, seed: int = 0, config: Config = CONFIG, noise: float = 0.0,
+                n_classes: int | None = None):
     """An untrained Keras 3 model; its name is its architecture.
 
     Parameters
@@ -53,11 +53,13 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
         Fixes initial weights, dropout and the order of training windows.
     noise : float
         Standard deviation of Gaussian noise on the normalised input, in training only.
+    n_classes : int, optional
+        The genres, and what is none of them; None: the genres alone.
 
     Returns
     -------
     keras.Model
-        Normalised windows (batch, n_frames, n_mfcc) to probabilities (batch, n_genres).
+        Normalised windows (batch, n_frames, n_mfcc) to probabilities (batch, n_classes).
 
     Raises
     ------
@@ -71,12 +73,12 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
     keras.utils.set_random_seed(seed)
     inputs = keras.layers.Input((config.n_frames, config.n_mfcc))
     x = keras.layers.GaussianNoise(noise)(inputs) if noise else inputs
-    outputs = connect(keras.layers, x, architecture, [units or n for n in UNITS[architecture]], len(config.genres),
-                      dropout, recurrent_dropout)
+    outputs = connect(keras.layers, x, architecture, [units or n for n in UNITS[architecture]],
+                      n_classes or len(config.genres), dropout, recurrent_dropout)
     return keras.Model(inputs, outputs, name=architecture)
 
 
-def connect(layers, x, architecture: str, units: list[int], n_genres: int, dropout: float = 0.0,
+def connect(layers, x, architecture: str, units: list[int], n_classes: int, dropout: float = 0.0,
             recurrent_dropout: float = 0.0):
     """Output of an architecture's layers for the input `x`.
 
@@ -94,29 +96,24 @@ def connect(layers, x, architecture: str, units: list[int], n_genres: int, dropo
         x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
         drop = layers.Dropout(dropout)  # made before Dense: a layer draws its seed when it is made
         x = drop(layers.Dense(32, activation="relu")(x))
-    x = layers.Dense(n_genres, activation="softmax")(x)
+    x = layers.Dense(n_classes, activation="softmax")(x)
     return layers.GlobalAveragePooling1D()(x) if architecture == "lstm_many" else x
 
 
 def class_weights(genre: np.ndarray, n_genres: int) -> dict[int, float]:
-    """Weight of each genre in the loss: all genres count the same. ValueError when a genre has no window."""
-    counts = np.bincount(genre[genre != NO_GENRE], minlength=n_genres)
+    """Weight of each genre in the loss: all genres count the same. ValueError when a genre has no window.
+
+    Windows of other classes, whose number is `n_genres` or more, don't count here: each of them has the weight 1.
+    """
+    counts = np.bincount(genre[genre < n_genres], minlength=n_genres)
     if not counts.all():
         raise ValueError(f"genre number {int(counts.argmin())} has no training window: add songs of it")
     return {index: float(counts.sum() / (n_genres * count)) for index, count in enumerate(counts)}
 
 
-def targets(genre: np.ndarray, n_genres: int) -> np.ndarray:
-    """Wanted probabilities, float32 (n, n_genres): 1 for the genre. For `NO_GENRE`, 1 / n_genres for each.
-
-    The latter is outlier exposure (Hendrycks et al., ICLR 2019).
-    """
-    table = np.vstack([np.eye(n_genres), np.full(n_genres, 1 / n_genres)])
-    return table[genre].astype(np.float32)  # NO_GENRE is -1: the last row
-
-
 def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None,
-          epochs: int = 15, learning_rate: float = 5e-3, patience: int = 5, callbacks: list = ()) -> dict[str, list]:
+          epochs: int = 15, learning_rate: float = 5e-3, patience: int = 5, callbacks: list = (),
+          config: Config = CONFIG) -> dict[str, list]:
     """Train in place: Adam, learning rate along a cosine down to 5 %, gradients clipped, genres weighted.
 
     The weights become a running mean over about the last hundred steps (Polyak and Juditsky 1992).
@@ -128,7 +125,7 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
     x : float32 array (n, n_frames, n_mfcc)
         Normalised windows.
     genre : int array (n,)
-        `NO_GENRE` where a window holds none of the genres.
+        Class of each window; those of no genre come after the genres.
     validation : (x, genre) of other artists, optional
         Training then stops when their accuracy hasn't risen for `patience` epochs, and the best epoch's weights are
         kept. (The loss would stop it too soon: with few artists it rises long before the accuracy falls.)
@@ -143,35 +140,36 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
     """
     tf = import_tf()
     import keras
-    n_genres = model.output_shape[-1]
-    weight = np.array([*class_weights(genre, n_genres).values(), 1.0], np.float32)[genre]
+    n_genres = len(config.genres)
+    weight = np.append([*class_weights(genre, n_genres).values()], 1.0)[np.minimum(genre, n_genres)].astype(np.float32)
+    targets = np.eye(model.output_shape[-1], dtype=np.float32)
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * EPOCH_STEPS, alpha=0.05)
     adam = keras.optimizers.Adam(schedule, clipnorm=5.0, use_ema=True, ema_momentum=EMA_MOMENTUM)
-    model.compile(adam, "categorical_crossentropy",
+    model.compile(adam, "categorical_crossentropy", steps_per_execution=EPOCH_STEPS,  # fewer returns to Python
                   weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
-    batches = tf.data.Dataset.from_tensor_slices((x, targets(genre, n_genres), weight))
+    batches = tf.data.Dataset.from_tensor_slices((x, targets[genre], weight))
     batches = batches.shuffle(len(x)).repeat().batch(BATCH)
     stopping = [keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=patience, restore_best_weights=True)]
     history = model.fit(batches, epochs=epochs, steps_per_epoch=EPOCH_STEPS, verbose=0, shuffle=False,
-                        validation_data=validation and (validation[0], targets(validation[1], n_genres)),
+                        validation_data=validation and (validation[0], targets[validation[1]]),
                         callbacks=[*callbacks, *(stopping if validation else [])])
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
 def predict(model, x: np.ndarray) -> np.ndarray:
-    """Probabilities float32 (n, n_genres) of normalised windows, without Keras' progress bar."""
+    """Probabilities float32 (n, n_classes) of normalised windows, without Keras' progress bar."""
     parts = [model(x[start : start + 512], training=False).numpy() for start in range(0, len(x), 512)]
     return np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
 
 
 def calibration_choice(genre: np.ndarray) -> np.ndarray:
-    """Indices of at most 200 training windows of music, drawn at random and sorted: they calibrate the quantisation."""
-    music = np.flatnonzero(genre != NO_GENRE)
-    return music[np.sort(np.random.default_rng(0).permutation(len(music))[:N_CALIBRATION])]
+    """Indices of at most 200 training windows, drawn at random and sorted: they calibrate the quantisation."""
+    return np.sort(np.random.default_rng(0).permutation(len(genre))[:N_CALIBRATION])
 
 
-def save(folder: Path, network, mean: np.ndarray, std: np.ndarray, raw: np.ndarray, genre: np.ndarray) -> None:
-    """Write model.keras and calibration.npz: normalisation, and `calibration_choice` of the training windows.
+def save(folder: Path, network, mean: np.ndarray, std: np.ndarray, raw: np.ndarray, genre: np.ndarray,
+         labels: list[str]) -> None:
+    """Write model.keras and calibration.npz: labels, normalisation, and `calibration_choice` of the training windows.
 
     Parameters
     ----------
@@ -181,6 +179,8 @@ def save(folder: Path, network, mean: np.ndarray, std: np.ndarray, raw: np.ndarr
     mean, std : float arrays (n_mfcc,)
     raw : int32 array (n, n_frames, n_mfcc)
     genre : int array (n,)
+    labels : list of str
+        Names of the classes, genres first.
     """
     import keras
     folder = Path(folder)
@@ -190,7 +190,8 @@ def save(folder: Path, network, mean: np.ndarray, std: np.ndarray, raw: np.ndarr
     bare.save(folder / "model.keras")
     chosen = calibration_choice(genre)
     write_whole(folder / "calibration.npz", lambda file: np.savez_compressed(
-        file, raw=raw[chosen], genre=genre[chosen], mean=mean, std=std))
+        file, raw=raw[chosen], genre=genre[chosen], mean=mean, std=std,
+        labels=np.array(labels)))
 
 
 def load() -> tuple:
@@ -200,7 +201,7 @@ def load() -> tuple:
     -------
     network : keras.Model
     calibration : dict
-        raw int32 (n, n_frames, n_mfcc), genre int64 (n,), mean and std float64 (n_mfcc,).
+        raw int32 (n, n_frames, n_mfcc), genre int64 (n,), mean and std float64 (n_mfcc,), labels str (n_classes,).
 
     Raises
     ------

@@ -114,7 +114,7 @@ def _expect(parsed: schema.ModelT, index: int, dtype: str, shape: tuple | None =
 
 
 def _constants(parsed: schema.ModelT, index: int, shape: tuple) -> np.ndarray:
-    """Constant int32 values of a bias."""
+    """Constant int32 values."""
     tensor = tensor_at(parsed, int(index))
     _need(tensor["dtype"] == "int32" and tensor["shape"] == shape and tensor["data"] is not None,
           f"{tensor['name']} is {tensor['dtype']} {tensor['shape']}, need int32 {shape}")
@@ -192,7 +192,7 @@ def _pooling(parsed: schema.ModelT, kind: str, op: schema.OperatorT) -> dict | N
         _need(2.0**-15 < x["scale"] / output["scale"] < 2.0**8 and x["shape"][1] < 2**12,
               "MEAN's scales are far apart")
         return {"n": x["shape"][1], **_ends(x, output)}
-    begin, _, strides = (tensor_at(parsed, int(i))["data"] for i in op.inputs[1:4])
+    begin, _, strides = (_constants(parsed, i, (3,)) for i in op.inputs[1:4])
     _need(begin[1] in (-1, x["shape"][1] - 1) and np.array_equal(strides, [1, 1, 1]),
           "STRIDED_SLICE doesn't take the last step")
     _need((x["scale"], x["zero_points"]) == (output["scale"], output["zero_points"]), "STRIDED_SLICE changes the scale")

@@ -24,6 +24,7 @@ from .tensors import check_frames, firmware_numbers, operators, tensor_at
 
 SHIPPED = PRETRAINED / "model_int8.tflite"
 METADATA_NAME = "mgr_front_end"
+MOST_LABELS = 24  # a decision's line, with a score for each, must fit into the serial buffer
 _SEAL = re.compile(rb'"sha256": "([0-9a-f]{64})"')
 _NO_SEAL = "0" * 64
 _DAMAGE = (struct.error, IndexError, KeyError, TypeError, ValueError, AttributeError, AssertionError, OverflowError,
@@ -84,6 +85,11 @@ class Model:
     def config(self) -> Config:
         """The configuration that the model was trained with; raises as `front_end` does."""
         return self.front_end.config
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the classes in the order of the scores: the genres, then what is none of them."""
+        return list(self.metadata["labels"])
 
     @cached_property
     def unsure_below(self) -> int:
@@ -173,10 +179,10 @@ def _check_seal(content: bytes, name: str) -> None:
         raise ValueError(f"{name} is truncated or damaged (its checksum is wrong): write it again with notebook 06")
 
 
-def front_end_dict(mean: np.ndarray, std: np.ndarray, config: Config = CONFIG) -> dict:
-    """What `embed_front_end` writes: configuration, labels, and normalisation (see `network.fit_normalisation`)."""
+def front_end_dict(mean: np.ndarray, std: np.ndarray, labels, config: Config = CONFIG) -> dict:
+    """What `embed_front_end` writes: configuration, labels (genres first), and normalisation (see `network.fit_normalisation`)."""
     return {"config": config.to_dict(), "mean": [float(value) for value in mean],
-            "std": [float(value) for value in std], "labels": list(config.genres)}
+            "std": [float(value) for value in std], "labels": [str(label) for label in labels]}
 
 
 def embed_front_end(content: bytes, front_end: dict) -> bytes:
@@ -228,7 +234,7 @@ def _check_int8(model: Model) -> None:
         raise ValueError(f"{name} is not quantised to int8 at its input and output: convert it in notebook 06")
     config = _checked_config(model)
     shapes = [[] if tensor.shape is None else [int(n) for n in tensor.shape] for tensor in ends]
-    needed = [[1, config.n_frames, config.n_mfcc], [1, len(config.genres)]]
+    needed = [[1, config.n_frames, config.n_mfcc], [1, len(model.labels)]]
     if shapes != needed:
         raise ValueError(f"{name} takes and gives {shapes}, need {needed}: convert it in notebook 06")
 
@@ -241,7 +247,8 @@ def _checked_config(model: Model) -> Config:
         mean, std = (np.array(values[key], np.float64) for key in ("mean", "std"))
         fits = min(config.n_mfcc, config.n_frames, config.frame_step, config.frame_length, config.sample_rate) > 0
         fits = fits and mean.shape == std.shape == (config.n_mfcc,) and np.isfinite(mean).all() and (std > 0).all()
-        fits = fits and np.isfinite(std).all() and list(labels) == list(config.genres) and len(labels) >= 2
+        fits = fits and np.isfinite(std).all() and list(labels[: len(config.genres)]) == list(config.genres)
+        fits = fits and 2 <= len(set(labels)) == len(labels) <= MOST_LABELS
         fits = fits and all(re.fullmatch(r"[^\W_][\w .&'-]{0,30}", label) for label in labels)
     except _DAMAGE as error:
         raise ValueError(f"{model.name} carries a damaged front end ({error}): {remedy}") from error

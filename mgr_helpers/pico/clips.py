@@ -28,12 +28,15 @@ COMPARED = ("window", "vote", "confidence", "says", "scores")  # fields of a dec
 def choose_clips(songs: list, n: int, config: Config = CONFIG) -> list:
     """The middle parts of `n` songs (dataset.Song), as many of each genre. Each part is at most one vote long.
 
+    Kinds of other music count as genres here.
+
     The songs are spread evenly over the data set. A genre has fewer if too few of its songs are as long as a window.
     """
     length, chosen = config.window_length + (config.vote_windows - 1) * config.window_step, []
-    for code, genre in enumerate(config.genres):
+    kinds = list(dict.fromkeys([*config.genres, *(song.genre for song in songs)]))
+    for code, genre in enumerate(kinds):
         own = [song for song in songs if song.genre == genre and len(song.samples) >= config.window_length]
-        wanted = min(n // len(config.genres) + (code < n % len(config.genres)), len(own))
+        wanted = min(n // len(kinds) + (code < n % len(kinds)), len(own))
         for index in np.linspace(0, len(own) - 1, wanted).round().astype(int):
             start = max(0, len(own[index].samples) - length) // 2
             chosen.append(dataclasses.replace(own[index], samples=own[index].samples[start:][:length]))
@@ -60,10 +63,12 @@ def hear_clip(adc: np.ndarray, model: Model, image: dict, bar: bool = False) -> 
             "genre": listen.overall(heard, config)}
 
 
-def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | None, compiler: str | None) -> dict:
+def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | None, compiler: str | None,
+                  other: list | None = None) -> dict:
     """Play clips of a folder (or "mini", "gtzan") through the microphone simulation to the emulated Pico and Python.
 
-    `path` is an int8 .tflite file of ours, None for the one that ships.
+    `path` is an int8 .tflite file of ours, None for the one that ships. `other` are folders of other music, of which
+    clips are played, too.
 
     Returns
     -------
@@ -74,8 +79,8 @@ def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | 
     """
     model, image = _model_and_image(path, compiler)
     config = model.config
-    found = dataset.load_songs(audio, config)
-    clips = choose_clips(found.songs, n, config)
+    found = dataset.load_songs(audio, config, other=other)
+    clips = choose_clips([*found.songs, *(found.others if other else ())], n, config)
 
     def hear_one(index: int) -> dict:
         rng = np.random.default_rng([SEED, index])
@@ -145,7 +150,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _run_clips(arguments: argparse.Namespace) -> int:
     """Print what `compare_clips` finds. Returns 1 when a decision is missing or differs from Python's."""
     found = compare_clips(arguments.audio, arguments.clips, arguments.mic or 0.0, arguments.room, arguments.model,
-                          arguments.compiler)
+                          arguments.compiler, arguments.other)
     decisions = found["decisions"]
     failed = decisions["missed"] or decisions["equal"] != decisions["n"] or found["overruns"] or not decisions["n"]
     if arguments.json:

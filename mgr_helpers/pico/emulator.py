@@ -107,7 +107,7 @@ def emulate(image: dict, adc: np.ndarray | None = None, seconds: float | None = 
 
 
 def features_and_scores(windows: np.ndarray, image: dict, config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray]:
-    """int8 features (n, n_frames, n_mfcc) and scores (n, genres) of int16 windows (n, >= window_length) by the Pico.
+    """int8 features (n, n_frames, n_mfcc) and scores (n, classes) of int16 windows (n, >= window_length) by the Pico.
 
     `image` is from `build_image(EMULATOR / "pico_batch.c", ...)`.
     """
@@ -117,5 +117,5 @@ def features_and_scores(windows: np.ndarray, image: dict, config: Config = CONFI
         outputs = pool.map(lambda part: emulate(image, data=part.tobytes())["output"], parts)
         outputs = list(tqdm(outputs, total=len(parts), desc="emulated Pico", unit="x16 windows", delay=2, leave=False))
     n_features = config.n_frames * config.n_mfcc
-    rows = np.frombuffer(b"".join(outputs), np.int8).reshape(len(cut), n_features + len(config.genres))
+    rows = np.frombuffer(b"".join(outputs), np.int8).reshape(len(cut), -1)
     return rows[:, :n_features].reshape(-1, config.n_frames, config.n_mfcc), rows[:, n_features:]

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import __version__
 from ..audio import mini_set
 from ..config import CONFIG, FIRMWARE, Config, build_dir
 from ..features import mfcc_q15
 from ..host import files, host_c
-from ..model import runtimes
+from ..model import recognizer, runtimes
 from ..model.tflite import Model
 from ..record import protocol
 
@@ -51,7 +52,7 @@ def c_defines(values: dict[str, object]) -> str:
     return "".join(f"#define {name} {value}\n" for name, value in values.items())
 
 
-def constants_h(config: Config, layers: list[dict]) -> str:
+def constants_h(config: Config, n_classes: int, layers: list[dict]) -> str:
     """Numbers of the pipeline and of the LSTM layers that every C file may use."""
     first_bin, end_bin = mfcc_q15.bin_range(config)
     values = {
@@ -68,6 +69,7 @@ def constants_h(config: Config, layers: list[dict]) -> str:
         "N_FRAMES": config.n_frames,
         "WINDOW_LENGTH": config.window_length,
         "N_GENRES": len(config.genres),
+        "N_CLASSES": n_classes,
         "ADC_BITS": config.adc_bits,
         "BIAS_SHIFT": config.bias_shift,
         "VOTE_WINDOWS": config.vote_windows,
@@ -93,6 +95,7 @@ def tables_h(front_end: mfcc_q15.FrontEnd) -> str:
             "MAX_SPECTRUM_SHIFT": mfcc_q15.largest_spectrum_shift(config),
             "LOG_FLOOR": f"{1 << config.log_floor_bits}u", "LOG_SEGMENTS": mfcc_q15.LOG_SEGMENTS,
             "LOG_FRACTION_BITS": config.log_fraction_bits, "ROOT_FRACTION_BITS": mfcc_q15.ROOT_FRACTION_BITS,
+            "MEAN_MULTIPLIER": mfcc_q15.mean_multiplier(config), "MEAN_SHIFT": mfcc_q15.MEAN_SHIFT,
             "FEATURE_SHIFT": mfcc_q15.FEATURE_SHIFT, "INPUT_ZERO_POINT": front_end.zero_point,
             "SPLIT_CLIPPED": np.flatnonzero(split & 0xFFFF == 0)[0],
         }),
@@ -184,12 +187,12 @@ def pool_c(mean: dict | None) -> str:
 
 
 def dense_c(dense: dict) -> str:
-    """The dense layer: weights, biases with the zero point folded in, one factor for each genre."""
+    """The dense layer: weights, biases with the zero point folded in, one factor for each class."""
     bias = folded_bias(dense["W"], dense["b"], dense["x_zero_point"]).astype(np.int32)
     scales = ", ".join(scale_c(dense["x_scale"] * scale / dense["output_scale"]) for scale in dense["W_scale"])
     return (c_defines({"DENSE_INPUTS": dense["W"].shape[1], "DENSE_ZERO_POINT": dense["output_zero_point"]})
             + c_array("DENSE_WEIGHTS", dense["W"]) + c_array("DENSE_BIAS", bias)
-            + f"static const scale_t DENSE_SCALE[N_GENRES] = {{{scales}}};\n")
+            + f"static const scale_t DENSE_SCALE[N_CLASSES] = {{{scales}}};\n")
 
 
 # gemmlowp's exp(x) for x <= 0 in integers (public documentation of its fixedpoint.h): x in Q5.26, exp(x) in Q0.31
@@ -253,11 +256,20 @@ def model_h(tensors: dict) -> str:
     )
 
 
-def labels_h(labels: list[str], unsure_below: int) -> str:
-    """Names of the genres in the order of the scores, and the threshold in percent below which the Pico is unsure."""
-    names = ", ".join(f'"{label}"' for label in labels)
-    return c_header("LABELS_H", c_defines({"UNSURE_BELOW": unsure_below}),
-                    f"static const char *const GENRE_NAMES[N_GENRES] = {{{names}}};\n")
+def labels_h(model: Model) -> str:
+    """Names of the classes in the order of the scores, what the vote needs, and what tells one build from another.
+
+    That is the confidence in percent below which the Pico is unsure, and the tables of `recognizer.vote`.
+    """
+    names = ", ".join(f'"{label}"' for label in model.labels)
+    logs = recognizer.log_scores(model.config)
+    return c_header("LABELS_H", "#include <stdint.h>\n\n#include \"constants.h\"\n",
+                    c_defines({"UNSURE_BELOW": model.unsure_below, "VOTE_FRACTION_BITS": recognizer.VOTE_FRACTION_BITS,
+                               "SKETCH_VERSION": f'"{__version__}"',
+                               "MODEL_HASH": f'"{hashlib.sha256(model.content).hexdigest()[:8]}"'}),
+                    f"static const char *const LABELS[N_CLASSES] = {{{names}}};\n",
+                    c_array("LOG_SCORES", logs, f"log2(i / 256 + {model.config.vote_floor:g}), Q4.11"),
+                    c_array("HALVES", recognizer.halves(), "2^(-i / 64), Q0.15"))
 
 
 def test_vector_h(model: Model, scored: bool = True) -> str:
@@ -270,7 +282,7 @@ def test_vector_h(model: Model, scored: bool = True) -> str:
     audio = (mini_set.song("jazz", 0)[2 * config.sample_rate :][: config.window_length] >> 8).astype(np.int8)
     raw = mfcc_q15.mfcc_windows(audio[None].astype(np.int16) * 256, config)
     features = mfcc_q15.quantize_features(raw, model.front_end)
-    scores = run_reference(model, features) if scored else np.zeros((1, len(config.genres)), np.int8)
+    scores = run_reference(model, features) if scored else np.zeros((1, len(model.labels)), np.int8)
     return c_header("TEST_VECTOR_H", "#include <stdint.h>\n",
                     c_array("TEST_AUDIO", audio, "a second of the synthetic mini set, Q0.7"),
                     c_array("TEST_FEATURES", features, "by cmsisdsp in Python"),
@@ -288,10 +300,10 @@ def headers(model: Model, scored: bool = True) -> dict[str, str]:
     """Text of every generated header by file name, `scored` as of `test_vector_h`; ValueError as of `Model.tensors`."""
     tensors = model.tensors
     return {
-        "constants.h": constants_h(model.config, tensors["lstm"]),
+        "constants.h": constants_h(model.config, len(model.labels), tensors["lstm"]),
         "tables.h": tables_h(model.front_end),
         "model.h": model_h(tensors),
-        "labels.h": labels_h(list(model.config.genres), model.unsure_below),
+        "labels.h": labels_h(model),
         "test_vector.h": test_vector_h(model, scored),
         "model_tflite.h": tflite_h(model.content),
     }

@@ -22,6 +22,7 @@ CLOCK_HZ = 125_000_000
 FLASH_START, RAM_START = 0x10000000, 0x20000000
 FLASH_BYTES, RAM_BYTES = 2 * 1024**2, 264 * 1024
 _COMMON = ("-g", "-ffreestanding", "-fbuiltin", "-ffunction-sections", "-fdata-sections")
+_SOURCES_OF_C = (".c", ".S")
 _C = ("-std=gnu11",)
 _CPP = ("-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-x", "c++", "-include", "Arduino.h")
 
@@ -63,11 +64,13 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     flags = (*_COMMON, optimize, *(f"-D{define}" for define in defines))
     folders = (EMULATOR / "include", sketch / "src", *(folder.resolve() for folder in include))
 
-    board = [EMULATOR / part for part in ([] if is_c else ["arduino.cpp"]) + ["runtime.c", "startup.c"]]
+    board = [EMULATOR / part for part in ([] if is_c else ["arduino.cpp", "audio.cpp", "clocks.c"]) +
+             ["runtime.c", "startup.c"]]
     cmsis = sorted((sketch / "src" / "cmsis").glob("*.c"))
     if is_c:  # functions that are not called are not linked
         cmsis += sorted(toolchain.cmsis_sources() / Path(file).name for file in toolchain.BOOK_SOURCES)
-    portable = [file for file in sorted((sketch / "src").rglob("*.[cS]")) if file.parent.name != "cmsis"]
+    portable = [file for file in sorted((sketch / "src").rglob("*.*")) if file.parent.name != "cmsis" and
+                file.suffix in (_SOURCES_OF_C if is_c else (*_SOURCES_OF_C, ".cpp"))]
     objects = []
     for files, reads in ((board, [EMULATOR / "include"]), (cmsis, sorted((sketch / "src" / "cmsis").glob("*.h"))),
                          ([*portable, main], [EMULATOR / "include", sketch, *include])):
@@ -84,7 +87,7 @@ def _compile(file: Path, tools: toolchain.Compiler, flags: tuple, folders: tuple
     `headers` is a hash of all that it may include: an object is compiled again only when something has changed.
     """
     ours = file.parent.name != "cmsis"
-    words = (*(_C if file.suffix in (".c", ".S") else _CPP), *flags, *(("-Wall", "-Wextra") if ours else ("-w",)))
+    words = (*(_C if file.suffix in _SOURCES_OF_C else _CPP), *flags, *(("-Wall", "-Wextra") if ours else ("-w",)))
     words += ("-fno-builtin",) if file.stem == "runtime" else ()  # else memset() becomes a call of memset()
     stamp = " ".join((tools.version, *words, toolchain.content_hash(file), headers))
 

@@ -11,11 +11,12 @@ import numpy as np
 from ..audio import reading
 from ..audio.adc import ideal_counts
 from ..config import CONFIG, Config
+from ..model.recognizer import log_scores
 from . import emulator
 from .image import build_image
 
-EXTRA_SECONDS = 0.3  # for the sketch's self-test before it listens, and its work after the last sample
-_DECISION = re.compile(r"DECISION window=(\d+) time_ms=(\d+) label=(\S+) vote=(\S+) confidence=(\d+) says=(\S+) "
+EXTRA_SECONDS = 0.9  # for the sketch's self-test before it listens, and its work after the last sample, at 12 MHz, too
+_DECISION = re.compile(r"DECISION window=(\d+) time_ms=(\d+) label=(.+) vote=(.+) confidence=(\d+) says=(.+) "
                        r"scores=([-\d,]+)")
 
 
@@ -27,14 +28,15 @@ def parse_decisions(text: str) -> list[dict]:
 
 
 def overall(decisions: list[dict], config: Config = CONFIG) -> str:
-    """The genre of a whole recording: the largest sum of scores over the windows that are not silence.
+    """The genre of a whole recording: the largest sum of `recognizer.log_scores` over the windows that aren't silence.
 
     "unsure" if the sketch never said a genre, "silence" if all is silence.
     """
     heard = [decision for decision in decisions if decision["label"] != "silence"]
     if all(decision["says"] in ("silence", "unsure") for decision in heard):
         return "unsure" if heard else "silence"
-    return config.genres[int(np.argmax(np.sum([decision["scores"] for decision in heard], axis=0)))]
+    scores = np.array([decision["scores"][: len(config.genres)] for decision in heard])
+    return config.genres[int(log_scores(config)[scores + 128].sum(axis=0, dtype=int).argmax())]
 
 
 def listen(audio: str | Path | np.ndarray, gain_db: float = -6.0, noise_lsb: float = 1.0, seconds: float | None = None,

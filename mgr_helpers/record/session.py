@@ -43,15 +43,29 @@ OPEN_ADVICE = {  # what to do when a port can't be opened
 }
 
 
-def find_port(port: str | None = None) -> str | None:
-    """Name of the Pico's port (`port` itself, if it is there), None if there is none; ValueError for several Picos."""
-    known = list(list_ports.comports())
+def ports_of(vendor: int = PICO_VENDOR) -> list[str]:
+    """Names of the ports of boards with this USB vendor id."""
+    return sorted(info.device for info in list_ports.comports() if info.vid == vendor)
+
+
+def find_port(port: str | None = None, vendor: int = PICO_VENDOR) -> str | None:
+    """Name of the board's port (`port` itself, if it is there), None if there is none; ValueError for several."""
     if port is not None:
-        return port if Path(port).exists() or port in [info.device for info in known] else None
-    picos = sorted(info.device for info in known if info.vid == PICO_VENDOR)
-    if len(picos) > 1:
-        raise ValueError(f"several boards are plugged in ({', '.join(picos)}): choose one with --port")
-    return picos[0] if picos else None
+        return port if Path(port).exists() or port in [info.device for info in list_ports.comports()] else None
+    boards = ports_of(vendor)
+    if len(boards) > 1:
+        raise ValueError(f"several boards are plugged in ({', '.join(boards)}): choose one with --port")
+    return boards[0] if boards else None
+
+
+def why_closed(name: str, error: Exception) -> tuple[str, bool]:
+    """What to tell about a port that can't be opened, and whether another program or missing rights keep it closed."""
+    if "ermission" in str(error) or "lock" in str(error):
+        return (f"{name} cannot be opened ({error}): close the program that uses it; on Linux, "
+                "`sudo usermod -aG dialout $USER` and a new login give you the right to"), True
+    numbers = *error.args, *getattr(error.__context__, "args", ())  # pyserial leaves out that of termios.error
+    advice = next((OPEN_ADVICE[code] for code in numbers if code in OPEN_ADVICE), "plug the board in again")
+    return f"{name} cannot be opened ({error}): {advice}", False
 
 
 def ports_found(port: str | None) -> str:
@@ -66,9 +80,10 @@ class Link(threading.Thread):
     `messages` receives ("connected", port name), ("data", bytes), ("gone" or "waiting", why) and ("failed", exception).
     """
 
-    def __init__(self, port: str | None = None) -> None:
+    def __init__(self, port: str | None = None, baud_rate: int = BAUD_RATE) -> None:
         super().__init__(daemon=True)
         self.messages: queue.Queue = queue.Queue()
+        self.baud_rate = baud_rate
         self._wanted, self._port, self._stop_asked = port, None, threading.Event()
         self._told, self._failures = {""}, 0
 
@@ -108,19 +123,17 @@ class Link(threading.Thread):
         """Open the port. When that fails, tell why; RuntimeError when trying again is no use."""
         try:
             exclusive = None if sys.platform == "win32" else True  # a port of Windows always is
-            port = serial.Serial(name, BAUD_RATE, timeout=0.1, write_timeout=1.0, exclusive=exclusive)
+            port = serial.Serial(name, self.baud_rate, timeout=0.1, write_timeout=1.0, exclusive=exclusive)
             self._failures = 0
             return port
         except Exception as error:  # noqa: BLE001 - an OSError, or termios.error, which Windows doesn't know
             self._failures += 1
             if self._failures < PATIENT_TRIES:
                 return None
-            if "ermission" in str(error) or "lock" in str(error):
-                raise RuntimeError(f"{name} cannot be opened ({error}): close the program that uses it; on Linux, "
-                                   "`sudo usermod -aG dialout $USER` and a new login give you the right to") from error
-            numbers = *error.args, *getattr(error.__context__, "args", ())  # pyserial leaves out that of termios.error
-            advice = next((OPEN_ADVICE[code] for code in numbers if code in OPEN_ADVICE), "plug the board in again")
-            self._tell(f"{name} cannot be opened ({error}): {advice}. Trying again until it works, or Ctrl-C")
+            why, final = why_closed(name, error)
+            if final:
+                raise RuntimeError(why) from error
+            self._tell(f"{why}. Trying again until it works, or Ctrl-C")
 
     def _read_until_gone(self, port: serial.Serial, name: str) -> None:
         """Read the port until it goes away."""

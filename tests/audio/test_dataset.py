@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from hypothesis import strategies as st
 
-from mgr_helpers.audio import dataset, reading, splits
+from mgr_helpers.audio import dataset, mini_set, reading, splits
 from mgr_helpers.config import CONFIG, Config
 from tools.experiments import folds_by_group
 
@@ -235,7 +235,53 @@ def test_other_folders_are_reported(folder):
     write(folder / "polka" / "a.wav")
     songs = dataset.load_songs(folder)
     assert songs.other_folders == ["polka"] and {song.genre for song in songs.songs} == set(CONFIG.genres)
-    assert dataset.load_songs(folder, Config(genres=("jazz", "polka"))).other_folders == ["disco", "metal"]
+    others = dataset.load_songs(folder, Config(genres=("jazz", "polka")))
+    assert others.other_folders == [] and others.kinds == ["disco", "metal"]  # GTZAN's other genres are other music
+
+
+# --- other music
+
+def test_other_music_by_kind_and_flat(folder, tmp_path):
+    for name in ("rock/rock.00007.wav", "rock/rock.00009.wav", "rock/rock.00010.wav", "speech/talk.wav"):
+        write(tmp_path / "by kind" / name)
+    write(tmp_path / "flat" / "a.wav")
+    found = dataset.load_songs(folder, other=[tmp_path / "by kind", tmp_path / "flat"])
+    assert found.kinds == ["other", "rock", "speech"] and {song.genre for song in found.songs} == set(CONFIG.genres)
+    assert [(song.song, song.group) for song in found.others] == [
+        ("rock/rock.00007", "rock/rock.1*"), ("rock/rock.00009", "rock/rock.1*"), ("rock/rock.00010", "rock/rock.2*"),
+        ("speech/talk", "speech/talk"), ("other/a", "other/a")]
+
+
+def test_the_other_genres_of_gtzan_are_other_music(folder):
+    write(folder / "blues" / "blues.00000.wav")
+    found = dataset.load_songs(folder)
+    assert found.kinds == ["blues"] and found.other_folders == []
+
+
+def test_a_folder_of_other_music_that_can_not_be_used(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder nowhere"):
+        dataset.load_songs(folder, other="nowhere")
+    with pytest.raises(ValueError, match="which is a genre"):
+        dataset.load_songs(folder, other=folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no sound file"):
+        dataset.load_songs(folder, other=tmp_path / "empty")
+
+
+def test_other_music_is_kept_for_the_next_notebooks(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MGR_WORK", str(tmp_path / "work"))
+    assert {song.genre for song in dataset.load_others()} == set(mini_set.OTHERS)  # before notebook 02 has run
+    for number in range(30):
+        write(tmp_path / "other" / "pop" / f"pop.{number:05d}.wav")
+    found = dataset.load_songs(folder, other=tmp_path / "other")
+    path = dataset.save_others(found)
+    parts = {part: dataset.load_others(part) for part in splits.PARTS}
+    assert {part: len(songs) for part, songs in parts.items()} == {"train": 15, "validation": 5, "test": 10}
+    assert sorted(song.song for songs in parts.values() for song in songs) == [song.song for song in found.others]
+    assert np.array_equal(dataset.load_others()[3].samples, found.others[3].samples)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ValueError, match="run notebook 02 again"):
+        dataset.load_others()
 
 
 def test_genre_without_a_usable_song_is_an_error(folder):

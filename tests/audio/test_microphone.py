@@ -249,27 +249,49 @@ def test_hear_clips_gives_whole_frame_steps_and_repeats_with_its_seed(songs):
     assert microphone.hear_clips(clips[:0], 1).shape == (0, CONFIG.window_length)
 
 
-def test_random_windows_have_equal_genres_and_repeat_with_their_seed(songs):
-    one, two = (training.random_windows(songs, n, seed=4) for n in (12, 15))
-    assert np.bincount(one["genre"]).tolist() == [4, 4, 4]
-    assert np.array_equal(one["raw"], two["raw"][:12])
-    assert all(song.startswith(CONFIG.genres[genre]) for song, genre in zip(one["song"], one["genre"]))
-    assert not np.array_equal(one["raw"], training.random_windows(songs, 12, seed=5)["raw"])
+@pytest.fixture(scope="module")
+def others():
+    return [dataset.Song("", kind, f"{kind}/0", f"{kind}/0", mini_set.song(kind, 0)) for kind in ("waltz", "bells")]
 
 
-def test_clean_windows_have_the_features_of_the_song(songs, monkeypatch):
-    """With nothing changed on the way, features are those of `mfcc_windows` on a piece of the song."""
-    cut = []
-    monkeypatch.setattr(training, "_cut_window", lambda *given: cut.append(mini_cut(*given)) or cut[-1])
-    mini_cut = lambda samples, speed, rng, config: samples[: config.window_length]  # noqa: E731
-    windows = training.random_windows(songs[:1] + songs[2:3] + songs[4:5], 3, seed=0, clean=1.0)
-    expected = mfcc_q15.mfcc_windows(np.stack([song.samples[: CONFIG.window_length] for song in songs[::2]]))
-    assert np.array_equal(windows["raw"], expected)
+def test_training_windows_have_the_shares_of_the_classes_and_repeat_with_their_seed(songs, others):
+    one, two = (training.training_windows(songs, others, n, seed=4) for n in (300, 303))
+    assert one["labels"].tolist() == [*CONFIG.genres, "bells", "waltz", "synthetic"]
+    shares = training.class_shares(one["labels"].tolist())
+    assert shares.sum() == pytest.approx(1) and shares[3:].tolist() == [0.17, 0.17, 0.08]
+    assert np.abs(np.bincount(one["genre"]) / 300 - shares).max() < 0.09  # three standard deviations
+    assert np.array_equal(one["raw"], two["raw"][:300])
+    known = one["genre"] < 5
+    assert all(song.startswith(one["labels"][genre]) for song, genre in zip(one["song"][known], one["genre"][known]))
+    assert set(one["song"][~known]) <= set(other_sounds.TRAINED) and set(one["group"][~known]) == {""}
+    assert not np.array_equal(one["raw"], training.training_windows(songs, others, 300, seed=5)["raw"])
 
 
-def test_random_windows_of_the_shortest_song(songs):
-    short = [dataset.Song("s", genre, genre, genre, songs[0].samples[: CONFIG.clip_length]) for genre in CONFIG.genres]
-    assert training.random_windows(short, 30, seed=0)["raw"].shape == (30, CONFIG.n_frames, CONFIG.n_mfcc)
+def test_without_other_music_the_genres_share_the_rest():
+    labels = training.labels_of([])
+    assert labels == [*CONFIG.genres, "synthetic"]
+    assert training.class_shares(labels) == pytest.approx([0.92 / 3] * 3 + [0.08])
+
+
+def test_speech_has_a_share_of_its_own():
+    labels = [*CONFIG.genres, "pop", "rock", "speech", "synthetic"]
+    assert training.class_shares(labels) == pytest.approx([0.5 / 3] * 3 + [0.17, 0.17, 0.08, 0.08])
+
+
+def test_a_window_at_full_speed_is_a_piece_of_its_song(songs):
+    samples, rng = songs[0].samples, np.random.default_rng(0)
+    window = training._cut_window(samples, 1.0, rng, CONFIG)
+    pieces = np.lib.stride_tricks.sliding_window_view(samples, CONFIG.window_length)
+    nearest = min(np.abs(part - window.astype(int)).max() for part in pieces[:: 1] if part[0] in range(
+        window[0] - 2, window[0] + 3) and part[-1] in range(window[-1] - 2, window[-1] + 3))
+    assert nearest <= 2  # rounding
+
+
+def test_windows_of_a_short_song_wrap_around_its_end(songs):
+    ramp = np.arange(CONFIG.clip_length, dtype=np.int16)
+    cuts = [training._cut_window(ramp, 1.0, np.random.default_rng(seed), CONFIG) for seed in range(20)]
+    assert any(np.diff(cut.astype(int)).min() < -1000 for cut in cuts)
+    assert {len(cut) for cut in cuts} == {CONFIG.window_length}
 
 
 def test_each_song_gets_its_own_microphone(songs):
@@ -280,9 +302,10 @@ def test_each_song_gets_its_own_microphone(songs):
     assert np.array_equal(heard, again) and not np.array_equal(heard[:half], heard[half:])
 
 
-def test_only_an_open_pin_is_never_heard_in_a_room():
-    n = len(other_sounds.TRAINED)
-    found = training.other_windows(n, 0, clean=0.0, room=1.0)
-    assert tuple(found["song"]) == other_sounds.TRAINED and found["raw"].shape == (n, CONFIG.n_frames, CONFIG.n_mfcc)
-    assert set(found["heard"][found["song"] == other_sounds.OPEN_PIN]) == {"microphone"}
-    assert set(found["heard"][found["song"] != other_sounds.OPEN_PIN]) == {"room"}
+def test_only_an_open_pin_is_never_heard_in_a_room(monkeypatch):
+    monkeypatch.setattr(training, "CLEAN", 0.0)
+    monkeypatch.setattr(training, "ROOM", 1.0)
+    for kind in set(other_sounds.TRAINED):
+        heard, window = training._synthetic_window(kind, np.random.default_rng(1), CONFIG)
+        assert heard == ("microphone" if kind == other_sounds.OPEN_PIN else "room")
+        assert window.shape == (CONFIG.window_length,) and window.dtype == np.int16

@@ -132,3 +132,19 @@ def test_another_configuration_gives_its_own_shape():
                     upper_hz=8000.0, n_mels=32, n_mfcc=13, n_frames=30)
     raw = mfcc_q15.mfcc_windows(noise(3000, 16000)[None], config)
     assert raw.shape == (1, 30, 13)
+
+
+def test_a_share_of_the_mean_is_taken_off_all_but_the_level():
+    rng = np.random.default_rng(3)
+    mfccs = (rng.normal(0.3, 1, (5, CONFIG.n_frames, CONFIG.n_mfcc)) * 2**24).astype(np.int32)
+    left = mfcc_q15.remove_mean(mfccs)
+    mean = mfccs.mean(axis=1, keepdims=True)
+    mean[..., 0] = 0
+    assert np.abs(left - (mfccs - CONFIG.mean_share * mean)).max() <= 2**24 * 3e-5  # the share has 20 fraction bits
+    assert np.array_equal(left[..., 0], mfccs[..., 0])
+
+
+def test_the_mean_of_the_largest_mfccs_does_not_overflow():
+    for value in (2**30 - 1, -2**30):
+        mfccs = np.full((CONFIG.n_frames, CONFIG.n_mfcc), value, np.int32)
+        assert np.abs(mfcc_q15.remove_mean(mfccs)[:, 1:] - value * (1 - CONFIG.mean_share)).max() < 2**30 * 3e-5

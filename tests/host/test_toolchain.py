@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from mgr_helpers.host import host_c, toolchain
+from mgr_helpers.host import arduino, host_c, toolchain
 from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import headers
 from mgr_helpers.pico.image import build_image
@@ -141,7 +141,7 @@ def test_a_folder_without_the_headers_is_refused(lacking, tmp_path):
         shutil.copytree(toolchain.FIRMWARE / "genre_recognizer" / "src" / "generated", tmp_path, dirs_exist_ok=True)
         (tmp_path / "model.h").unlink()
     with pytest.raises(FileNotFoundError, match=r"lacks (constants.h, .*)?model.h.*notebook 08"):
-        toolchain.run(types.SimpleNamespace(generated=tmp_path))
+        arduino.run(types.SimpleNamespace(generated=tmp_path, board=None))
 
 
 def test_npm_needs_no_home_folder(monkeypatch, empty_build):

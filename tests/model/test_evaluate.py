@@ -1,5 +1,6 @@
 """Figures, votes, intervals, engines, thresholds and the evaluate command."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -39,7 +40,7 @@ def trained(tmp_path_factory, windows):
     folder = tmp_path_factory.mktemp("model")
     recipe = training.Recipe(epochs=2, recurrent_dropout=0.0)
     network, mean, std, _ = training.train_on(windows["raw"], windows["genre"], recipe=recipe)
-    pretrained.write_models(folder, network, mean, std, windows)
+    pretrained.write_models(folder, network, mean, std, {**windows, "labels": np.array(CONFIG.genres)})
     return folder
 
 
@@ -144,10 +145,66 @@ def test_evaluate_command_prints_json(trained, songs, tmp_path, capsys):
     for more in ([], ["--mic", "-12"], ["--room"], ["--engine", "float"]):
         assert __main__.main(words + more) == 0
         result = json.loads(capsys.readouterr().out)
-        assert set(result) == {"windows", "songs", "votes", "recall", "confusion", "skipped", "model"}
+        assert set(result) == {"windows", "songs", "votes", "recall", "confusion", "decisions", "time_to_decide",
+                               "other", "auroc", "skipped", "model"}
         assert result["songs"]["n"] == 6 and result["skipped"][0]["file"] == "jazz/bad.wav"
+        assert result["other"] is None and result["decisions"]["n"] == result["windows"]["n"]
+    for kind in ("bells", "waltz"):
+        (tmp_path / "other" / kind).mkdir(parents=True)
+        soundfile.write(tmp_path / "other" / kind / "a.wav", mini_set.song(kind, 0), CONFIG.sample_rate)
+    assert __main__.main([*words, "--other", str(tmp_path / "other")]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result["other"]["by_kind"]) == {"bells", "waltz"} and 0 <= result["auroc"] <= 1
+    assert __main__.main([*words[:-1], "--other", str(tmp_path / "other")]) == 0
+    assert "other sound is called a genre in" in capsys.readouterr().out
     assert __main__.main(["evaluate", "--audio", str(tmp_path / "none")]) == 1
     assert "none" in capsys.readouterr().err
+
+
+# --- what a listener meets
+
+def heard(*words):
+    """int8 scores of windows, four classes, the last of no genre: letters d, j, m are sure, o is other."""
+    rows = {letter: np.where(np.arange(4) == i, 127, -128) for i, letter in enumerate("djmo")}
+    return (np.array([rows[letter] for word in words for letter in word], np.int8),
+            np.repeat([f"song {i}" for i in range(len(words))], [len(word) for word in words]))
+
+
+def test_decisions_count_from_the_first_window_on():
+    scores, song = heard("dddd", "oooj", "jj")
+    found = evaluate.decisions(scores, np.array([0] * 4 + [1] * 6), song, 50)
+    assert found["n"] == 10 and found["coverage"] == 0.6 and found["right"] == 1.0
+    assert found["accuracy"] == 0.7  # whatever the confidence: of four sums that are equal the first counts
+
+
+def test_other_sound_by_kind_and_how_often_it_is_called_a_genre():
+    scores, song = heard("oddo", "oooo", "dddj")
+    kind = np.array(["pop"] * 8 + ["speech"] * 4)
+    found = evaluate.other_decisions(scores, kind, song, 60, dataclasses.replace(CONFIG, vote_windows=1))
+    assert found["by_kind"] == {"pop": 0.25, "speech": 1.0} and found["named"] == 0.5
+    hours = 12 * CONFIG.window_step / CONFIG.sample_rate / 3600
+    assert found["false_genres_per_hour"] == pytest.approx(3 / hours)  # once in the first song, twice in the last
+
+
+def test_auroc_is_that_of_all_pairs():
+    scores, song = heard("dd", "oj")
+    other, other_song = heard("oo", "mo")
+    known, unknown = (evaluate.running_votes(*pair)[1] for pair in ((scores, song), (other, other_song)))
+    pairs = [(a > b) + (a == b) / 2 for a in known for b in unknown]
+    assert evaluate.auroc(scores, song, other, other_song) == pytest.approx(np.mean(pairs))
+
+
+def test_time_to_decide_after_silence_and_after_another_song():
+    config = dataclasses.replace(CONFIG, vote_windows=4)
+    scores, song = heard("oodddd", "jjjjjj", "oooooo", "jj")
+    genre = np.array([0] * 6 + [1] * 6 + [2] * 6 + [1] * 2)
+    seconds = (config.window_length + np.array([0, 1, 2, 3, 4]) * config.window_step) / config.sample_rate
+    alone = evaluate.time_to_decide(scores, genre, song, 60, config=config)
+    assert alone["n"] == 3 and alone["never"] == pytest.approx(1 / 3)
+    assert alone["median"] == pytest.approx(seconds[4]) and alone["ninth_decile"] is None
+    after = evaluate.time_to_decide(scores[:12], genre[:12], song[:12], 60, True, config)
+    assert after["never"] == 0 and after["median"] == pytest.approx(seconds[2])  # three of four windows are jazz
+    assert evaluate.time_to_decide(scores[-2:], genre[-2:], song[-2:], 60, config=config)["n"] == 0
 
 
 # --- unsure
@@ -155,9 +212,9 @@ def test_evaluate_command_prints_json(trained, songs, tmp_path, capsys):
 def test_running_votes_start_anew_with_each_song():
     scores = np.array([[127, -128, -128]] * 3 + [[-128, 127, -128]] * 2, np.int8)
     winner, confidence = evaluate.running_votes(scores, np.array(["a"] * 3 + ["b"] * 2))
-    assert winner.tolist() == [0, 0, 0, 1, 1] and confidence.tolist() == [100] * 5
+    assert winner.tolist() == [0, 0, 0, 1, 1] and confidence.tolist() == [99] * 5
     mixed = evaluate.running_votes(scores, np.array(["a"] * 5))
-    assert mixed[0].tolist() == [0] * 5 and mixed[1].tolist() == [100, 100, 100, 75, 60]
+    assert mixed[0].tolist() == [0] * 5 and mixed[1][[0, 1, 2, 4]].tolist() == [99, 99, 99, 79]  # 1000^(1/5) : 1
     as_probabilities = evaluate.running_votes((scores + 128.0) / 256, np.array(["a"] * 5))
     assert np.array_equal(as_probabilities, mixed)
 

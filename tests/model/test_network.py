@@ -40,6 +40,11 @@ def test_class_weights_make_all_genres_count_the_same():
         class_weights(np.array([0, 2]), 3)
 
 
+def test_other_classes_do_not_change_the_weights_of_genres():
+    genre = np.array([0, 0, 1, 2])
+    assert class_weights(np.append(genre, [3, 3, 4]), 3) == class_weights(genre, 3)
+
+
 def test_an_unknown_architecture_is_an_error():
     with pytest.raises(ValueError, match="choose one of"):
         build_model("transformer")
@@ -52,6 +57,7 @@ def test_each_architecture_gives_probabilities(name, task):
     assert network.name == name and p.shape == (7, 3)
     assert p.sum(axis=1) == pytest.approx(np.ones(7), abs=1e-5)
     assert predict(network, task[0][:0]).shape == (0, 3)
+    assert predict(build_model(name, n_classes=5), task[0][:7]).shape == (7, 5)
 
 
 def test_training_learns_and_the_same_seed_gives_the_same_network(task):

@@ -140,6 +140,8 @@ FOREIGN = {
     "other wiring": lambda p, g, ops: setattr(ops[1], "inputs", [g.inputs[0], *ops[1].inputs[1:]]),
     "the first step": lambda p, g, ops: setattr(p.buffers[g.tensors[ops[2].inputs[1]].buffer], "data",
                                                 np.zeros(12, np.uint8)),
+    "a slice that ends at a tensor": lambda p, g, ops: setattr(ops[2], "inputs", [*ops[2].inputs[:2], ops[1].inputs[18],
+                                                                                  ops[2].inputs[3]]),
     "softmax of another scale": lambda p, g, ops: setattr(g.tensors[g.outputs[0]].quantization, "scale", [1 / 128]),
     "huge biases": lambda p, g, ops: setattr(p.buffers[g.tensors[ops[0].inputs[12]].buffer], "data",
                                              np.full(32, 2**31 - 1, np.int32).view(np.uint8)),

@@ -283,7 +283,7 @@ def test_other_bands(tmp_path, hertz):
     model = load_model()
     config = dataclasses.replace(CONFIG, lower_hz=hertz[0], upper_hz=hertz[1])
     front_end = dataclasses.replace(model.front_end, config=config)
-    texts = {**headers.headers(model), "constants.h": headers.constants_h(config, model.tensors["lstm"]),
+    texts = {**headers.headers(model), "constants.h": headers.constants_h(config, len(model.labels), model.tensors["lstm"]),
              "tables.h": headers.tables_h(front_end)}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
@@ -302,10 +302,9 @@ def test_counts_at_the_rails(tmp_path, compiler):
     counts = np.clip(np.round(bias + level * rng.standard_normal((200, step))), 0, 4095).astype("<u2")
     counts[0], counts[1], counts[2, ::2], counts[3, 1::2] = 0, 4095, 4095, 0
     output = run(tmp_path, "counts", compiler, f"""
-        decision_t decision;
         recognizer_init(&recognizer);
-        recognizer_push(&recognizer, row, cut, &decision);
-        recognizer_push(&recognizer, row + cut, {step} - cut, &decision);
+        recognizer_push(&recognizer, row, cut);
+        recognizer_push(&recognizer, row + cut, {step} - cut);
         const int32_t shift = mfcc_headroom(recognizer.seen[1]);
         emulator_write(recognizer.frame, sizeof row);
         emulator_write(&shift, sizeof shift);
@@ -369,8 +368,8 @@ def test_scores_of_hard_features(tmp_path, compiler):
         lstm_reset(&lstm);
         for (int i = 0; i < N_FRAMES; i++) lstm_step(&lstm, row + i * N_MFCC);
         lstm_scores(&lstm, scores);
-        emulator_write(scores, sizeof scores);""", features, "static lstm_t lstm; static int8_t scores[N_GENRES];")
-    assert np.array_equal(np.frombuffer(output, np.int8).reshape(-1, len(CONFIG.genres)),
+        emulator_write(scores, sizeof scores);""", features, "static lstm_t lstm; static int8_t scores[N_CLASSES];")
+    assert np.array_equal(np.frombuffer(output, np.int8).reshape(len(features), -1),
                           host_c.host_library().scores(features))
 
 

@@ -268,7 +268,7 @@ def test_the_sketch_decides_what_the_host_computes(compiler):
         assert decision["vote"] == CONFIG.genres[expected["vote"][i]]
         assert decision["confidence"] == expected["confidence"][i]
         assert (decision["says"] == "unsure") == expected["unsure"][i]
-    assert result["genre"] in CONFIG.genres
+    assert result["genre"] in (*CONFIG.genres, "unsure")  # it is a synthetic song
     assert result["stack_bytes"] < 8000
 
 
@@ -278,7 +278,8 @@ def test_the_sketch_keeps_listening_while_the_host_does_not_read():
     result = emulator.emulate(build_image("genre_recognizer"), adc, seconds=9, stalls=[[1.5, 7.0]])
     lines = result["uart"].decode().splitlines()
     heard = listen.parse_decisions("\n".join(lines))
-    assert lines[0] == "TEST PASSED" and len(heard) == len(lines) - 1  # no OVERRUN, no half line
+    assert lines[0].startswith("READY") and lines[1] == "TEST PASSED"
+    assert len(heard) == len(lines) - 2  # no OVERRUN, no half line
     windows = [row["window"] for row in heard]
     assert windows[0] == 0 and windows[-2:] == [7, 8] and len(windows) < 9
     expected = host_decisions.decisions(host_c.host_library(), result["adc"])

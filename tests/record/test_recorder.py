@@ -12,7 +12,7 @@ from cobs import cobs
 from hypothesis import given, settings, strategies as st
 
 from mgr_helpers.config import FIRMWARE
-from mgr_helpers.host import toolchain
+from mgr_helpers.host import arduino
 from mgr_helpers.pico import headers
 from mgr_helpers.record import protocol
 
@@ -52,7 +52,7 @@ def test_committed_header_is_what_python_generates():
 
 
 def test_headers_of_a_model_do_not_replace_the_recorders(capsys):
-    toolchain.run(SimpleNamespace(generated=headers.GENERATED))
+    arduino.run(SimpleNamespace(generated=headers.GENERATED, board=None))
     printed = capsys.readouterr().out
     assert "own_model/genre_recognizer" in printed and "own_model/recorder" not in printed
 

@@ -19,6 +19,8 @@ from mgr_helpers.model.network import build_model
 from mgr_helpers.model.tflite import _find_metadata, _parse, embed_front_end, front_end_dict, load_model, open_model, pack
 from mgr_helpers.pico import headers
 
+from tests import tflm
+
 from . import last_line, python, relative, result, times
 
 N_WINDOWS = 200  # on which an accepted model's C is compared with TFLM
@@ -148,7 +150,7 @@ def other_files() -> dict[str, bytes]:
     return {"a float model": converted("lstm2", calibrated=False), "pooling": converted("pooling"),
             "many-to-many": converted("lstm_many"), "300 units": converted("lstm2", units=300),
             "another shape than its configuration": embed_front_end(converted("lstm2", other), front_end),
-            "one operator": headers._activation_model("TANH", 18, 2.0**-12), "empty": b"", "text": b"hello " * 100,
+            "one operator": tflm._activation_model("TANH", 18, 2.0**-12), "empty": b"", "text": b"hello " * 100,
             "a PNG": b"\x89PNG\r\n\x1a\n" + bytes(500), "no graph": b"\0\0\0\0TFL3" + bytes(500)}
 
 

@@ -134,7 +134,7 @@ def batches(n: int, what: str):
 def in_python(windows: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Raw MFCCs (their level not removed), int8 features and scores, by cmsisdsp and TensorFlow Lite Micro."""
     raw = np.stack([mfcc_q15.q15_mfcc(window) for window in windows])
-    features = mfcc_q15.quantize_features(mfcc_q15.remove_level(raw), model.front_end)
+    features = mfcc_q15.quantize_features(mfcc_q15.window_features(raw, model.config), model.front_end)
     return raw, features, runtimes.run_tflm(model, features)
 
 

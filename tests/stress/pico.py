@@ -7,6 +7,7 @@ variable MGR_DATA (one sub-folder per genre), or else from the synthetic mini se
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -144,7 +145,8 @@ def host_stops_reading(n: int = 4) -> dict:
         runs = list(tqdm(pool.map(hear, range(n)), total=n, desc="host stops reading", unit="run", leave=False))
     for i, (lines, expected, due) in enumerate(runs):
         rows = listen.parse_decisions("\n".join(lines))
-        whole = len(rows) == len(lines) - 1 and lines[0] == "TEST PASSED"
+        whole = all(map(re.compile("READY |TEST PASSED$|DECISION ").match, lines)) and lines[1] == "TEST PASSED"
+        whole = whole and len(rows) == sum(line.startswith("DECISION") for line in lines)
         said = [] if whole else ["an OVERRUN, or half a line"]
         said += [] if rows and rows[-1]["window"] >= due - 1 else ["the last decision is missing"]
         said += ["other decisions than Python's"] if any(

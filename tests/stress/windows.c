@@ -30,12 +30,16 @@ static void take_windows(void)
     for (int odd = 0; fread(samples, sizeof samples, 1, stdin) == 1; odd ^= 1) {
         int16_t *const block = block_of(sizeof samples + (odd ? 2 : 0)), *const window = block + odd;
         int32_t *const raw = block_of(sizeof(int32_t) * N_FRAMES * N_MFCC);
-        int8_t *const features = block_of(N_FRAMES * N_MFCC), scores[N_GENRES];
+        int8_t *const features = block_of(N_FRAMES * N_MFCC), scores[N_CLASSES];
+        static int32_t mfccs[N_FRAMES][N_MFCC];
         memcpy(window, samples, sizeof samples);
         mfcc_init(&mfcc);
         lstm_reset(&lstm);
         for (int i = 0; i < N_FRAMES; i++) {
-            mfcc_frame(&mfcc, window + i * FRAME_STEP, features + i * N_MFCC);
+            mfcc_frame(&mfcc, window + i * FRAME_STEP, mfccs[i]);
+        }
+        mfcc_features(mfccs, (int8_t(*)[N_MFCC])features);
+        for (int i = 0; i < N_FRAMES; i++) {
             lstm_step(&lstm, features + i * N_MFCC);
         }
         lstm_scores(&lstm, scores);
@@ -55,9 +59,12 @@ static void take_adc(void)
     recognizer_init(&recognizer);
     for (size_t wanted = 1, n; (n = fread(piece, 2, wanted, stdin)) > 0; wanted = wanted * 7 % FRAME_STEP + 1) {
         decision_t d;
-        if (recognizer_push(&recognizer, piece, n, &d)) {
-            printf("%u %d %d %d %d %s\n", (unsigned)d.window, d.vote, d.confidence, d.silent, d.unsure,
-                   recognizer_says(&d));
+        recognizer_push(&recognizer, piece, n);
+        while (recognizer_pending(&recognizer)) {
+            if (recognizer_step(&recognizer, &d)) {
+                printf("%u %d %d %d %d %s\n", (unsigned)d.window, d.vote, d.confidence, d.silent, d.unsure,
+                       recognizer_says(&d));
+            }
         }
     }
 }

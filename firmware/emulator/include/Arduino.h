@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
    Stand-in for the arduino-pico core's Arduino.h: the calls of this project's sketches, over the RP2040's registers.
-   Serial is UART 0 here and USB on the board. */
+   Serial and Serial1 are both UART 0 here. On the board Serial is USB: runner.js gives it the buffer of the core's. */
 #pragma once
 #include <stdarg.h>
 #include <stdbool.h>
@@ -35,9 +35,10 @@ template <class T> T max(T a, T b) { return a < b ? b : a; }
 
 class SerialPort {
 public:
+    explicit SerialPort(bool usb) : usb_(usb) {}
     void begin(unsigned long baud);
     void end() {}
-    explicit operator bool() { return true; }
+    explicit operator bool();  // whether a host has opened it
     int available();
     int availableForWrite();
     int read();
@@ -56,5 +57,8 @@ public:
     template <class... T> size_t println(T... values) { return print(values...) + println(); }
     // %d %i %u %x %c %s %%, with l, width and leading zeros
     size_t printf(const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+private:
+    const bool usb_;
 };
-extern SerialPort Serial;
+extern SerialPort Serial, Serial1;

@@ -7,7 +7,8 @@
 #define EMULATOR_MARK (*(volatile uint32_t *)0xd0000180u)
 #define EMULATOR_CALL (*(volatile uint32_t *)0xd0000184u)
 
-enum { EMULATOR_READ, EMULATOR_WRITE, EMULATOR_EXIT, EMULATOR_HEAP, EMULATOR_ROOM };
+enum { EMULATOR_READ, EMULATOR_WRITE, EMULATOR_EXIT, EMULATOR_HEAP, EMULATOR_ROOM, EMULATOR_OPEN,
+       EMULATOR_UART };
 
 /* Starts a stage (1 to 255): cycles count for it until the next mark. 0 only ends a stage. */
 static inline void emulator_mark(uint32_t stage) { EMULATOR_MARK = stage; }

@@ -219,30 +219,30 @@ static int32_t reciprocal(int32_t x)
     return y > INT32_MAX / 2 ? INT32_MAX : y * 2;
 }
 
-static void softmax(const int8_t logits[N_GENRES], int8_t scores[N_GENRES])
+static void softmax(const int8_t logits[N_CLASSES], int8_t scores[N_CLASSES])
 {
     int8_t largest = logits[0];
-    for (int i = 1; i < N_GENRES; i++) {
+    for (int i = 1; i < N_CLASSES; i++) {
         largest = logits[i] > largest ? logits[i] : largest;
     }
     int32_t sum = 0;  // Q12.19
-    for (int i = 0; i < N_GENRES; i++) {
+    for (int i = 0; i < N_CLASSES; i++) {
         sum += divide_by_power(EXP[largest - logits[i]], 12);
     }
     const int zeros = __builtin_clz((uint32_t)sum);
     const int32_t scale = reciprocal((int32_t)(((uint32_t)sum << zeros) - (1u << 31)));
-    for (int i = 0; i < N_GENRES; i++) {
+    for (int i = 0; i < N_CLASSES; i++) {
         const int32_t product = multiply_high(scale, EXP[largest - logits[i]]);
         scores[i] = (int8_t)clamp(divide_by_power(product, 12 - zeros + 31 - 8) - 128, -128, 127);
     }
 }
 
-void lstm_scores(const lstm_t *lstm, int8_t scores[N_GENRES])
+void lstm_scores(const lstm_t *lstm, int8_t scores[N_CLASSES])
 {
-    int8_t values[DENSE_INPUTS], logits[N_GENRES];
+    int8_t values[DENSE_INPUTS], logits[N_CLASSES];
     const int8_t *weight = DENSE_WEIGHTS;
     pool(lstm, values);
-    for (int i = 0; i < N_GENRES; i++) {
+    for (int i = 0; i < N_CLASSES; i++) {
         int32_t sum = DENSE_BIAS[i];
         for (int unit = 0; unit < DENSE_INPUTS; unit++) {
             sum += *weight++ * values[unit];

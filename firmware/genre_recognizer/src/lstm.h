@@ -29,8 +29,8 @@ void lstm_reset(lstm_t *lstm);
 // Take the features of one frame.
 void lstm_step(lstm_t *lstm, const int8_t features[N_MFCC]);
 
-// Softmax over the genres after N_FRAMES steps: -128 is 0, 127 is almost 1.
-void lstm_scores(const lstm_t *lstm, int8_t scores[N_GENRES]);
+// Softmax over the classes after N_FRAMES steps: -128 is 0, 127 is almost 1.
+void lstm_scores(const lstm_t *lstm, int8_t scores[N_CLASSES]);
 
 #ifdef __cplusplus
 }

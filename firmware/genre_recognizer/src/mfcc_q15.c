@@ -57,35 +57,52 @@ static void copy_fft_constants(void)
 void mfcc_init(mfcc_t *mfcc)
 {
     copy_fft_constants();
+    mfcc->n_frames = 0;
     mfcc_reset(mfcc);
 }
 
 void mfcc_reset(mfcc_t *mfcc) { mfcc->first_frame = true; }
 
-int mfcc_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int8_t features[N_MFCC])
+int mfcc_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int32_t raw[N_MFCC])
 {
     const int frame_shift = mfcc_frame_shift(frame);
-    mfcc_shifted_frame(mfcc, frame, frame_shift, features);
+    mfcc_shifted_frame(mfcc, frame, frame_shift, raw);
     return frame_shift;
 }
 
-void mfcc_shifted_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int frame_shift, int8_t features[N_MFCC])
+void mfcc_shifted_frame(mfcc_t *mfcc, const int16_t frame[FRAME_LENGTH], int frame_shift, int32_t raw[N_MFCC])
 {
-    int32_t raw[N_MFCC];
     mfcc_window(frame, frame_shift, mfcc->bins);
-    mfcc_raw(frame_shift, mfcc->bins, raw);
+    mfcc_raw(frame_shift, mfcc->bins, mfcc->logs, raw);
+    mfcc->n_frames++;
 
     const int32_t c0 = raw[0];
     raw[0] = mfcc->first_frame ? 0 : c0 - mfcc->level;
     mfcc->level = c0;
     mfcc->first_frame = false;
-    mfcc_quantize(raw, features);
 }
 
-void mfcc_raw(int frame_shift, int16_t bins[2 * N_BINS], int32_t raw[N_MFCC])
+// Sums of 20 frames may need 35 bits.
+void mfcc_features(int32_t raw[N_FRAMES][N_MFCC], int8_t features[N_FRAMES][N_MFCC])
+{
+    for (int k = 1; k < N_MFCC; k++) {
+        int64_t sum = 0;
+        for (int i = 0; i < N_FRAMES; i++) {
+            sum += raw[i][k];
+        }
+        const int32_t taken = (int32_t)((sum * MEAN_MULTIPLIER + (1 << (MEAN_SHIFT - 1))) >> MEAN_SHIFT);
+        for (int i = 0; i < N_FRAMES; i++) {
+            raw[i][k] -= taken;
+        }
+    }
+    for (int i = 0; i < N_FRAMES; i++) {
+        mfcc_quantize(raw[i], features[i]);
+    }
+}
+
+void mfcc_raw(int frame_shift, int16_t bins[2 * N_BINS], int32_t logs[N_MELS], int32_t raw[N_MFCC])
 {
     uint16_t *const magnitude = (uint16_t *)bins;  // a magnitude overwrites only bins that are no longer needed
-    int32_t logs[N_MELS];
     mfcc_spectrum(bins);
     const int spectrum_shift = mfcc_magnitudes(bins, magnitude);
     mfcc_log_mel(magnitude, frame_shift, spectrum_shift, logs);

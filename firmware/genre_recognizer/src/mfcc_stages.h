@@ -23,8 +23,8 @@ void mfcc_log_mel(const uint16_t magnitude[N_BINS], int frame_shift, int spectru
 void mfcc_dct(const int32_t logs[N_MELS], int32_t raw[N_MFCC]);
 void mfcc_quantize(const int32_t raw[N_MFCC], int8_t features[N_MFCC]);
 
-// All stages from the windowed frame to raw MFCCs. Their c0 is the level itself, not its change.
-void mfcc_raw(int frame_shift, int16_t windowed[2 * N_BINS], int32_t raw[N_MFCC]);
+// All stages from the windowed frame to logarithms and raw MFCCs. Their c0 is the level itself, not its change.
+void mfcc_raw(int frame_shift, int16_t windowed[2 * N_BINS], int32_t logs[N_MELS], int32_t raw[N_MFCC]);
 
 // floor(sqrt(x / 2)) for x below 2^31, with the bits of arm_sqrt_q31(x) >> 16, which is sometimes one off.
 uint32_t mfcc_root(uint32_t x);

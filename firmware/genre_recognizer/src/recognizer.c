@@ -10,7 +10,6 @@ static void start_window(recognizer_t *r)
     r->frame_of_window = 0;
     r->silent = true;
     mfcc_reset(&r->mfcc);
-    lstm_reset(&r->lstm);
 }
 
 void recognizer_init(recognizer_t *r)
@@ -19,7 +18,8 @@ void recognizer_init(recognizer_t *r)
     r->sum = 0;
     r->has_bias = false;
     r->n_windows = 0;
-    memset(r->votes, 0, sizeof r->votes);
+    r->steps_left = 0;
+    memset(r->voted, 0, sizeof r->voted);
     mfcc_init(&r->mfcc);
     start_window(r);
 }
@@ -112,65 +112,112 @@ static void convert_step(recognizer_t *r, int16_t *step)
     r->seen[1] = convert_counts(step, ((1 << (DOWN - 1)) - r->bias) >> DOWN);
 }
 
+// 2^(-x / 64), Q0.15.
+static uint32_t power_of_half(uint32_t x) { return x >> 6 < 16 ? (uint32_t)HALVES[x & 63] >> (x >> 6) : 0; }
+
+// Sums of the logarithms over the last windows that have a vote. Returns how many they are.
+static int sum_votes(const recognizer_t *r, int32_t sums[N_CLASSES])
+{
+    int n = 0;
+    memset(sums, 0, N_CLASSES * sizeof sums[0]);
+    for (int w = 0; w < VOTE_WINDOWS; w++) {
+        if (r->voted[w]) {
+            n++;
+            for (int i = 0; i < N_CLASSES; i++) {
+                sums[i] += r->votes[w][i];
+            }
+        }
+    }
+    return n;
+}
+
+static int largest_of(const int32_t *values, int n)
+{
+    int best = 0;
+    for (int i = 1; i < n; i++) {
+        best = values[i] > values[best] ? i : best;
+    }
+    return best;
+}
+
+// Softmax over the mean logarithms of all classes. The vote is the best genre, the confidence is its share.
 static void vote(recognizer_t *r, decision_t *decision)
 {
-    uint8_t *const own = r->votes[r->n_windows % VOTE_WINDOWS];
-    uint32_t sums[N_GENRES] = {0}, total = 0;
-    for (int i = 0; i < N_GENRES; i++) {
-        own[i] = decision->silent ? 0 : (uint8_t)(decision->scores[i] + 128);
+    int32_t sums[N_CLASSES];
+    uint32_t shares[N_CLASSES], total = 0;
+    const int n = sum_votes(r, sums);
+    const int32_t most = sums[largest_of(sums, N_CLASSES)];
+    const int32_t unit = (n ? n : 1) << (VOTE_FRACTION_BITS - 6);
+    for (int i = 0; i < N_CLASSES; i++) {
+        shares[i] = power_of_half((uint32_t)((most - sums[i] + unit / 2) / unit));
+        total += shares[i];
     }
-    for (int w = 0; w < VOTE_WINDOWS; w++) {
-        for (int i = 0; i < N_GENRES; i++) {
-            sums[i] += r->votes[w][i];
-        }
-    }
-    decision->label = decision->vote = 0;
-    for (int i = 0; i < N_GENRES; i++) {
-        total += sums[i];
-        if (decision->scores[i] > decision->scores[decision->label]) {
-            decision->label = (uint8_t)i;
-        }
-        if (sums[i] > sums[decision->vote]) {
-            decision->vote = (uint8_t)i;
-        }
-    }
-    decision->confidence = (uint8_t)(total ? 100 * sums[decision->vote] / total : 0);
+    decision->vote = (uint8_t)largest_of(sums, N_GENRES);
+    decision->confidence = (uint8_t)(n ? 100 * shares[decision->vote] / total : 0);
     decision->unsure = decision->confidence < UNSURE_BELOW;
 }
 
 static void decide(recognizer_t *r, decision_t *decision)
 {
-    decision->window = r->n_windows;
-    decision->silent = r->silent;
+    const unsigned at = r->n_windows % VOTE_WINDOWS;
+    int32_t scores[N_CLASSES];
+    decision->window = r->n_windows++;
+    decision->silent = r->features_silent;
     lstm_scores(&r->lstm, decision->scores);
+    r->voted[at] = !decision->silent;
+    for (int i = 0; i < N_CLASSES; i++) {
+        scores[i] = decision->scores[i];
+        r->votes[at][i] = LOG_SCORES[scores[i] + 128];
+    }
+    decision->label = (uint8_t)largest_of(scores, N_CLASSES);
     vote(r, decision);
-    r->n_windows++;
-    start_window(r);
 }
 
-// The frame is full: compute its features, take one LSTM step, and make room for the next FRAME_STEP counts. True when
-// this ended a window.
-static bool take_frame(recognizer_t *r, decision_t *decision)
+bool recognizer_pending(const recognizer_t *r) { return r->steps_left > 0; }
+
+bool recognizer_step(recognizer_t *r, decision_t *decision)
 {
-    int8_t features[N_MFCC];
-    const int shift = mfcc_headroom(r->seen[0] | r->seen[1]);
-    mfcc_shifted_frame(&r->mfcc, r->frame, shift, features);
-    if (shift < 15 - SILENCE_BITS) {
-        r->silent = false;
+    if (!recognizer_pending(r)) {
+        return false;
     }
-    lstm_step(&r->lstm, features);
-    memmove(r->frame, r->frame + FRAME_STEP, (FRAME_LENGTH - FRAME_STEP) * sizeof r->frame[0]);
-    r->filled = FRAME_LENGTH - FRAME_STEP;
-    if (++r->frame_of_window < N_FRAMES) {
+    if (--r->steps_left) {
+        lstm_step(&r->lstm, r->features[N_FRAMES - r->steps_left]);
         return false;
     }
     decide(r, decision);
     return true;
 }
 
-bool recognizer_push(recognizer_t *r, const uint16_t *counts, size_t n, decision_t *decision)
+static void end_window(recognizer_t *r)
 {
-    bool decided = false;
+    decision_t untold;
+    while (recognizer_pending(r)) {
+        recognizer_step(r, &untold);
+    }
+    mfcc_features(r->raw, r->features);
+    r->features_silent = r->silent;
+    r->steps_left = N_FRAMES + 1;
+    lstm_reset(&r->lstm);
+    start_window(r);
+}
+
+// The frame is full: compute its MFCCs, and make room for the next FRAME_STEP counts.
+static void take_frame(recognizer_t *r)
+{
+    const int shift = mfcc_headroom(r->seen[0] | r->seen[1]);
+    mfcc_shifted_frame(&r->mfcc, r->frame, shift, r->raw[r->frame_of_window]);
+    if (shift < 15 - SILENCE_BITS) {
+        r->silent = false;
+    }
+    memmove(r->frame, r->frame + FRAME_STEP, (FRAME_LENGTH - FRAME_STEP) * sizeof r->frame[0]);
+    r->filled = FRAME_LENGTH - FRAME_STEP;
+    if (++r->frame_of_window == N_FRAMES) {
+        end_window(r);
+    }
+}
+
+void recognizer_push(recognizer_t *r, const uint16_t *counts, size_t n)
+{
     while (n) {
         const size_t room = FRAME_STEP - r->filled % FRAME_STEP;  // until the step is full
         const size_t taken = n < room ? n : room;
@@ -182,19 +229,18 @@ bool recognizer_push(recognizer_t *r, const uint16_t *counts, size_t n, decision
             continue;
         }
         convert_step(r, r->frame + r->filled - FRAME_STEP);
-        if (r->filled == FRAME_LENGTH && take_frame(r, decision)) {
-            decided = true;
+        if (r->filled == FRAME_LENGTH) {
+            take_frame(r);
         }
     }
-    return decided;
 }
 
-const char *recognizer_genre(int genre) { return GENRE_NAMES[genre]; }
+const char *recognizer_label(int label) { return LABELS[label]; }
 
 const char *recognizer_says(const decision_t *decision)
 {
     if (decision->silent) {
         return "silence";
     }
-    return decision->unsure ? "unsure" : GENRE_NAMES[decision->vote];
+    return decision->unsure ? "unsure" : LABELS[decision->vote];
 }

@@ -19,8 +19,8 @@ extern "C" {
 
 typedef struct {
     uint32_t window;            // number of this window, from 0
-    int8_t scores[N_GENRES];    // softmax of this window: -128 is 0, 127 is almost 1
-    uint8_t label;              // the genre of this window
+    int8_t scores[N_CLASSES];   // softmax of this window: -128 is 0, 127 is almost 1
+    uint8_t label;              // the class of this window; those from N_GENRES on are no genre
     uint8_t vote;               // the genre of the last VOTE_WINDOWS windows together
     uint8_t confidence;         // of the vote, in percent
     bool silent;                // too quiet to say; a silent window has no vote
@@ -36,7 +36,12 @@ typedef struct {
     bool silent;                // no sample of this window was loud
     int frame_of_window;
     uint32_t n_windows;
-    uint8_t votes[VOTE_WINDOWS][N_GENRES];  // scores + 128 of the last windows, 0 where silent
+    int32_t raw[N_FRAMES][N_MFCC];          // MFCCs of this window
+    int8_t features[N_FRAMES][N_MFCC];      // of the window before, which waits for recognizer_step()
+    int steps_left;                         // of that window: N_FRAMES of the LSTM and one for the vote
+    bool features_silent;                   // that window is silent
+    int16_t votes[VOTE_WINDOWS][N_CLASSES]; // logarithms of the scores of the last windows
+    bool voted[VOTE_WINDOWS];               // whether a window has a vote
     lstm_t lstm;
     mfcc_t mfcc;
     int16_t frame[FRAME_LENGTH] PAIR_ALIGNED;  // Q0.15; an incomplete step still holds counts
@@ -44,11 +49,19 @@ typedef struct {
 
 void recognizer_init(recognizer_t *recognizer);
 
-// Take counts of the ADC, at most FRAME_STEP at once. True when they ended a window: then *decision is filled.
-bool recognizer_push(recognizer_t *recognizer, const uint16_t *counts, size_t n, decision_t *decision);
+// Take counts of the ADC, at most FRAME_STEP at once, and compute the features of the frames that they fill.
+void recognizer_push(recognizer_t *recognizer, const uint16_t *counts, size_t n);
 
-// Name of the genre that a decision gives as `label` or `vote`.
-const char *recognizer_genre(int genre);
+// Whether a window waits for recognizer_step().
+bool recognizer_pending(const recognizer_t *recognizer);
+
+// Do a small part of what a window that has ended still needs: a step of the LSTM, or at last the vote. True when it is
+// done: then *decision is filled. Call it while recognizer_pending() and no counts wait. Who is late loses no vote: the
+// next window's end does what is left, but that decision is never told.
+bool recognizer_step(recognizer_t *recognizer, decision_t *decision);
+
+// Name of the class that a decision gives as `label` or `vote`.
+const char *recognizer_label(int label);
 
 // What to tell the listener: "silence", "unsure" or the genre of the vote.
 const char *recognizer_says(const decision_t *decision);

@@ -16,6 +16,7 @@
 #define N_FRAMES 20
 #define WINDOW_LENGTH 21504
 #define N_GENRES 3
+#define N_CLASSES 12
 #define ADC_BITS 12
 #define BIAS_SHIFT 4
 #define VOTE_WINDOWS 10
