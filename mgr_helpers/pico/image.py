@@ -67,7 +67,7 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     flags = (*_COMMON, optimize, *(f"-D{define}" for define in defines))
     folders = (EMULATOR / "include", sketch / "src", *(folder.resolve() for folder in include))
 
-    board = [EMULATOR / part for part in ([] if is_c else ["arduino.cpp", "audio.cpp", "clocks.c"]) +
+    board = [EMULATOR / part for part in ([] if is_c else ["arduino.cpp", "audio.cpp", "digital.cpp", "clocks.c"]) +
              ["runtime.c", "startup.c"]]
     cmsis = sorted((sketch / "src" / "cmsis").glob("*.c"))
     if is_c:  # functions that are not called are not linked
