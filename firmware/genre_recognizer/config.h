@@ -32,4 +32,9 @@
 #define LOW_POWER 0
 #endif
 
+// The LSTM: 0 is src/lstm.c; 1 is TensorFlow Lite Micro, for a model that lstm.c does not know: src/lstm_tflm.cpp.
+#ifndef LSTM_TFLM
+#define LSTM_TFLM 0
+#endif
+
 #endif
