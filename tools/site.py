@@ -129,6 +129,9 @@ def body_of(chapter: Chapter) -> str:
     for cell in chapter.notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = with_mathml(with_links(cell.source))
+        for output in cell.get("outputs", []):
+            if "text/markdown" in output.get("data", {}):
+                output.data["text/markdown"] = with_links(output.data["text/markdown"])
     chapter.notebook.metadata.language_info["pygments_lexer"] = "ipython3"  # it knows !command and %magic
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(chapter.notebook)
