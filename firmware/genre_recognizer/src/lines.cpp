@@ -45,12 +45,24 @@ void endLine()
     length = 0;
 }
 
+// Whether the port takes a byte without waiting. The UART of an Artemis does not know, and says 0; its write() waits for
+// each byte, 87 us. So it gets some and then the microphone is looked after.
+static bool portTakes(size_t sent)
+{
+#ifdef ARDUINO_ARCH_APOLLO3
+    return sent < 32;
+#else
+    (void)sent;
+    return PORT.availableForWrite() > 0;
+#endif
+}
+
 void sendLines()
 {
     if (!linesOpen()) {
         queuedOut = queuedIn;
     }
-    while (queuedOut != queuedIn && PORT.availableForWrite() > 0) {
+    for (size_t sent = 0; queuedOut != queuedIn && portTakes(sent); sent++) {
         PORT.write(static_cast<uint8_t>(queue[queuedOut++ % sizeof queue]));
     }
 }
