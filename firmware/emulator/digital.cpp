@@ -99,9 +99,12 @@ void AP3_PDM::blockDone()
     static uint16_t dropped[BLOCK];
     const bool room = !full_[0] || !full_[1];
     readBlock(!full_[0] ? buffers_[0] : !full_[1] ? buffers_[1] : dropped, sizeof dropped);
-    overrun_ = overrun_ || !room;
-    full_[1] = room && full_[0];
-    full_[0] = room;
+    if (!room) {  // the core forgets both
+        overrun_ = true;
+        full_[0] = full_[1] = false;
+    } else {
+        full_[full_[0] ? 1 : 0] = true;
+    }
 }
 
 bool AP3_PDM::isOverrun()

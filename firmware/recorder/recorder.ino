@@ -69,13 +69,12 @@ static void listenToUser()
 
 // How many bytes the port takes without waiting. The UART of an Artemis does not know, and says 0; its write() waits for
 // each byte, 11 us.
-static size_t roomForBytes()
+static int roomForBytes()
 {
 #ifdef ARDUINO_ARCH_APOLLO3
     return 64;
 #else
-    const int room = Serial.availableForWrite();
-    return room > 0 ? room : 0;
+    return Serial.availableForWrite();
 #endif
 }
 
@@ -86,9 +85,10 @@ static void sendBytes()
         recorder_discard(&recorder);
     }
     const uint8_t *bytes;
-    size_t count, room, written = 1;
+    size_t count, written = 1;
+    int room;
     while (written && (count = recorder_waiting(&recorder, &bytes)) > 0 && (room = roomForBytes()) > 0) {
-        written = Serial.write(bytes, min(count, room));
+        written = Serial.write(bytes, min(count, static_cast<size_t>(room)));
         recorder_sent(&recorder, written);
     }
 }

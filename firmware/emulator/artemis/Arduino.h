@@ -40,6 +40,7 @@ class Print {
 public:
     virtual size_t write(uint8_t value) = 0;
     virtual size_t write(const uint8_t *bytes, size_t count) = 0;
+    size_t write(const char *bytes, size_t count) { return write(reinterpret_cast<const uint8_t *>(bytes), count); }
     virtual int availableForWrite() { return 0; }
 };
 
@@ -50,6 +51,7 @@ public:
     int read();
     size_t write(uint8_t value) override;
     size_t write(const uint8_t *bytes, size_t count) override;
+    using Print::write;
     operator bool() { return true; }
 };
 extern UART Serial, Serial1;
