@@ -1,7 +1,8 @@
 """Write the measured results into the README: ``python -m tools.readme``. Nobody edits them by hand.
 
 Accuracies come from ``data/pretrained/metrics.json``, which `make pretrained` writes. Bytes and cycles come from
-``data/pretrained/firmware.json``, which this command writes after measuring on the emulated Pico.
+``data/pretrained/firmware.json``, which this command writes after measuring on the emulated Pico; bytes for each board
+from ``data/pretrained/boards.json`` (``python -m tools.boards``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from mgr_helpers.host.command_line import main
 from mgr_helpers.model.training import SPEECH
 from mgr_helpers.pico import costs
 from mgr_helpers.record import wiring
-from tools import bench, pretrained
+from tools import bench, boards, pretrained
 from tools.experiments import COVERAGE
 
 BEGIN, END = "<!-- results: python -m tools.readme -->", "<!-- end of results -->"
@@ -113,7 +114,7 @@ def memory_table(ours: dict, book: dict) -> list[str]:
         "bytes of RAM without its stack. It computes after the clip has ended, and meanwhile nothing is recorded."]
 
 
-def results(metrics: dict, firmware: dict) -> str:
+def results(metrics: dict, firmware: dict, built: dict) -> str:
     """The block of the README from `BEGIN` to `END`."""
     data = metrics["data"]
     songs = ", ".join(f"{n} {genre}" for genre, n in data["songs"].items())
@@ -127,7 +128,7 @@ def results(metrics: dict, firmware: dict) -> str:
              f"Built by {firmware['compiler']}; cycles are the emulator's, a lower bound (no waits for flash).", "",
              *cycles_table(*(firmware[way]["frame"] for way in ("ours", "portable", "book"))), "",
              *bench.fft_table(firmware), "",
-             *memory_table(firmware["ours"], firmware["book"]), "", END]
+             *memory_table(firmware["ours"], firmware["book"]), "", *boards.table(built), "", END]
     return "\n".join(lines)
 
 
@@ -160,7 +161,7 @@ def run(args) -> int:
         text = json.dumps(measured, indent=1) + "\n"
         files.write_text(PRETRAINED / "firmware.json", text)
     readme = ROOT / "README.md"
-    text = filled(readme.read_text(), results(_load("metrics.json"), _load("firmware.json")))
+    text = filled(readme.read_text(), results(*map(_load, ("metrics.json", "firmware.json", "boards.json"))))
     files.write_text(readme, text)
     wiring.draw_wiring().save(str(DATA / "wiring.svg"))
     print("README.md and data/wiring.svg are written")

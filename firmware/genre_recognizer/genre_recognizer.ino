@@ -73,7 +73,8 @@ static void sayFrame()
     say("FRAME n=%u mel=", static_cast<unsigned>(framesTold));
     for (int band = 0; band < N_MELS; band++) {
         const int32_t value = recognizer.mfcc.logs[band] >> 6;
-        say("%02x", static_cast<unsigned>(value < 0 ? 0 : value > 255 ? 255 : value));
+        const unsigned shown = value < 0 ? 0 : value > 255 ? 255 : value;
+        say("%x%x", shown >> 4, shown & 15);  // %02x is not known to the printf of an Artemis
     }
     endLine();
 }

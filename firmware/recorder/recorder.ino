@@ -46,6 +46,16 @@ static void takeSamples()
     recorder_lost(&recorder, recorder_missing(&recorder, micros()));
 }
 
+// The LED is written only when it changes: on a Pico W that is a message to the wireless chip.
+static void light(bool on)
+{
+    static bool lit;
+    if (on != lit) {
+        digitalWrite(LED_BUILTIN, on ? HIGH : LOW);
+        lit = on;
+    }
+}
+
 static void listenToUser()
 {
     if (button_pressed(&button, digitalRead(BUTTON) == LOW, millis())) {
@@ -54,7 +64,18 @@ static void listenToUser()
     while (Serial.available() > 0) {
         recorder_command(&recorder, Serial.read());
     }
-    digitalWrite(LED_BUILTIN, recorder.recording);
+    light(recorder.recording);
+}
+
+// How many bytes the port takes without waiting. The UART of an Artemis does not know, and says 0; its write() waits for
+// each byte, 11 us.
+static int roomForBytes()
+{
+#ifdef ARDUINO_ARCH_APOLLO3
+    return 64;
+#else
+    return Serial.availableForWrite();
+#endif
 }
 
 // Never waits for the host: when the USB buffer is full, the other bytes are sent by a later loop.
@@ -65,9 +86,9 @@ static void sendBytes()
     }
     const uint8_t *bytes;
     size_t count, written = 1;
-    int space;
-    while (written && (count = recorder_waiting(&recorder, &bytes)) > 0 && (space = Serial.availableForWrite()) > 0) {
-        written = Serial.write(bytes, min(count, (size_t)space));
+    int room;
+    while (written && (count = recorder_waiting(&recorder, &bytes)) > 0 && (room = roomForBytes()) > 0) {
+        written = Serial.write(bytes, min(count, static_cast<size_t>(room)));
         recorder_sent(&recorder, written);
     }
 }

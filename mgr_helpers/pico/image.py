@@ -79,13 +79,14 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
                          ([*portable, main], [EMULATOR / "include", sketch, *include])):
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             headers = toolchain.content_hash(*reads)
-            objects += pool.map(lambda file: _compile(file, tools, flags, folders, headers), files)
+            objects += pool.map(lambda file: compile_object(file, tools, flags, folders, headers), files)
     folder = _link(objects, tools, flags, re.sub(r"[^\w-]", "", name))
     return {"elf": folder / "image.elf", "bin": folder / "image.bin", **json.loads((folder / "build.json").read_text())}
 
 
-def _compile(file: Path, tools: toolchain.Compiler, flags: tuple, folders: tuple[Path, ...], headers: str) -> Path:
-    """Folder with the object of a source file, and with the warnings if the file is ours.
+def compile_object(file: Path, tools: toolchain.Compiler, flags: tuple, folders: tuple[Path, ...],
+                   headers: str) -> Path:
+    """Folder with the object of a source file, and with warnings.txt: what the compiler said, if the file is ours.
 
     `headers` is a hash of all that it may include: an object is compiled again only when something has changed.
     """

@@ -12,10 +12,17 @@
 enum PinStatus { LOW, HIGH };
 enum PinMode { INPUT, OUTPUT, INPUT_PULLUP, INPUT_PULLDOWN };
 enum { DEC = 10, HEX = 16 };
-constexpr uint8_t LED_BUILTIN = 25, A0 = 26, A1 = 27, A2 = 28;
+#ifdef PICO_CYW43_SUPPORTED  // a board with the wireless chip, which has the LED
+constexpr uint8_t LED_BUILTIN = 64;
+#else
+constexpr uint8_t LED_BUILTIN = 25;
+#endif
+constexpr uint8_t A0 = 26, A1 = 27, A2 = 28;
 typedef uint8_t pin_size_t;
 typedef uint8_t byte;
+#ifndef F_CPU
 #define F_CPU 125000000L
+#endif
 #define __not_in_flash(group) __attribute__((section(".time_critical." group)))
 
 void setup();

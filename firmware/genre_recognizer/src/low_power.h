@@ -13,6 +13,9 @@
 #error "LOW_POWER: 0 (clock of the board's menu), 48 or 12 (MHz)"
 #endif
 
+#if defined(ARDUINO_ARCH_APOLLO3) && !defined(F_CPU)
+#define F_CPU 48000000  // an Artemis; its core does not say
+#endif
 #define CLOCK_HZ (LOW_POWER ? LOW_POWER * 1000000 : F_CPU)
 
 #if LOW_POWER
