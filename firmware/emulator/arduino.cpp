@@ -72,7 +72,7 @@ void delayMicroseconds(unsigned int microseconds)
         }
         return;
     }
-    timer_hw->inte = 1;
+    timer_hw->inte |= 1u << TIMER_IRQ;
     enableInterrupt(TIMER_IRQ);
     timer_hw->alarm[0] = end + 1;
     sleepUntil(over);

@@ -57,10 +57,12 @@ bool AudioBufferManager::begin(int request, volatile void *fifo)
         dma_hw->ch[channel].write_addr = (uint32_t)(uintptr_t)active_[channel];
         setChannel(channel);
     }
-    dma_hw->ints0 = BOTH_CHANNELS;
-    dma_hw->inte0 = BOTH_CHANNELS;
-    nvic_hw->iser = 1u << DMA_IRQ;
-    dma_hw->multi_channel_trigger = 1;  // channel 0 first; it starts channel 1
+    if (fifo) {  // else digital.cpp fills the blocks
+        dma_hw->ints0 = BOTH_CHANNELS;
+        dma_hw->inte0 = BOTH_CHANNELS;
+        nvic_hw->iser = 1u << DMA_IRQ;
+        dma_hw->multi_channel_trigger = 1;  // channel 0 first; it starts channel 1
+    }
     return true;
 }
 

@@ -3,6 +3,11 @@
 #pragma once
 #include <stdint.h>
 
+// CMSIS-DSP has a second path for cores with the DSP extension (Cortex-M4, M33) or with vectors (M55). It rounds in other
+// places, so the features would differ from those of the training. All cores take the plain path.
+#undef __ARM_FEATURE_DSP
+#define ARM_MATH_AUTOVECTORIZE
+
 #define __ASM __asm
 #define __INLINE inline
 #define __STATIC_INLINE static inline

@@ -68,17 +68,19 @@ void batch_scores(const int8_t *features, int32_t n, int8_t *scores)
     }
 }
 
-/* All that the sketch does with a stream of ADC counts. `rows` has room for `most` decisions, a row for each: window,
-   label, vote, confidence, silent, unsure, scores. Returns how many there are. */
-int32_t batch_decisions(const uint16_t *adc, int64_t count, int32_t *rows, int32_t most)
+/* All that the sketch does with a stream of ADC counts (bits: ADC_BITS) or samples (bits: 16). `rows` has room for `most`
+   decisions, a row for each: window, label, vote, confidence, silent, unsure, scores. Returns how many there are. */
+int32_t batch_decisions(const void *stream, int64_t count, int32_t bits, int32_t *rows, int32_t most)
 {
     recognizer_t recognizer;
     decision_t d;
     int32_t n = 0;
     recognizer_init(&recognizer);
     for (int64_t i = 0; i < count || recognizer_pending(&recognizer); i++) {
-        if (i < count) {
-            recognizer_push(&recognizer, adc + i, 1);
+        if (i < count && bits == 16) {
+            recognizer_push_samples(&recognizer, (const int16_t *)stream + i, 1);
+        } else if (i < count) {
+            recognizer_push(&recognizer, (const uint16_t *)stream + i, 1);
         }
         if (!recognizer_step(&recognizer, &d) || n == most) {
             continue;

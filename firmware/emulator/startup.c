@@ -12,6 +12,7 @@ static void unexpected_exception(void);
 #define WEAK_HANDLER __attribute__((weak, alias("unexpected_exception")))
 void hard_fault_handler(void) WEAK_HANDLER;
 void timer_irq_0(void) WEAK_HANDLER;
+void timer_irq_1(void) WEAK_HANDLER;
 void dma_irq_0(void) WEAK_HANDLER;
 void uart0_irq(void) WEAK_HANDLER;
 
@@ -23,7 +24,8 @@ __attribute__((section(".vectors"), used)) static const handler_t vectors[16 + 2
     [3] = hard_fault_handler,
     [4 ... 15] = unexpected_exception,
     [16 + 0] = timer_irq_0,
-    [16 + 1 ... 16 + 10] = unexpected_exception,
+    [16 + 1] = timer_irq_1,
+    [16 + 2 ... 16 + 10] = unexpected_exception,
     [16 + 11] = dma_irq_0,
     [16 + 12 ... 16 + 19] = unexpected_exception,
     [16 + 20] = uart0_irq,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Listens to music and says disco, jazz or metal. For a Raspberry Pi Pico with the arduino-pico core
-// (https://github.com/earlephilhower/arduino-pico) and a MAX9814 microphone module; config.h has other choices:
+// (https://github.com/earlephilhower/arduino-pico) and a MAX9814 microphone module; config.h has other microphones:
 //
 //     MAX9814 VDD -> Pico 3V3(OUT), pin 36        MAX9814 OUT  -> Pico GP26 (ADC0), pin 31
 //     MAX9814 GND -> Pico AGND, pin 33            MAX9814 GAIN -> 3V3 for 40 dB (open: 60 dB)
@@ -157,7 +157,11 @@ void loop()
     decision_t decision;
     if (microphoneAvailable() >= BLOCK) {
         microphoneRead(block, BLOCK);
+#if MICROPHONE == MICROPHONE_ADC
         recognizer_push(&recognizer, block, BLOCK);
+#else
+        recognizer_push_samples(&recognizer, block, BLOCK);
+#endif
         sayFrame();
         sayOverrun();
     } else if (!recognizer_pending(&recognizer)) {

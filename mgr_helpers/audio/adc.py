@@ -87,7 +87,7 @@ def counts_to_audio(counts, bias: int, bits: int = CONFIG.adc_bits) -> np.ndarra
     return _saturated((np.asarray(counts, dtype=np.int32) - bias) << (16 - bits))
 
 
-def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:
+def adc_to_q15(adc: np.ndarray, config: Config = CONFIG, bits: int | None = None) -> np.ndarray:
     """Counts to int16 audio as the Pico does it while it listens. It measures the bias, with fraction bits.
 
     The bias starts as the mean of the first frame_step samples. Each further step moves it by 2**-bias_shift of its
@@ -95,8 +95,10 @@ def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:
 
     Parameters
     ----------
-    adc : unsigned integers, shape (n,)
-        Counts, 0 to 2**adc_bits - 1.
+    adc : integers, shape (n,)
+        Counts, 0 to 2**bits - 1, or the int16 samples of a digital microphone, which also have a small bias.
+    bits : int, optional
+        Those of a value; 16 for samples. Default: config.adc_bits.
 
     Returns
     -------
@@ -118,7 +120,7 @@ def adc_to_q15(adc: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     for i, mean in enumerate(sums):
         bias += (mean - bias) >> config.bias_shift
         biases[i] = bias
-    down = step_bits - (16 - config.adc_bits)
+    down = step_bits - (16 - (bits or config.adc_bits))
     return _saturated(((steps << step_bits) - biases[:, None] + (1 << (down - 1))) >> down).reshape(-1)
 
 

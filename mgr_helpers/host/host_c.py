@@ -27,7 +27,7 @@ class HostLibrary:
         for batch in (library.batch_features, library.batch_mfcc):
             batch.argtypes = (address, int32, int64, address)
         library.batch_scores.argtypes = (address, int32, address)
-        library.batch_decisions.argtypes = (address, int64, address, int32)
+        library.batch_decisions.argtypes = (address, int64, int32, address, int32)
 
     def features(self, windows: np.ndarray) -> np.ndarray:
         """int16 (n, >= window_length) to int8 features (n, n_frames, n_mfcc)."""

@@ -36,6 +36,10 @@ BOOK_SOURCES = ("BasicMathFunctions/arm_mult_q15.c", "ComplexMathFunctions/arm_c
                 "MatrixFunctions/arm_mat_vec_mult_q15.c", "BasicMathFunctions/arm_shift_q15.c",
                 "TransformFunctions/arm_rfft_q15.c", "TransformFunctions/arm_rfft_init_q15.c",
                 "TransformFunctions/arm_cfft_init_q15.c")
+# Of each processor core: gcc's flags for it, as Arduino's cores for the boards have them, and zig's name of it
+CORES = {"cortex-m0plus": (("-mcpu=cortex-m0plus", "-mthumb"), "cortex_m0plus"),
+         "cortex-m4": (("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=softfp"), "cortex_m4"),
+         "cortex-m33": (("-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=softfp"), "cortex_m33+dsp")}
 # What `pico.headers.headers` writes for a model. Nothing else of a folder of headers goes into a sketch.
 GENERATED_HEADERS = ("constants.h", "tables.h", "model.h", "labels.h", "test_vector.h", "model_tflite.h")
 _INCLUDE = re.compile(r'^(\s*#\s*include\s*")(?:[\w./]*/)?(\w+\.h)"', re.MULTILINE)
@@ -70,7 +74,7 @@ def content_hash(*paths: Path) -> str:
 
 @dataclass(frozen=True)
 class Compiler:
-    """A cross compiler for the Cortex-M0+."""
+    """A cross compiler for a Cortex-M."""
 
     name: str  # "gcc" or "zig"
     command: tuple[str, ...]  # compiles and links
@@ -78,20 +82,20 @@ class Compiler:
     version: str
 
 
-def find_compiler(name: str | None = None) -> Compiler:
+def find_compiler(name: str | None = None, core: str = "cortex-m0plus") -> Compiler:
     """The cross compiler "gcc" (arm-none-eabi-gcc, from the path) or "zig" (PyPI's ziglang); None: the first found.
 
-    A RuntimeError says how to get one.
+    `core` is one of `CORES`. A RuntimeError says how to get a compiler.
     """
     if name not in (None, "gcc", "zig"):
         raise ValueError(f"unknown compiler {name!r}: gcc or zig")
     gcc = shutil.which("arm-none-eabi-gcc")
     if gcc and name != "zig":
         version = call([gcc, "--version"], "arm-none-eabi-gcc", "Is it installed?").splitlines()[0]
-        return Compiler("gcc", (gcc, "-mcpu=cortex-m0plus", "-mthumb"), ("-nostdlib", "-lgcc"), version)
+        return Compiler("gcc", (gcc, *CORES[core][0]), ("-nostdlib", "-lgcc"), version)
     if name != "gcc" and (zig := _zig()):
         version = "zig " + call([*zig, "version"], "ziglang", "Is it installed?").strip()
-        command = (*zig, "cc", "-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus")
+        command = (*zig, "cc", "-target", "thumb-freestanding-eabi", f"-mcpu={CORES[core][1]}")
         return Compiler("zig", command, ("-Wl,-e,reset_handler",), version)
     raise RuntimeError(f"no cross compiler for the Pico{f' ({name})' if name else ''}: `pip install ziglang` (no root "
                        "needed), or Debian's packages gcc-arm-none-eabi and libnewlib-dev")

@@ -70,11 +70,12 @@ def vote(scores: np.ndarray, silent: np.ndarray, config: Config = CONFIG) -> tup
     return winner, np.where(n > 0, 100 * shares[np.arange(len(n)), winner] // shares.sum(axis=1), 0)
 
 
-def decisions(adc: np.ndarray, model: Model,
-              run: Callable[[Model, np.ndarray], np.ndarray] = runtimes.run_tflm) -> list[dict]:
+def decisions(adc: np.ndarray, model: Model, run: Callable[[Model, np.ndarray], np.ndarray] = runtimes.run_tflm,
+              bits: int | None = None) -> list[dict]:
     """Decisions over a stream of ADC counts, unsigned integers (n,), by an int8 model.
 
-    `run(model, features)` gives the scores; `pico.headers.run_reference` also works where TFLM is missing.
+    `run(model, features)` gives the scores; `pico.headers.run_reference` also works where TFLM is missing. With `bits`
+    of 16, `adc` has the int16 samples of a digital microphone: see `adc.adc_to_q15`.
 
     Returns
     -------
@@ -84,7 +85,7 @@ def decisions(adc: np.ndarray, model: Model,
         and says, what the Pico tells its listener: "silence", "unsure" or the vote.
     """
     config = model.config
-    windows = stream_windows(adc_to_q15(adc, config), config)
+    windows = stream_windows(adc_to_q15(adc, config, bits), config)
     if not len(windows):
         return []
     scores = run(model, mfcc_q15.quantize_features(mfcc_q15.mfcc_windows(windows, config), model.front_end))

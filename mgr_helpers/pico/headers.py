@@ -292,7 +292,7 @@ def test_vector_h(model: Model, scored: bool = True) -> str:
 def tflite_h(content: bytes) -> str:
     """The whole .tflite file as an aligned C array, for those who run TensorFlow Lite Micro themselves."""
     return c_header("MODEL_TFLITE_H", "#include <stdint.h>\n",
-                    c_array("g_model", np.frombuffer(content, np.uint8), "genre_recognizer doesn't use it: lstm.c does "
+                    c_array("g_model", np.frombuffer(content, np.uint8), "only lstm_tflm.cpp uses it: lstm.c does "
                             "the same", "alignas(16) static const"))
 
 

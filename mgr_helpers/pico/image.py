@@ -28,7 +28,8 @@ _CPP = ("-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics
 
 
 def build_image(source: str | Path = "genre_recognizer", compiler: str | None = None, optimize: str = "-O2",
-                generated: Path | None = None, defines: tuple[str, ...] = (), include: tuple[Path, ...] = ()) -> dict:
+                generated: Path | None = None, defines: tuple[str, ...] = (), include: tuple[Path, ...] = (),
+                core: str = "cortex-m0plus") -> dict:
     """Build an image for the emulated Pico; what has not changed is not built again.
 
     Parameters
@@ -44,6 +45,8 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
         Folder with headers of your own model instead of those that ship.
     include : tuple of Path
         Folders with further headers of `source`.
+    core : str
+        See `toolchain.CORES`. The emulated Pico runs only the default.
 
     Returns
     -------
@@ -56,15 +59,15 @@ def build_image(source: str | Path = "genre_recognizer", compiler: str | None = 
     RuntimeError
         When there is no compiler, or it refuses the source. Its messages are quoted.
     """
-    tools = toolchain.find_compiler(compiler)
+    tools = toolchain.find_compiler(compiler, core)
     is_c = isinstance(source, Path) and source.suffix == ".c"
     sketch = toolchain.deploy_sketch("genre_recognizer" if is_c else source, generated)
     main = source.resolve() if is_c else next(sketch.glob("*.ino"))
-    name = "-".join((main.stem, tools.name, *optimize.split(), *defines, *(["own"] if generated else [])))
+    name = "-".join((main.stem, tools.name, core, *optimize.split(), *defines, *(["own"] if generated else [])))
     flags = (*_COMMON, optimize, *(f"-D{define}" for define in defines))
     folders = (EMULATOR / "include", sketch / "src", *(folder.resolve() for folder in include))
 
-    board = [EMULATOR / part for part in ([] if is_c else ["arduino.cpp", "audio.cpp", "clocks.c"]) +
+    board = [EMULATOR / part for part in ([] if is_c else ["arduino.cpp", "audio.cpp", "digital.cpp", "clocks.c"]) +
              ["runtime.c", "startup.c"]]
     cmsis = sorted((sketch / "src" / "cmsis").glob("*.c"))
     if is_c:  # functions that are not called are not linked
@@ -89,7 +92,7 @@ def _compile(file: Path, tools: toolchain.Compiler, flags: tuple, folders: tuple
     ours = file.parent.name != "cmsis"
     words = (*(_C if file.suffix in _SOURCES_OF_C else _CPP), *flags, *(("-Wall", "-Wextra") if ours else ("-w",)))
     words += ("-fno-builtin",) if file.stem == "runtime" else ()  # else memset() becomes a call of memset()
-    stamp = " ".join((tools.version, *words, toolchain.content_hash(file), headers))
+    stamp = " ".join((tools.version, *tools.command[1:], *words, toolchain.content_hash(file), headers))
 
     def fill(folder: Path) -> None:
         said = toolchain.call([*tools.command, *words, *(f"-I{include}" for include in folders), "-c", file, "-o",

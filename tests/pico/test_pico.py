@@ -210,7 +210,7 @@ def test_every_sample_of_the_adc_reaches_the_sketch(tmp_path, compiler):
     assert np.array_equal(result["adc"], adc[: len(result["adc"])])
     assert np.array_equal(received, adc[: len(received)]) and 0 <= result["adc_samples"] - len(received) < 1024
     assert result["adc_rate"] == pytest.approx(22050, rel=1e-5)
-    assert result["heap_bytes"] == 8 * 64 * 4
+    assert 0 <= result["heap_bytes"] - 9 * 64 * 4 < 1000  # as in the core: a buffer of silence, and the ring itself
     assert result["awake_share"] < 0.3
 
 

@@ -58,7 +58,7 @@ def test_a_monitor_opened_after_six_seconds_sees_the_result(adc, expected):
 def test_a_port_that_nobody_opens_loses_nothing(adc):
     result, lines = heard(adc, opens=1e6)
     assert lines == [] and np.array_equal(result["adc"][: len(adc)], adc)
-    late, lines = heard(adc, opens=11.5, typed=[[12.2, "s"]])
+    late, lines = heard(adc, opens=11.5, typed=[[11.9, "s"]])
     statistics = re.fullmatch(r"STATS overruns=0 lost=0 awake_permille=(\d+) stack=(\d+) windows=(\d+)",
                               next(line for line in lines if line.startswith("STATS")))
     awake, stack, windows = map(int, statistics.groups())

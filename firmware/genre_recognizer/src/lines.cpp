@@ -45,13 +45,19 @@ void endLine()
     length = 0;
 }
 
+// In pieces: over USB each call of write() costs the same for a byte as for a line.
 void sendLines()
 {
     if (!linesOpen()) {
         queuedOut = queuedIn;
     }
-    while (queuedOut != queuedIn && PORT.availableForWrite() > 0) {
-        PORT.write(static_cast<uint8_t>(queue[queuedOut++ % sizeof queue]));
+    int room;
+    size_t written = 1;
+    while (written && queuedOut != queuedIn && (room = PORT.availableForWrite()) > 0) {
+        const size_t from = queuedOut % sizeof queue, waiting = queuedIn - queuedOut, whole = sizeof queue - from;
+        const size_t piece = waiting < whole ? waiting : whole, space = static_cast<size_t>(room);
+        written = PORT.write(queue + from, piece < space ? piece : space);
+        queuedOut += written;
     }
 }
 

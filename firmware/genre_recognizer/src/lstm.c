@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lstm.h"
 
+#if !LSTM_TFLM
 #include <string.h>
 
 #include "generated/model.h"
@@ -251,3 +252,4 @@ void lstm_scores(const lstm_t *lstm, int8_t scores[N_CLASSES])
     }
     softmax(logits, scores);
 }
+#endif

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "../config.h"
 #include "generated/constants.h"
 #include "m0plus/m0plus.h"
 
@@ -13,6 +14,12 @@
 extern "C" {
 #endif
 
+#if LSTM_TFLM  // lstm_tflm.cpp, which runs a whole window at once
+typedef struct {
+    int n_steps;
+    int8_t features[N_FRAMES][N_MFCC];
+} lstm_t;
+#else
 typedef struct {
     int8_t hidden[N_LSTM][MAX_UNITS];
     int16_t cell[N_LSTM][MAX_UNITS];
@@ -22,6 +29,7 @@ typedef struct {
     int32_t sums[MAX_UNITS][2][4];            // of each unit's gates, from inputs and from hidden state
 #endif
 } lstm_t;
+#endif
 
 // Start a window: forget everything.
 void lstm_reset(lstm_t *lstm);

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#if !__has_include("cmsis/arm_math.h")
+#error "CMSIS-DSP is missing here. Run `make firmware`, and open build/sketches/genre_recognizer instead."
+#endif
 #include "cmsis/arm_const_structs.h"
 #include "cmsis/arm_math.h"
 #include "generated/tables.h"

@@ -52,14 +52,14 @@ static uint32_t copy_counts(int16_t *to, const uint16_t *from, size_t n)
     return sum;
 }
 
-// 16 count + offset for eight counts, of which at least one may saturate. Returns them for mfcc_headroom().
-static uint32_t convert_by_one(int16_t *counts, int32_t offset)
+// 2^up value + offset for n values, of which any may saturate. Returns them for mfcc_headroom().
+static uint32_t convert_by_one(int16_t *values, int n, int up, int32_t offset)
 {
     uint32_t seen = 0;
-    for (int i = 0; i < 8; i++) {
-        const int32_t value = counts[i] * (1 << (16 - ADC_BITS)) + offset;
-        counts[i] = (int16_t)(value > 32767 ? 32767 : value < -32768 ? -32768 : value);
-        seen |= (uint32_t)(counts[i] ^ (counts[i] * 2));
+    for (int i = 0; i < n; i++) {
+        const int32_t value = values[i] * (1 << up) + offset;
+        values[i] = (int16_t)(value > 32767 ? 32767 : value < -32768 ? -32768 : value);
+        seen |= (uint32_t)(values[i] ^ (values[i] * 2));
     }
     return seen;
 }
@@ -78,7 +78,7 @@ static uint32_t convert_counts(int16_t *step, int32_t offset)
 #if MGR_M0PLUS
     const uint32_t constants[3] = {steps, rest, too_high};
     while (step < end && (step = m0plus_convert(step, end, constants, &seen)) < end) {
-        seen |= convert_by_one(step, offset);
+        seen |= convert_by_one(step, 8, UP, offset);
         step += 8;
     }
 #else
@@ -86,7 +86,7 @@ static uint32_t convert_counts(int16_t *step, int32_t offset)
         pair_t *const pair = (pair_t *)step;
         uint32_t a = pair[0] + steps, b = pair[1] + steps, c = pair[2] + steps, d = pair[3] + steps;
         if ((a | b | c | d) & too_high) {
-            seen |= convert_by_one(step, offset);
+            seen |= convert_by_one(step, 8, UP, offset);
             continue;
         }
         pair[0] = a = (a << UP) ^ rest, pair[1] = b = (b << UP) ^ rest;
@@ -97,10 +97,10 @@ static uint32_t convert_counts(int16_t *step, int32_t offset)
     return seen;
 }
 
-// The step is full: subtract the tracked bias, then shift to full scale.
-static void convert_step(recognizer_t *r, int16_t *step)
+// The step is full: subtract the tracked bias, then shift values of so many bits to full scale.
+static void convert_step(recognizer_t *r, int16_t *step, int bits)
 {
-    enum { DOWN = FRAME_STEP_BITS - (16 - ADC_BITS) };
+    const int down = FRAME_STEP_BITS - (16 - bits);
     const int32_t mean = (int32_t)r->sum;  // with FRAME_STEP_BITS fraction bits
     if (!r->has_bias) {
         r->bias = mean;
@@ -109,7 +109,8 @@ static void convert_step(recognizer_t *r, int16_t *step)
     r->bias += (mean - r->bias) >> BIAS_SHIFT;
     r->sum = 0;
     r->seen[0] = r->seen[1];
-    r->seen[1] = convert_counts(step, ((1 << (DOWN - 1)) - r->bias) >> DOWN);
+    const int32_t offset = ((1 << (down - 1)) - r->bias) >> down;
+    r->seen[1] = bits == ADC_BITS ? convert_counts(step, offset) : convert_by_one(step, FRAME_STEP, 0, offset);
 }
 
 // 2^(-x / 64), Q0.15.
@@ -216,22 +217,43 @@ static void take_frame(recognizer_t *r)
     }
 }
 
+// How many of n values go to the end of the frame: at most as many as fill the step.
+static size_t room_for(const recognizer_t *r, size_t n)
+{
+    const size_t room = FRAME_STEP - r->filled % FRAME_STEP;
+    return n < room ? n : room;
+}
+
+// n values of so many bits have been added to the frame.
+static void added(recognizer_t *r, size_t n, int bits)
+{
+    r->filled += n;
+    if (r->filled % FRAME_STEP == 0) {
+        convert_step(r, r->frame + r->filled - FRAME_STEP, bits);
+    }
+    if (r->filled == FRAME_LENGTH) {
+        take_frame(r);
+    }
+}
+
 void recognizer_push(recognizer_t *r, const uint16_t *counts, size_t n)
 {
-    while (n) {
-        const size_t room = FRAME_STEP - r->filled % FRAME_STEP;  // until the step is full
-        const size_t taken = n < room ? n : room;
+    for (size_t taken; n; counts += taken, n -= taken) {
+        taken = room_for(r, n);
         r->sum += copy_counts(r->frame + r->filled, counts, taken);
-        r->filled += taken;
-        counts += taken;
-        n -= taken;
-        if (r->filled % FRAME_STEP) {
-            continue;
+        added(r, taken, ADC_BITS);
+    }
+}
+
+void recognizer_push_samples(recognizer_t *r, const int16_t *samples, size_t n)
+{
+    for (size_t taken; n; samples += taken, n -= taken) {
+        taken = room_for(r, n);
+        for (size_t i = 0; i < taken; i++) {
+            r->frame[r->filled + i] = samples[i];
+            r->sum += (uint32_t)samples[i];
         }
-        convert_step(r, r->frame + r->filled - FRAME_STEP);
-        if (r->filled == FRAME_LENGTH) {
-            take_frame(r);
-        }
+        added(r, taken, 16);
     }
 }
 

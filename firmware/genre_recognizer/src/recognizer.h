@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From ADC counts to a genre: bias, frames, windows, vote. No sample is skipped between windows.
+// From ADC counts, or the samples of a digital microphone, to a genre: bias, frames, windows, vote. No sample is skipped
+// between windows.
 // Portable C99, no allocation; knows no board. Explained in notebooks/08_deploy_to_pico.ipynb.
 #ifndef RECOGNIZER_H
 #define RECOGNIZER_H
@@ -29,9 +30,9 @@ typedef struct {
 
 typedef struct {
     size_t filled;              // samples in `frame`
-    uint32_t sum;               // of the counts in the incomplete step
+    uint32_t sum;               // of the values in the incomplete step, modulo 2^32
     uint32_t seen[2];           // of the last two steps, for mfcc_headroom()
-    int32_t bias;               // counts, with FRAME_STEP_BITS fraction bits
+    int32_t bias;               // their mean, with FRAME_STEP_BITS fraction bits
     bool has_bias;
     bool silent;                // no sample of this window was loud
     int frame_of_window;
@@ -44,13 +45,17 @@ typedef struct {
     bool voted[VOTE_WINDOWS];               // whether a window has a vote
     lstm_t lstm;
     mfcc_t mfcc;
-    int16_t frame[FRAME_LENGTH] PAIR_ALIGNED;  // Q0.15; an incomplete step still holds counts
+    int16_t frame[FRAME_LENGTH] PAIR_ALIGNED;  // Q0.15; an incomplete step still has its bias
 } recognizer_t;
 
 void recognizer_init(recognizer_t *recognizer);
 
 // Take counts of the ADC, at most FRAME_STEP at once, and compute the features of the frames that they fill.
 void recognizer_push(recognizer_t *recognizer, const uint16_t *counts, size_t n);
+
+// The same for samples of a digital microphone, Q0.15. Their mean is tracked and taken off, too. A recognizer takes
+// either counts or samples.
+void recognizer_push_samples(recognizer_t *recognizer, const int16_t *samples, size_t n);
 
 // Whether a window waits for recognizer_step().
 bool recognizer_pending(const recognizer_t *recognizer);

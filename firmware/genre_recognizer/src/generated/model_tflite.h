@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-// genre_recognizer doesn't use it: lstm.c does the same
+// only lstm_tflm.cpp uses it: lstm.c does the same
 alignas(16) static const uint8_t g_model[18888] = {
     28, 0, 0, 0, 84, 70, 76, 51, 20, 0, 32, 0, 28, 0, 24, 0, 20, 0, 16, 0, 12, 0, 0, 0, 8, 0, 4, 0, 20, 0, 0, 0, 28,
     0, 0, 0, 140, 0, 0, 0, 8, 1, 0, 0, 128, 59, 0, 0, 144, 59, 0, 0, 44, 73, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 16, 0, 0,
