@@ -269,7 +269,7 @@ def fit_book(raw: np.ndarray, genre: np.ndarray, seed: int) -> dict:
     tf.config.experimental.enable_op_determinism()
     mean, std = fit_normalisation(raw)
     network = build_model("book", seed=seed, config=mfcc_book.BOOK)
-    network.compile("adam", "sparse_categorical_crossentropy")
+    network.compile("adam", "sparse_categorical_crossentropy", steps_per_execution=16)
     network.fit(mfcc_q15.normalise(raw, mean, std), genre, batch_size=BOOK_BATCH, epochs=BOOK_EPOCHS, verbose=0)
     return {"float": lambda test: predict(network, mfcc_q15.normalise(test, mean, std))}
 

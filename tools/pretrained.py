@@ -149,7 +149,8 @@ Recall of windows, clean: {recall}.
 
 Every decision counts, from a song's first window on. Below {unsure[threshold]} % confidence of the vote the Pico says
 *unsure*. Here the threshold of a fold comes from the other folds, so that a genre is said to {coverage:.0%} of music
-through the microphone. *Right*: the vote's genre, whatever its confidence; *named*: decisions that say a genre. AUROC:
+through the microphone; clips of less than five seconds are repeated. *False genres*: how often the Pico begins to say a
+genre, or changes it, while other music and speech play without a pause. *Right*: the vote's genre, whatever its confidence; *named*: decisions that say a genre. AUROC:
 how well the confidence tells music of the genres from other music.
 
 | model | condition | right | named | right when named | other music named | speech named | AUROC | false genres an hour |

@@ -26,6 +26,7 @@ from . import gtzan, mini_set, reading, splits
 
 SUFFIXES = (".wav", ".flac", ".au", ".aiff", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".alac", ".wma", ".webm", ".wv")
 OTHER_BLOCK = 5  # neighbouring numbers in names of other music that form a group: they often share an artist
+SHORT = 5.0  # seconds: a shorter song is repeated where it is heard as a stream
 SPLIT_LISTS = DATA / "gtzan_splits"
 SPLIT_NAMES = {"": "", "train": "train", "valid": "validation", "validation": "validation", "test": "test"}
 

@@ -24,7 +24,7 @@ from .tensors import check_frames, firmware_numbers, operators, tensor_at
 
 SHIPPED = PRETRAINED / "model_int8.tflite"
 METADATA_NAME = "mgr_front_end"
-MOST_LABELS = 24  # a decision's line, with a score for each, must fit into the serial buffer
+MOST_LABELS = 24  # a decision's line has a score for each: LONGEST in the sketch's lines.cpp
 _SEAL = re.compile(rb'"sha256": "([0-9a-f]{64})"')
 _NO_SEAL = "0" * 64
 _DAMAGE = (struct.error, IndexError, KeyError, TypeError, ValueError, AttributeError, AssertionError, OverflowError,

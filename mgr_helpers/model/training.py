@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 from tqdm.auto import tqdm
 
-from ..audio import adc, microphone, other_sounds
+from ..audio import adc, dataset, microphone, other_sounds
 from ..config import CONFIG, Config
 from ..features import mfcc_q15
 from ..features.windows import features_of
@@ -22,7 +22,6 @@ WINDOW_BATCH = 256  # windows whose audio a process holds at a time: 11 MB
 CLEAN = 0.3  # share of training windows that stay clean; the others go through the simulated microphone
 ROOM = 0.5  # share of these others that are heard in a room
 STRETCH = 0.16  # largest |ln(speed)| at which a window is played
-LOOPED = 5.0  # seconds: a shorter song is repeated, so that its windows may begin anywhere
 SPEECH, SYNTHETIC = "speech", "synthetic"  # the kind of spoken words; the class of `other_sounds`
 OTHER_SHARES = {"music": 0.34, SPEECH: 0.08, SYNTHETIC: 0.08}  # of training windows; all genres share the rest
 
@@ -145,7 +144,7 @@ def _cut_window(samples: np.ndarray, speed: float, rng: np.random.Generator, con
     """A window from a random place of int16 samples, played at `speed`."""
     length = config.window_length
     needed = min(int(np.ceil(length * speed)) + 8, len(samples))
-    looped = len(samples) < LOOPED * config.sample_rate
+    looped = len(samples) < dataset.SHORT * config.sample_rate  # its windows may begin anywhere
     start = rng.integers(0, len(samples) if looped else len(samples) - needed + 1)
     part = np.take(samples, range(start, start + needed), mode="wrap") if looped else samples[start : start + needed]
     played = soxr.resample(part.astype(np.float32), config.sample_rate * speed, config.sample_rate, quality="MQ")

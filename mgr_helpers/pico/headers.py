@@ -261,13 +261,13 @@ def labels_h(model: Model) -> str:
 
     That is the confidence in percent below which the Pico is unsure, and the tables of `recognizer.vote`.
     """
-    names = ", ".join(f'"{label}"' for label in model.labels)
+    names = "".join(f'    "{label}",\n' for label in model.labels)
     logs = recognizer.log_scores(model.config)
     return c_header("LABELS_H", "#include <stdint.h>\n\n#include \"constants.h\"\n",
                     c_defines({"UNSURE_BELOW": model.unsure_below, "VOTE_FRACTION_BITS": recognizer.VOTE_FRACTION_BITS,
                                "SKETCH_VERSION": f'"{__version__}"',
                                "MODEL_HASH": f'"{hashlib.sha256(model.content).hexdigest()[:8]}"'}),
-                    f"static const char *const LABELS[N_CLASSES] = {{{names}}};\n",
+                    f"static const char *const LABELS[N_CLASSES] = {{\n{names}}};\n",
                     c_array("LOG_SCORES", logs, f"log2(i / 256 + {model.config.vote_floor:g}), Q4.11"),
                     c_array("HALVES", recognizer.halves(), "2^(-i / 64), Q0.15"))
 

@@ -189,6 +189,13 @@ def test_who_asks_late_loses_no_vote(tmp_path, adc):
     assert rows[:, 4 + n + 2].tolist() == [row["confidence"] for row in expected]
 
 
+def test_a_model_of_an_older_version_is_refused():
+    config = {name: value for name, value in CONFIG.to_dict().items() if name != "mean_share"}
+    older = open_model(embed_front_end(MODEL.content, {**MODEL.metadata, "config": config}))
+    with pytest.raises(ValueError, match="made by another version.*notebook 06"):
+        older.front_end
+
+
 # --- ten genres
 
 @pytest.fixture(scope="module")
@@ -200,7 +207,7 @@ def test_ten_genres_reach_the_headers(ten):
     assert ten.config.genres == gtzan.GENRES and ten.labels[10:] == ["speech", "synthetic"]
     texts = headers.headers(ten)
     assert "#define N_GENRES 10\n" in texts["constants.h"] and "#define N_CLASSES 12\n" in texts["constants.h"]
-    assert ", ".join(f'"{label}"' for label in ten.labels) in texts["labels.h"]
+    assert ",\n    ".join(f'"{label}"' for label in ten.labels) in texts["labels.h"]
 
 
 def test_ten_genres_on_the_emulated_pico_equal_python(ten, adc):

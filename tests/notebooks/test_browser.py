@@ -81,7 +81,7 @@ def lab(tmp_path_factory):
 def music(tmp_path_factory):
     """A WAV file: what is uploaded, and what the browser's microphone hears."""
     path = tmp_path_factory.mktemp("music") / "my song.wav"
-    soundfile.write(path, mini_set.song("disco", 4), CONFIG.sample_rate)
+    soundfile.write(path, mini_set.song("disco", 11), CONFIG.sample_rate)
     return path
 
 

@@ -12,7 +12,8 @@ SHOWN = {
     "03_mfcc_tensorflow_vs_librosa": {"hann_window", "hertz_to_mel", "mel_matrix", "dct_matrix", "numpy_stages",
                                       "numpy_mfcc"},
     "04_mfcc_fixed_point": {"truncate_to_q15", "log_value", "hann_q15", "headroom", "block_scale", "magnitude_q15",
-                            "mel_weights", "mel_sums", "log2_table", "log2_q9", "log_mel", "dct_weights", "dct"},
+                            "mel_weights", "mel_sums", "log2_table", "log2_q9", "log_mel", "dct_weights", "dct",
+                            "remove_level", "mean_multiplier", "remove_mean"},
 }
 
 

@@ -13,7 +13,7 @@
 #define PORT Serial
 #endif
 
-constexpr size_t LONGEST = 192;  // bytes of a line; what is too long is cut off
+constexpr size_t LONGEST = 320;  // bytes of a line: two dozen scores and long names; what is too long is cut off
 static char line[LONGEST];
 static size_t length;
 static char queue[512];

@@ -12,7 +12,20 @@
 #define SKETCH_VERSION "0.1.0"
 #define MODEL_HASH "bdb031ab"
 
-static const char *const LABELS[N_CLASSES] = {"disco", "jazz", "metal", "blues", "classical", "country", "hiphop", "pop", "reggae", "rock", "speech", "synthetic"};
+static const char *const LABELS[N_CLASSES] = {
+    "disco",
+    "jazz",
+    "metal",
+    "blues",
+    "classical",
+    "country",
+    "hiphop",
+    "pop",
+    "reggae",
+    "rock",
+    "speech",
+    "synthetic",
+};
 
 // log2(i / 256 + 0.001), Q4.11
 static const int16_t LOG_SCORES[256] = {
