@@ -1,4 +1,4 @@
-"""The sketches compile for every board and every microphone that it can have, against stand-ins of the Arduino cores."""
+"""The sketches compile for every board and microphone, against stand-ins of the Arduino cores."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tools import boards
 
 needs_gcc = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no arm-none-eabi-gcc")
 TFLM = Path(__file__).parent / "tflm"
-RECORDER_TAKES_COUNTS = pytest.mark.xfail(strict=True, reason="the recorder takes no samples of digital microphones yet")
+RECORDER_TAKES_COUNTS = pytest.mark.xfail(strict=True, reason="the recorder takes no digital microphone yet")
 SKETCHES = [pytest.param(sketch, *choice, marks=[RECORDER_TAKES_COUNTS] * (sketch == "recorder" and choice[1] != "ADC"))
             for sketch in boards.SKETCHES for choice in boards.combinations()]
 

@@ -31,7 +31,11 @@ int size = sizeof(lstm_t);
 }}
 namespace tflite {{
 struct Model {{}};
-const Model *GetModel(const void *content) {{ tflm_call("GetModel", content, 0); return static_cast<const Model *>(content); }}
+const Model *GetModel(const void *content)
+{{
+    tflm_call("GetModel", content, 0);
+    return static_cast<const Model *>(content);
+}}
 }}
 """
 CALL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int)
