@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Recorder: samples from a MAX9814 microphone on A0 (GP26) go to the host over USB serial. A push button between GP10
-// and ground starts a take and ends it; so can the host: `python -m mgr_helpers record`.
+// Recorder: samples from a MAX9814 microphone on A0 (GP26), or another one of config.h, go to the host over USB serial.
+// A push button between GP10 and ground starts a take and ends it; so can the host: `python -m mgr_helpers record`.
 // For the arduino-pico core (Earle Philhower). The portable C in src/ does the work; this file is the board.
 #include <Arduino.h>
 
@@ -19,6 +19,7 @@
 
 constexpr pin_size_t BUTTON = 10;
 constexpr size_t BLOCKS = 16;  // 186 ms
+constexpr bool DIGITAL = MICROPHONE != MICROPHONE_ADC;
 
 static recorder_t recorder;
 static button_t button;
@@ -30,20 +31,23 @@ void setup()
     pinMode(BUTTON, INPUT_PULLUP);
     microphoneBegin(SAMPLE_RATE, SAMPLES_PER_FRAME, BLOCKS);
     const microphone_clock_t clock = microphoneClock();
-    recorder_init(&recorder, clock.hertz, clock.period, "recorder 1.0", BOARD_NAME);
+    recorder_init(&recorder, DIGITAL ? 16 : ADC_BITS, clock.hertz, clock.period, "recorder 1.0", BOARD_NAME);
 }
 
 static void takeSamples()
 {
+    static uint32_t lostTold;
     alignas(4) sample_t values[32];
-    size_t count = microphoneRead(values, 32);
-    if (count == 0) {
-        return;
+    uint16_t counts[32];
+    while (const size_t count = microphoneRead(values, 32)) {
+        for (size_t i = 0; i < count; i++) {
+            counts[i] = values[i] + (DIGITAL ? 32768 : 0);
+        }
+        recorder_samples(&recorder, counts, count);
     }
-    for (; count > 0; count = microphoneRead(values, 32)) {
-        recorder_samples(&recorder, values, count);
-    }
-    recorder_lost(&recorder, recorder_missing(&recorder, micros()));
+    const uint32_t lost = microphoneLost();
+    recorder_lost(&recorder, lost - lostTold);
+    lostTold = lost;
 }
 
 // The LED is written only when it changes: on a Pico W that is a message to the wireless chip.

@@ -342,7 +342,7 @@ def run_reference(model: Model, features: np.ndarray) -> np.ndarray:
 def recorder_constants_h() -> str:
     """Numbers of the recorder's sketch: its sampling, and the serial stream of `record.protocol`."""
     names = "ADC_CLOCK_HZ", "BAUD_RATE", "PROTOCOL_VERSION", "SAMPLES_PER_FRAME", "LONGEST_FRAME"
-    kinds = "HEADER", "SAMPLES", "OVERRUN", "END"
+    kinds = "HEADER", "SAMPLES", "OVERRUN", "END", "SAMPLES_16"
     values = {"SAMPLE_RATE": CONFIG.sample_rate, "ADC_BITS": CONFIG.adc_bits,
               **{name: getattr(protocol, name) for name in names},
               **{f"FRAME_{kind}": getattr(protocol, kind) for kind in kinds},

@@ -9,7 +9,8 @@ A frame is encoded with COBS (Cheshire and Baker 1999), so that the byte 0 occur
 
     header   version u8 · bits u8 · recording u8 · clock_hz u32 · period u32 · bias u16 · peak u16
              · planned u32 · position u32 · lost u32 · firmware and board, each ended by a zero byte
-    samples  first u32 · count u16 · two 12-bit samples in three bytes
+    samples  first u32 · count u16 · two 12-bit samples in three bytes; or in a frame of another type, 16 bits each:
+             those of a digital microphone plus 32768
     overrun  first u32 · count u32                                 (samples that the Pico took and had to drop)
     end      total u32 · lost u32 · bias u16 · reason u8
 
@@ -29,7 +30,7 @@ from cobs import cobs
 from ..config import CONFIG
 
 PROTOCOL_VERSION = 1
-HEADER, SAMPLES, OVERRUN, END = 1, 2, 3, 4  # types of frames
+HEADER, SAMPLES, OVERRUN, END, SAMPLES_16 = 1, 2, 3, 4, 5  # types of frames
 END_REASONS = {0: "button", 1: "host", 2: "length"}
 SAMPLES_PER_FRAME = 256
 LONGEST_FRAME = 2048  # bytes; anything longer has lost the zero byte at its end
@@ -49,7 +50,8 @@ class Header:
     """State of the Pico: sent several times a second while idle, once a second during a take.
 
     - clock_hz, period: the sampling rate is clock_hz * 256 / period
-    - bias, peak: ADC counts; the peak is the largest distance from the bias since the last header
+    - bits: of a sample, 12 or 16
+    - bias, peak: counts, 0 to 2**bits - 1; the peak is the largest distance from the bias since the last header
     - planned: length of the take in samples, 0 when a button or a command ends it
     - position, lost: samples of the take so far, and how many of them the Pico had to drop
     """
@@ -77,12 +79,17 @@ class Header:
 
 @dataclass(frozen=True)
 class Samples:
-    """Consecutive samples of a take: the number of the first, and ADC counts (int16)."""
+    """Consecutive samples of a take: the number of the first, and counts (int16 of 12 bits, uint16 of 16)."""
 
     session: int
     take: int
     first: int
     values: np.ndarray
+
+    @property
+    def bits(self) -> int:
+        """Of a sample."""
+        return 16 if self.values.dtype == np.uint16 else CONFIG.adc_bits
 
 
 @dataclass(frozen=True)
@@ -156,9 +163,10 @@ def header_frame(header: Header, sequence: int) -> bytes:
     return frame(HEADER, header.session, header.take, sequence, numbers + texts)
 
 
-def samples_frame(session: int, take: int, sequence: int, first: int, values) -> bytes:
-    """Frame of consecutive samples (ADC counts from 0 to 4095) whose first is number `first` of the take."""
-    return frame(SAMPLES, session, take, sequence, _SAMPLES.pack(first, len(values)) + pack_12_bit(values))
+def samples_frame(session: int, take: int, sequence: int, first: int, values, bits: int = CONFIG.adc_bits) -> bytes:
+    """Frame of consecutive samples (counts from 0 to 2**bits - 1) whose first is number `first` of the take."""
+    kind, packed = (SAMPLES_16, np.asarray(values, "<u2").tobytes()) if bits == 16 else (SAMPLES, pack_12_bit(values))
+    return frame(kind, session, take, sequence, _SAMPLES.pack(first, len(values)) + packed)
 
 
 def end_frame(end: End, sequence: int) -> bytes:
@@ -168,12 +176,12 @@ def end_frame(end: End, sequence: int) -> bytes:
 
 
 def take_frames(values, header: Header = Header(), sequence: int = 0) -> list[bytes]:
-    """Frames of a whole take as the Pico would send it, from frame number `sequence` on; `values` are ADC counts."""
+    """Frames of a whole take as the Pico would send it, from frame number `sequence` on; `values` are counts."""
     ids = header.session, header.take
     frames = [header_frame(replace(header, recording=True), sequence)]
     for first in range(0, len(values), SAMPLES_PER_FRAME):
         block = values[first:first + SAMPLES_PER_FRAME]
-        frames.append(samples_frame(*ids, sequence + len(frames), first, block))
+        frames.append(samples_frame(*ids, sequence + len(frames), first, block, header.bits))
     end = End(*ids, total=len(values), lost=0, bias=header.bias, reason="host")
     return [*frames, end_frame(end, sequence + len(frames))]
 
@@ -304,11 +312,8 @@ def _checked_body(encoded: bytes) -> bytes | None:
 def _parse(kind: int, session: int, take: int, fields: bytes) -> Event:
     """Event of a frame whose CRC is right; an `Error` for frames of a newer firmware."""
     try:
-        if kind == SAMPLES:
-            first, count = _SAMPLES.unpack_from(fields)
-            if len(fields) - _SAMPLES.size != (count + 1) // 2 * 3:
-                return Error("samples frame of the wrong length", len(fields))
-            return Samples(session, take, first, unpack_12_bit(fields[_SAMPLES.size:], count))
+        if kind in (SAMPLES, SAMPLES_16):
+            return _parse_samples(kind, session, take, fields)
         if kind == HEADER:
             return _parse_header(session, take, fields)
         if kind == OVERRUN:
@@ -319,6 +324,14 @@ def _parse(kind: int, session: int, take: int, fields: bytes) -> Event:
     except struct.error:
         return Error(f"frame type {kind} of the wrong length", len(fields))
     return Error(f"unknown frame type {kind}: newer firmware?", len(fields))
+
+
+def _parse_samples(kind: int, session: int, take: int, fields: bytes) -> Samples | Error:
+    (first, count), packed = _SAMPLES.unpack_from(fields), fields[_SAMPLES.size:]
+    if len(packed) != (2 * count if kind == SAMPLES_16 else (count + 1) // 2 * 3):
+        return Error("samples frame of the wrong length", len(fields))
+    values = np.frombuffer(packed, "<u2") if kind == SAMPLES_16 else unpack_12_bit(packed, count)
+    return Samples(session, take, first, values)
 
 
 def _parse_header(session: int, take: int, fields: bytes) -> Header | Error:
@@ -344,8 +357,8 @@ class Take:
 
     @property
     def values(self) -> np.ndarray:
-        """All ADC counts that arrived: int16 (n,)."""
-        return np.concatenate([np.empty(0, np.int16), *self.blocks])
+        """All counts that arrived: int16 (n,), or uint16 of 16 bits."""
+        return np.concatenate(self.blocks) if self.blocks else np.empty(0, np.int16)
 
 
 def decode_takes(data: bytes, decoder=None) -> tuple[list[Take], list[Error]]:

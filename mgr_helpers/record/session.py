@@ -151,10 +151,10 @@ class Link(threading.Thread):
                 self._port = None
 
 
-def level_meter(peak: float, width: int = METER_WIDTH) -> str:
-    """A bar for a peak in ADC counts, and its level."""
-    filled = round(width * float(np.clip(1 + takes.level(peak) / METER_DB, 0, 1)))
-    return f"[{'#' * filled}{'-' * (width - filled)}] {takes.level(peak):4.0f} dB"
+def level_meter(level: float, width: int = METER_WIDTH) -> str:
+    """A bar for a level in dB, and its number."""
+    filled = round(width * float(np.clip(1 + level / METER_DB, 0, 1)))
+    return f"[{'#' * filled}{'-' * (width - filled)}] {level:4.0f} dB"
 
 
 class Display:
@@ -163,7 +163,7 @@ class Display:
     def __init__(self) -> None:
         self._bar, self._recording, self._shown = None, False, 0.0
 
-    def show(self, recording: bool, peak: float, seconds: float = 0.0, planned: float = 0.0) -> None:
+    def show(self, recording: bool, level: float, seconds: float = 0.0, planned: float = 0.0) -> None:
         """Update the line, at most ten times a second."""
         if self._bar is None or recording != self._recording:
             self.clear()
@@ -175,7 +175,7 @@ class Display:
         self._shown = time.monotonic()
         self._bar.n = round(seconds, 1)
         text = "press the button" if not recording else "recording" if planned else f"recording {seconds:6.1f} s"
-        self._bar.set_description_str(f"{text}  {level_meter(peak)}")
+        self._bar.set_description_str(f"{text}  {level_meter(level)}")
 
     def clear(self) -> None:
         """Remove the line."""
@@ -330,15 +330,15 @@ class Session:
         if header.recording:
             self._writer().add(header)
         elif self.writer is None:
-            self.display.show(False, header.peak)
+            self.display.show(False, takes.level(header.peak, header.bits))
             if self.settings.start and not self._asked_to_start and not self.done:
                 self._asked_to_start = True
                 self.link.send("R")
 
     def _show_take(self, event: Samples) -> None:
-        bias = self.writer.header.bias if self.writer.header else int(event.values.mean())
-        self._peak = max(0.8 * self._peak, float(np.abs(event.values.astype(np.int32) - bias).max()))
-        self.display.show(True, self._peak, self.writer.seconds, self.settings.seconds)
+        header = self.writer.header or Header(bias=int(event.values.mean()), bits=event.bits)
+        self._peak = max(0.8 * self._peak, float(np.abs(event.values.astype(np.int32) - header.bias).max()))
+        self.display.show(True, takes.level(self._peak, header.bits), self.writer.seconds, self.settings.seconds)
 
     def _end(self, end: End) -> None:
         path = self._writer().finish(end)

@@ -56,7 +56,7 @@ class TakeWriter:
         self.header: Header | None = None
         self.gaps: list[dict] = []
         self.errors = self.samples = self.clipped = self.saturated = self.peak = 0
-        self._sum = 0
+        self._sum = self._bits = 0
         self._waiting: list[np.ndarray] = []  # samples that came before any header
         self._wav = self._file = None
 
@@ -71,6 +71,7 @@ class TakeWriter:
             self._open(event)
         elif isinstance(event, Samples):
             self._waiting.append(event.values)
+            self._bits = event.bits
             self.samples += len(event.values)
             if self.header:
                 self._write()
@@ -91,7 +92,7 @@ class TakeWriter:
             return None
         if self.header is None:  # the header was lost: assume the nominal rate, and the mean as bias
             mean = np.concatenate(self._waiting).mean()
-            self._open(Header(bias=round(float(mean)), firmware="unknown"))
+            self._open(Header(bias=round(float(mean)), bits=self._bits, firmware="unknown"))
             self._write()
         self._close()
         self._write_sidecar(end)  # before the WAV gets its name: no WAV is ever without its sidecar
@@ -125,7 +126,8 @@ class TakeWriter:
         self.peak = max(self.peak, int(np.abs(values - bias).max()))
         self.saturated += int((values - bias > 32767 >> (16 - bits)).sum())
         if bias:  # 0 in the book's text format: no ADC counts there
-            self.clipped += int(((values == 0) | (values >= 2**bits * AMPLIFIER_TOP)).sum())
+            top = 2**bits - 1 if bits == 16 else 2**bits * AMPLIFIER_TOP
+            self.clipped += int(((values == 0) | (values >= top)).sum())
         self._sum += int(values.sum())
         try:
             self._wav.writeframes(audio.astype("<i2").tobytes())  # also corrects the lengths in the WAV's header
@@ -198,15 +200,15 @@ def relabel(path: Path, label: str) -> Path:
     return new
 
 
-def level(peak: float) -> float:
-    """A peak, given in ADC counts, in dB: 0 dB is half the ADC's range."""
-    return float(20 * np.log10(max(peak, 0.5) / 2 ** (CONFIG.adc_bits - 1)))
+def level(peak: float, bits: int = CONFIG.adc_bits) -> float:
+    """A peak, given in counts, in dB: 0 dB is half their range."""
+    return float(20 * np.log10(max(peak, 0.5) / 2 ** (bits - 1)))
 
 
 def summary(path: Path) -> str:
     """One line about a take on disk."""
     values = read_sidecar(path)
-    text = f"{shown(path)}  {values['seconds']:.1f} s, peak {level(values['peak']):.0f} dB"
+    text = f"{shown(path)}  {values['seconds']:.1f} s, peak {level(values['peak'], values['adc_bits']):.0f} dB"
     if values["clipped"]:
         text += f", {values['clipped']} samples clipped: turn the volume down"
     if not values["complete"]:

@@ -14,25 +14,51 @@ COLUMNS = 30
 ROWS = {name: 13 - index - 2 * (name > "e") for index, name in enumerate("abcdefghij")}  # e and f: 3 pitches apart
 
 
-def draw_wiring():
-    """Pico, MAX9814 breakout and push button: a schemdraw.Drawing, which a notebook shows and `.save(path)` keeps."""
+RED, BLUE, BLACK, GREEN, PURPLE = "#D55E00", "#0072B2", "#000000", "#009E73", "#CC79A7"
+# (pin of the board, pin of the microphone, colour), from top to bottom; the pins on the microphone's other side
+CIRCUITS = {
+    "MAX9814": ((("3V3 (36)", "VDD", RED), ("GP26 (31)", "OUT", BLUE), ("AGND (33)", "GND", BLACK)), ("GAIN", "A/R", "")),
+    "I2S": ((("3V3 (36)", "VDD", RED), ("GP20 (26)", "SD", BLUE), ("GP19 (25)", "WS", PURPLE),
+             ("GP18 (24)", "SCK", GREEN), ("GND (23)", "GND", BLACK)), ("", "", "", "", "L/R")),
+    "PDM": ((), ()),
+}
+
+
+def draw_wiring(microphone: str = "MAX9814"):
+    """Board, microphone and push button: a schemdraw.Drawing, which a notebook shows and `.save(path)` keeps.
+
+    Parameters
+    ----------
+    microphone : "MAX9814", "I2S" or "PDM"
+        Those of a sketch's config.h. I2S is an INMP441, ICS-43434 or SPH0645 on a Pico, whose pins are also called DOUT
+        (SD), LRCL (WS), BCLK (SCK) and SEL (L/R). PDM is the microphone on a RedBoard Artemis Nano.
+    """
     try:
         import schemdraw
         from schemdraw import elements as elm
     except ImportError as error:
         raise ImportError("the drawing needs the package schemdraw: pip install schemdraw") from error
+    wires, others = CIRCUITS[microphone]
+    board, button, ground = ("RedBoard Artemis Nano", "D10", "GND") if microphone == "PDM" else (
+        "Raspberry Pi Pico", "GP10 (14)", "GND (13)")
     with schemdraw.Drawing(show=False, fontsize=10, inches_per_unit=0.4, canvas="svg", margin=0.5) as drawing:
-        pico = elm.Ic(pins=_pins(elm, "right", "3V3 (36)", "GP26 (31)", "AGND (33)")
-                      + _pins(elm, "left", "GP10 (14)", "", "GND (13)"), size=(6.5, 4.2))
-        pico.label("Raspberry Pi Pico", loc="top")
-        microphone = elm.Ic(pins=_pins(elm, "left", "VDD", "OUT", "GND") + _pins(elm, "right", "GAIN", "A/R", ""),
-                            size=(4, 4.2)).at((11, 0)).label("MAX9814 microphone", loc="bottom")
-        for pin, other, color in (("3V3", "VDD", "#D55E00"), ("GP26", "OUT", "#0072B2"), ("AGND", "GND", "#000000")):
-            elm.Line().at(getattr(pico, pin)).to(getattr(microphone, other)).color(color).linewidth(2)
-        _gain_to_supply(elm, microphone)
-        elm.Line().at(pico.GP10).left(1.5)
-        elm.Button().down().toy(pico.GND).label("push\nbutton", loc="top", ofst=0.3)
-        elm.Line().tox(pico.GND)
+        size = 1.4 * max(3, len(wires))
+        gap = [""] * (len(wires) - 3)
+        pico = elm.Ic(pins=_pins(elm, "right", *(pin for pin, _, _ in wires))
+                      + _pins(elm, "left", button, "", *gap, ground, anchor="button "), size=(6.5, size))
+        pico.label(board, loc="top")
+        if wires:
+            part = elm.Ic(pins=_pins(elm, "left", *(pin for _, pin, _ in wires)) + _pins(elm, "right", *others),
+                          size=(4, size)).at((11, 0)).label(f"{microphone} microphone", loc="bottom")
+        for pin, other, color in wires:
+            elm.Line().at(pico.absanchors[pin.split()[0]]).to(part.absanchors[other]).color(color).linewidth(2)
+        if microphone == "MAX9814":
+            _gain_to_supply(elm, part)
+        elif microphone == "I2S":
+            _channel_to_ground(elm, part)
+        elm.Line().at(pico.absanchors["button " + button]).left(1.5)
+        elm.Button().down().toy(pico.absanchors["button " + ground]).label("push\nbutton", loc="top", ofst=0.3)
+        elm.Line().tox(pico.absanchors["button " + ground])
     return drawing
 
 
@@ -44,10 +70,18 @@ def _gain_to_supply(elm, microphone) -> None:
     elm.Line().down().toy(microphone.VDD).color("#D55E00").linewidth(2).dot()
 
 
-def _pins(elm, side: str, *names: str) -> list:
-    """Three pins on one side, from top to bottom (schemdraw counts from the bottom); "" leaves one out."""
-    return [elm.IcPin(name=name, side=side, slot=f"{slot}/3", anchorname=name.split()[0])
-            for name, slot in zip(names, (3, 2, 1)) if name]
+def _channel_to_ground(elm, microphone) -> None:
+    """A wire from L/R under the module to GND: it chooses the left channel."""
+    elm.Line().at(microphone.absanchors["L/R"]).right(0.5).linewidth(2)
+    elm.Line().down(1.8).linewidth(2)
+    elm.Line().left().tox(microphone.absanchors["GND"][0] - 1).linewidth(2)
+    elm.Line().up().toy(microphone.absanchors["GND"]).linewidth(2).dot()
+
+
+def _pins(elm, side: str, *names: str, anchor: str = "") -> list:
+    """Pins on one side, from top to bottom (schemdraw counts from the bottom); "" leaves one out."""
+    return [elm.IcPin(name=name, side=side, slot=f"{len(names) - i}/{len(names)}",
+                      anchorname=anchor + name if anchor else name.split()[0]) for i, name in enumerate(names) if name]
 
 
 def draw_breadboard():

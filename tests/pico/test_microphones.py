@@ -13,6 +13,7 @@ from mgr_helpers.model import recognizer
 from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import emulator, headers, listen
 from mgr_helpers.pico.image import build_image
+from mgr_helpers.record import protocol
 from tests import host_decisions
 
 I2S, PDM = "MICROPHONE=2", "MICROPHONE=3"
@@ -168,3 +169,19 @@ def test_the_sketch_with_a_digital_microphone(define):
     assert len(heard) >= len(expected) >= 10
     shown = [[[row[key] for key in keys] for row in rows] for rows in (heard[: len(expected)], expected)]
     assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize("stall_ms", [0, 900])
+@pytest.mark.parametrize("define", [I2S, PDM])
+def test_the_recorder_with_a_digital_microphone(define, stall_ms):
+    """Each sample plus 32768 is the next number modulo 2**16: what is missing is in a gap."""
+    count = np.arange(6 * CONFIG.sample_rate).astype(np.uint16)
+    samples = (count ^ 0x8000).astype(np.uint16).view(np.int16)
+    data = words_of(samples, 0, np.random.default_rng(4)) if define == I2S else samples
+    typed = [[2.0, "R\n"], [2.5, f"W{stall_ms}\n"], [4.5, "S\n"]]
+    result = emulator.emulate(build_image("recorder", defines=(define,)), data=data.tobytes(), seconds=5.0, typed=typed)
+    (take,), errors = protocol.decode_takes(result["uart"])
+    missing = sum(gap.count for gap in take.gaps)
+    assert take.header.bits == 16 and take.end.complete and not errors
+    assert len(take.values) + missing == take.end.total >= 2 * CONFIG.sample_rate
+    assert gaps_of(take.values) == missing == take.end.lost and bool(missing) == bool(stall_ms)

@@ -24,7 +24,7 @@ def sent_stream(draw):
     for take in range(1, draw(st.integers(1, 3)) + 1):
         if sessions[-1] and draw(st.integers(0, 3)) == 0:
             sessions, sequence = [*sessions, []], 0  # the Pico was reset
-        header = Header(session=len(sessions), take=take, bias=1551)
+        header = Header(session=len(sessions), take=take, bias=1551, bits=draw(st.sampled_from([12, 16])))
         new, values = one_take(draw, header, sequence)
         sent[len(sessions), take] = values
         sessions[-1] += new
@@ -44,8 +44,8 @@ def one_take(draw, header, sequence):
         if seed % 11 == 0:
             frames.append(overrun_frame(*ids, sequence + len(frames), position, seed % 50 + 1))
             position += seed % 50 + 1
-        block = np.random.default_rng(seed).integers(0, 4096, seed % 23 + 1)
-        frames.append(protocol.samples_frame(*ids, sequence + len(frames), position, block))
+        block = np.random.default_rng(seed).integers(0, 2**header.bits, seed % 23 + 1)
+        frames.append(protocol.samples_frame(*ids, sequence + len(frames), position, block, header.bits))
         values.update(enumerate(block.tolist(), position))
         position += len(block)
     lost = position - len(values)

@@ -41,8 +41,7 @@ def library(tmp_path_factory):
     loaded = ctypes.CDLL(str(folder / "r.so"))
     for name in ("recorder_size", "recorder_waiting", "framing_cobs"):
         getattr(loaded, name).restype = ctypes.c_size_t
-    for name in ("framing_crc32", "recorder_missing"):
-        getattr(loaded, name).restype = ctypes.c_uint32
+    loaded.framing_crc32.restype = ctypes.c_uint32
     return loaded
 
 
@@ -60,10 +59,10 @@ def test_headers_of_a_model_do_not_replace_the_recorders(capsys):
 class Pico:
     """The C recorder; the test takes the place of its board. `wire` is what the host has received."""
 
-    def __init__(self, library, settled=True):
+    def __init__(self, library, settled=True, bits=12):
         self.library = library
         self.state = ctypes.create_string_buffer(library.recorder_size())
-        library.recorder_init(self.state, CLOCK, PERIOD, b"recorder 1.0", b"Raspberry Pi Pico")
+        library.recorder_init(self.state, bits, CLOCK, PERIOD, b"recorder 1.0", b"Raspberry Pi Pico")
         self.wire = bytearray()
         if settled:
             self.samples(np.random.default_rng(1).integers(1549, 1554, 256 * 20))
@@ -195,35 +194,37 @@ def test_idle_headers_tell_the_level(library):
     assert len(headers) >= 3 and 295 <= headers[-1].peak <= 305 and not headers[-1].recording
 
 
-def ticks(samples):
-    """Microseconds that the ADC needs for so many samples."""
-    return round(samples * PERIOD / 256 / CLOCK * 1e6)
-
-
-def missing_at(library, pico, now_us):
-    count = library.recorder_missing(pico.state, ctypes.c_uint32(now_us % 2**32))
-    library.recorder_lost(pico.state, ctypes.c_uint32(count))
-    return count
-
-
-def test_clock_finds_lost_blocks_and_nothing_else(library):
-    """A minute of blocks, while the 32-bit clock wraps around: all lost blocks are found, and nothing else."""
-    pico, rng = Pico(library), np.random.default_rng(3)
+@settings(max_examples=40, deadline=None, database=None)
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=8), st.integers(0, 2**32 - 1))
+def test_samples_of_16_bits_arrive_whole(library, sizes, seed):
+    """Python's frames are the same bytes; the bias is the mean of the first blocks."""
+    pico = Pico(library, settled=False, bits=16)
+    pico.samples(np.full(256 * 16, 32768 - 700))
+    pico.read()
+    start = pico.wire.count(b"\0")
+    pico.wire.clear()
     pico.command("R\n")
-    start, taken, lost, found = 2**32 - 40_000_000, 256, 0, 0
-    for block in range(6_000):
-        if block in (1500, 1501, 1502, 4000):
-            taken, lost = taken + 256, lost + 256
-        late = rng.integers(0, 150)  # samples until the sketch reads the ADC
-        pico.samples(np.zeros(256))
-        found += missing_at(library, pico, start + ticks(taken + late))
-        pico.read()
-        taken += 256
-    assert found == lost == 1024
+    values = np.random.default_rng(seed).integers(0, 2**16, sum(sizes))
+    for piece in np.split(values, np.cumsum(sizes)[:-1]):
+        pico.samples(piece)
+    pico.command("S\n")
+    (take,), errors = protocol.decode_takes(pico.read())
+    assert take.values.tolist() == values.tolist() and not take.gaps and not errors
+    assert (take.header.bits, take.header.bias) == (16, 32768 - 700)
+    expected = b"".join(protocol.take_frames(values, take.header, start)[:-1])
+    assert expected == pico.wire[: len(expected)]
+
+
+def test_samples_that_the_microphone_lost_are_a_gap(library):
+    pico = Pico(library)
+    pico.command("R\n")
+    for index in range(4):
+        pico.samples(np.arange(300))
+        pico.library.recorder_lost(pico.state, ctypes.c_uint32(512 * (index == 1)))
     pico.command("S\n")
     (take,), _ = protocol.decode_takes(pico.read())
-    assert {gap.cause for gap in take.gaps} == {"overrun"} and sum(gap.count for gap in take.gaps) == 1024
-    assert take.end.lost == 1024 and take.end.complete
+    assert [(gap.first, gap.count, gap.cause) for gap in take.gaps] == [(600, 512, "overrun")]
+    assert take.end.lost == 512 and take.end.complete and take.end.total == 1200 + 512
 
 
 def test_button_is_debounced(library):

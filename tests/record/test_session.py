@@ -495,14 +495,18 @@ def test_labels_must_be_folder_names():
 
 
 def test_level_meter():
-    assert level_meter(2048, 10) == "[##########]    0 dB"
-    assert level_meter(0, 10).startswith("[----------]")
+    assert level_meter(takes.level(2048), 10) == "[##########]    0 dB"
+    assert level_meter(takes.level(0), 10).startswith("[----------]")
 
 
 def test_wiring_is_drawn(monkeypatch):
     pytest.importorskip("schemdraw", reason="schemdraw is an extra: pip install schemdraw")
     picture = wiring.draw_wiring().get_imagedata("svg").decode()
     assert all(name in picture for name in ("GP26 (31)", "3V3 (36)", "OUT", "push"))
+    names = {"I2S": ("GP18 (24)", "GP19 (25)", "GP20 (26)", "SCK", "WS", "SD", "L/R"), "PDM": ("Artemis", "D10")}
+    for microphone, expected in names.items():
+        picture = wiring.draw_wiring(microphone).get_imagedata("svg").decode()
+        assert all(name in picture for name in (*expected, "push")) and "GP26" not in picture
     monkeypatch.setitem(sys.modules, "schemdraw", None)
     with pytest.raises(ImportError, match="pip install schemdraw"):
         wiring.draw_wiring()

@@ -88,7 +88,8 @@ def test_both_decoders_on_garbage_and_on_frames_of_another_firmware():
     streams = [rng.bytes(5000), b"\1" * 9000, bytes([255]) * 254 + b"\0", frame(9, *ids, b"new"),
                frame(protocol.HEADER, *ids, b"\2" + bytes(40)), frame(protocol.HEADER, *ids, bytes(5)),
                frame(protocol.HEADER, *ids, b"\1" + bytes(30)), frame(protocol.SAMPLES, *ids, bytes(8)),
-               frame(protocol.SAMPLES, *ids, b"\0\0\0\0\5\0abc"), frame(protocol.END, *ids, bytes(10)),
+               frame(protocol.SAMPLES, *ids, b"\0\0\0\0\5\0abc"), frame(protocol.SAMPLES_16, *ids, b"\0\0\0\0\2\0abc"),
+               frame(protocol.END, *ids, bytes(10)),
                frame(protocol.END, *ids, bytes(10) + b"\7"), frame(protocol.OVERRUN, *ids, bytes(9)),
                protocol.header_frame(Header(firmware="é\U0001f3b5", board="�", recording=True), 0)[:-1] + b"\0",
                b"".join(protocol.take_frames(np.arange(700), Header(session=2**32 - 1, take=65535)))]
@@ -96,11 +97,13 @@ def test_both_decoders_on_garbage_and_on_frames_of_another_firmware():
     assert [json.loads(line) for line in found] == [[plain(e) for e in decode(data, [7, 300])] for data in streams]
 
 
+@pytest.mark.parametrize("bits", [12, 16])
 @pytest.mark.parametrize("name", ["whole", "gap", "no header", "cut", "clipped"])
-def test_takes_are_the_files_that_record_writes(name, tmp_path):
+def test_takes_are_the_files_that_record_writes(name, bits, tmp_path):
     values = np.random.default_rng(1).integers(1400, 1700, 3001)
-    values[:5] = (0, 4095, 4095, 3700, 0) if name == "clipped" else values[:5]
-    frames = protocol.take_frames(values, Header(3, 1, bias=1551, firmware="recorder 1.0", board="Raspberry Pi Pico"))
+    values[:5] = (0, 2**bits - 1, 2**bits - 1, 3700, 0) if name == "clipped" else values[:5]
+    header = Header(3, 1, bias=1551, bits=bits, firmware="recorder 1.0", board="Raspberry Pi Pico")
+    frames = protocol.take_frames(values, header)
     frames = {"gap": frames[:4] + frames[6:], "no header": frames[1:], "cut": frames[:7]}.get(name, frames)
     data = b"".join(frames)
     (path,) = takes.save_takes(data, "jazz", tmp_path)

@@ -3,7 +3,7 @@
 // explains the format. Tests compare both decoders, event by event, on damaged streams, too.
 
 export const PROTOCOL_VERSION = 1, ADC_CLOCK_HZ = 48000000;
-const HEADER = 1, SAMPLES = 2, OVERRUN = 3, END = 4, PREFIX = 11, CRC = 4, LONGEST_FRAME = 2048;
+const HEADER = 1, SAMPLES = 2, OVERRUN = 3, END = 4, SAMPLES_16 = 5, PREFIX = 11, CRC = 4, LONGEST_FRAME = 2048;
 const END_REASONS = ['button', 'host', 'length'];
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -56,10 +56,14 @@ function unpack12Bit(packed, count) {
   return values.subarray(0, count);
 }
 
-function parseSamples(ids, fields) {
-  const first = view(fields).getUint32(0, true), count = view(fields).getUint16(4, true);
-  if (fields.length - 6 !== ((count + 1) >> 1) * 3) return failure('samples frame of the wrong length', fields.length);
-  return { kind: 'samples', ...ids, first, values: unpack12Bit(fields.subarray(6), count) };
+function parseSamples(kind, ids, fields) {
+  const first = view(fields).getUint32(0, true), count = view(fields).getUint16(4, true), packed = fields.subarray(6);
+  if (packed.length !== (kind === SAMPLES_16 ? 2 * count : ((count + 1) >> 1) * 3)) {
+    return failure('samples frame of the wrong length', fields.length);
+  }
+  const values = kind === SAMPLES ? unpack12Bit(packed, count)
+    : Uint16Array.from({ length: count }, (_, i) => packed[2 * i] | packed[2 * i + 1] << 8);
+  return { kind: 'samples', ...ids, first, values };
 }
 
 function parseHeader(ids, fields) {
@@ -88,12 +92,15 @@ function parseEnd(ids, fields) {
 
 function parse(kind, ids, fields) {
   const { length } = fields;
-  if (![HEADER, SAMPLES, OVERRUN, END].includes(kind)) {
+  if (![HEADER, SAMPLES, OVERRUN, END, SAMPLES_16].includes(kind)) {
     return failure(`unknown frame type ${kind}: newer firmware?`, length);
   }
-  const fits = { [HEADER]: length >= 27, [SAMPLES]: length >= 6, [OVERRUN]: length === 8, [END]: length === 11 };
+  const fits = {
+    [HEADER]: length >= 27, [SAMPLES]: length >= 6, [SAMPLES_16]: length >= 6, [OVERRUN]: length === 8,
+    [END]: length === 11,
+  };
   if (!fits[kind]) return failure(`frame type ${kind} of the wrong length`, length);
-  if (kind === SAMPLES) return parseSamples(ids, fields);
+  if (kind === SAMPLES || kind === SAMPLES_16) return parseSamples(kind, ids, fields);
   if (kind === HEADER) return parseHeader(ids, fields);
   if (kind === END) return parseEnd(ids, fields);
   const data = view(fields);

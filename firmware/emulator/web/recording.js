@@ -84,7 +84,7 @@ export class Recording {
     const length = planned ? ` of ${(planned / rateOf(this.header)).toFixed(1)}` : '';
     $('take-state').textContent = take
       ? `recording ${take.label}: ${take.seconds.toFixed(1)}${length} s${missing ? `, ${missing} gaps` : ''}`
-      : this.header ? `ready; level ${decibels(this.header.peak).toFixed(0)} dB, bias ${this.header.bias}` : '';
+      : this.header ? `ready; level ${decibels(this.header.peak, this.header.bits).toFixed(0)} dB, bias ${this.header.bias}` : '';
   }
 
   keep(take) {
@@ -98,7 +98,7 @@ export class Recording {
     const { wav, sidecar } = take.files(), item = document.createElement('li'), text = document.createElement('span');
     const player = document.createElement('audio'), discard = document.createElement('button');
     const gaps = sidecar.gaps.map(({ at, missing, cause }) => `${missing} samples at ${at} (${cause})`).join('; ');
-    text.textContent = `${sidecar.label}, ${sidecar.seconds.toFixed(1)} s, peak ${decibels(sidecar.peak).toFixed(0)} dB`
+    text.textContent = `${sidecar.label}, ${sidecar.seconds.toFixed(1)} s, peak ${decibels(sidecar.peak, sidecar.adc_bits).toFixed(0)} dB`
       + (sidecar.clipped ? `, ${sidecar.clipped} samples clipped` : '')
       + (sidecar.complete ? '' : `. Incomplete: ${gaps ? `missing ${gaps}; ` : ''}end: ${sidecar.end}`);
     text.classList.toggle('bad', !sidecar.complete);

@@ -76,14 +76,15 @@ export class Take {
 
   // {wav (bytes), sidecar (object)} of a take with samples.
   files() {
-    const counts = concatenate(this.blocks, Int16Array), sum = counts.reduce((total, count) => total + count, 0);
+    const counts = concatenate(this.blocks, Int32Array), sum = counts.reduce((total, count) => total + count, 0);
     const header = this.header ?? { // it was lost: assume the nominal rate, and the mean as bias
-      session: 0, take: 0, version: PROTOCOL_VERSION, bits: 12, clock_hz: ADC_CLOCK_HZ,
+      session: 0, take: 0, version: PROTOCOL_VERSION, bits: this.blocks[0] instanceof Uint16Array ? 16 : 12, clock_hz: ADC_CLOCK_HZ,
       period: round(ADC_CLOCK_HZ * 256 / 22050), bias: round(sum / counts.length), firmware: 'unknown', board: '',
     };
     const { bias, bits } = header, shift = 16 - bits, rate = rateOf(header), top = 32767 >> shift;
     const far = (found, count) => Math.max(found, Math.abs(count - bias));
-    const extreme = (count) => count === 0 || count >= 2 ** bits * AMPLIFIER_TOP;
+    const clips = bits === 16 ? 65535 : 2 ** bits * AMPLIFIER_TOP;
+    const extreme = (count) => count === 0 || count >= clips;
     const audio = counts.map((count) => Math.max(-32768, Math.min(32767, (count - bias) * 2 ** shift)));
     const sidecar = {
       file: `${this.stem}.wav`, label: this.label, recorded_at: isoTime(this.started), samples: counts.length,

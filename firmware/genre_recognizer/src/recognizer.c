@@ -250,8 +250,9 @@ void recognizer_push_samples(recognizer_t *r, const int16_t *samples, size_t n)
     for (size_t taken; n; samples += taken, n -= taken) {
         taken = room_for(r, n);
         for (size_t i = 0; i < taken; i++) {
-            r->frame[r->filled + i] = samples[i];
-            r->sum += (uint32_t)samples[i];
+            const int32_t sample = samples[i];
+            r->frame[r->filled + i] = (int16_t)sample;
+            r->sum += (uint32_t)sample;
         }
         added(r, taken, 16);
     }

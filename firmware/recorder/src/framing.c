@@ -48,6 +48,13 @@ void framing_samples(frame_t *frame, const uint16_t *values, size_t count)
     frame->count = (size_t)(to - frame->bytes);
 }
 
+void framing_samples_16(frame_t *frame, const uint16_t *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        framing_u16(frame, values[i]);
+    }
+}
+
 size_t framing_end(frame_t *frame, uint8_t *wire)
 {
     framing_u32(frame, framing_crc32(frame->bytes, frame->count));

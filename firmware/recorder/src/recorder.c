@@ -11,9 +11,11 @@
 #define IDLE_BLOCKS 8u          // 93 ms, so that the host can show the level
 #define RECORDING_BLOCKS 86u    // about a second
 
-void recorder_init(recorder_t *r, uint32_t clock_hz, uint32_t period, const char *firmware, const char *board)
+void recorder_init(recorder_t *r, uint8_t bits, uint32_t clock_hz, uint32_t period, const char *firmware,
+                   const char *board)
 {
     memset(r, 0, sizeof *r);
+    r->bits = bits;
     r->clock_hz = clock_hz;
     r->period = period;
     r->firmware = firmware;
@@ -77,7 +79,7 @@ static void send_header(recorder_t *r)
     frame_t frame;
     begin(r, &frame, FRAME_HEADER);
     framing_u8(&frame, PROTOCOL_VERSION);
-    framing_u8(&frame, ADC_BITS);
+    framing_u8(&frame, r->bits);
     framing_u8(&frame, r->recording);
     framing_u32(&frame, r->clock_hz);
     framing_u32(&frame, r->period);
@@ -105,15 +107,15 @@ static void send_block(recorder_t *r)
     }
     report_overrun(r);
     frame_t frame;
-    begin(r, &frame, FRAME_SAMPLES);
+    begin(r, &frame, r->bits == 16 ? FRAME_SAMPLES_16 : FRAME_SAMPLES);
     framing_u32(&frame, r->position);
     framing_u16(&frame, (uint16_t)count);
-    framing_samples(&frame, r->block, count);
+    (r->bits == 16 ? framing_samples_16 : framing_samples)(&frame, r->block, count);
     send(r, &frame);
     r->position += count;
 }
 
-// Draws the session number from the noise in the ADC's lowest bits.
+// Draws the session number from the noise in the lowest bits.
 static void stir(recorder_t *r)
 {
     for (size_t i = 0; i < SAMPLES_PER_FRAME; i++) {
@@ -166,7 +168,6 @@ static void block_done(recorder_t *r)
 
 void recorder_samples(recorder_t *r, const uint16_t *values, size_t count)
 {
-    r->received += (uint32_t)count;
     for (size_t i = 0; i < count; i++) {
         r->block[r->filled++] = values[i];
         if (r->recording && r->planned && r->position + r->filled == r->planned) {
@@ -179,7 +180,6 @@ void recorder_samples(recorder_t *r, const uint16_t *values, size_t count)
 
 void recorder_lost(recorder_t *r, uint32_t count)
 {
-    r->received += count;
     if (!r->recording || count == 0) {
         return;
     }
@@ -190,33 +190,6 @@ void recorder_lost(recorder_t *r, uint32_t count)
     } else {
         drop(r, count);
     }
-}
-
-uint32_t recorder_missing(recorder_t *r, uint32_t now_us)
-{
-    if (!r->clock_runs) {
-        r->clock_runs = true;
-        r->clock_last = now_us;
-        r->expected = r->received;
-    }
-    uint64_t sample = (uint64_t)r->period * 1000000u;
-    r->clock_phase += (uint64_t)(now_us - r->clock_last) * r->clock_hz * 256u;
-    r->clock_last = now_us;
-    r->expected += (uint32_t)(r->clock_phase / sample);
-    r->clock_phase %= sample;
-    int32_t lag = (int32_t)(r->expected - r->received);
-    if (lag < 0) {
-        r->expected = r->received;
-        lag = 0;
-    }
-    // Samples still in the DMA block are not lost. Take the smallest lag of 8 readings; only half a block or more
-    // counts as loss.
-    r->smallest_lag = r->readings == 0 || lag < r->smallest_lag ? lag : r->smallest_lag;
-    if (++r->readings < RECORDER_READINGS) {
-        return 0;
-    }
-    r->readings = 0;
-    return ((uint32_t)r->smallest_lag + SAMPLES_PER_FRAME / 2) / SAMPLES_PER_FRAME * SAMPLES_PER_FRAME;
 }
 
 void recorder_start(recorder_t *r)

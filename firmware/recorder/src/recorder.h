@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The recorder without its board: ADC counts and commands in, bytes for the host out. It never waits for the host:
+// The recorder without its board: samples and commands in, bytes for the host out. It never waits for the host:
 // samples that find no room in the queue are dropped, and a frame reports how many. Portable C99, no allocation.
 //
 // Commands from the host, each ended by a newline:
@@ -25,10 +25,10 @@ extern "C" {
 #define RECORDER_QUEUE 65536u        // bytes for the host: nearly two seconds of samples; must be a power of two
 #define RECORDER_RESERVE 256u        // bytes of the queue for the frames that report drops and the end of a take
 #define RECORDER_SETTLE 16u          // blocks until the bias is known
-#define RECORDER_READINGS 8u         // readings of the clock that decide whether samples are missing
 
 typedef struct {
     const char *firmware, *board;
+    uint8_t bits;                        // of a sample: 12 of the ADC, 16 of a digital microphone
     uint32_t clock_hz, period;           // the sampling rate is clock_hz * 256 / period
     uint32_t session, sequence;
     uint16_t take;
@@ -44,26 +44,19 @@ typedef struct {
     char line[16];                       // the command that is arriving
     size_t line_length;
     uint32_t stall_ms;                   // set by the command W; the sketch does the waiting
-    uint64_t clock_phase;                // from here to clock_runs: see recorder_missing
-    uint32_t clock_last, expected, received;
-    int32_t smallest_lag;
-    unsigned readings;
-    bool clock_runs;
     uint32_t in, out;                    // bytes ever written to the queue, and ever taken from it
     uint8_t queue[RECORDER_QUEUE];
 } recorder_t;
 
-void recorder_init(recorder_t *recorder, uint32_t clock_hz, uint32_t period, const char *firmware, const char *board);
+void recorder_init(recorder_t *recorder, uint8_t bits, uint32_t clock_hz, uint32_t period, const char *firmware,
+                   const char *board);
 
-// Takes in ADC counts (0 to 4095) in the order in which they were sampled.
+// Takes in samples in the order in which they were taken: counts of the ADC (0 to 4095), or with 16 bits those of a
+// digital microphone plus 32768.
 void recorder_samples(recorder_t *recorder, const uint16_t *values, size_t count);
 
-// Call when `count` samples were taken by the ADC but never reached recorder_samples.
+// Call when `count` samples were taken but never reached recorder_samples: the microphone's ring had no room for them.
 void recorder_lost(recorder_t *recorder, uint32_t count);
-
-// Number of samples (whole blocks) that never came, although by the clock they were taken. Call after each ADC reading.
-// ADC and clock share one crystal, so they never drift apart. A loss is found within 2 * RECORDER_READINGS blocks.
-uint32_t recorder_missing(recorder_t *recorder, uint32_t now_us);
 
 void recorder_start(recorder_t *recorder);
 

@@ -14,6 +14,7 @@
 #define FRAME_SAMPLES 2u
 #define FRAME_OVERRUN 3u
 #define FRAME_END 4u
+#define FRAME_SAMPLES_16 5u
 #define END_BUTTON 0u
 #define END_HOST 1u
 #define END_LENGTH 2u
