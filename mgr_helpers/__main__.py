@@ -56,7 +56,8 @@ def pico_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(one, "--seconds", 1.0, DAY, "listen to the first seconds only (default: all)")
     add_number(many, "--clips", 1, 100_000, "play so many clips of it, and compare every decision with Python's",
                metavar="N")
-    many.add_argument("--other", type=as_path, nargs="+", metavar="DIR", help="folders of other music: clips of it, too (default: none)")
+    many.add_argument("--other", type=as_path, nargs="+", metavar="DIR",
+                      help="folders of other music: clips of it, too (default: none)")
     add_number(many, "--mic", *DB, "level in the microphone simulation (default 0 dB)", metavar="DB")
     many.add_argument("--room", action="store_true", help="add a random room")
 
