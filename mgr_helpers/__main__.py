@@ -56,7 +56,8 @@ def pico_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(one, "--seconds", 1.0, DAY, "listen to the first seconds only (default: all)")
     add_number(many, "--clips", 1, 100_000, "play so many clips of it, and compare every decision with Python's",
                metavar="N")
-    many.add_argument("--other", type=as_path, nargs="+", metavar="DIR", help="folders of other music: clips of it, too")
+    many.add_argument("--other", type=as_path, nargs="+", metavar="DIR",
+                      help="folders of other music: clips of it, too (default: none)")
     add_number(many, "--mic", *DB, "level in the microphone simulation (default 0 dB)", metavar="DB")
     many.add_argument("--room", action="store_true", help="add a random room")
 
@@ -76,7 +77,7 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=("float", "litert", "tflm", "c"),
                         help="what computes the scores (default: tflm; c where tflm has no wheel)")
     parser.add_argument("--other", type=as_path, nargs="+", metavar="DIR",
-                        help="folders of music and sounds of no genre, in sub-folders by kind or flat")
+                        help="folders of music and sounds of no genre, in sub-folders by kind or flat (default: none)")
     add_number(parser, "--mic", *DB, "through the microphone simulation at this level (default: clean)", metavar="DB")
     parser.add_argument("--room", action="store_true", help="add a random room (at 0 dB without --mic)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

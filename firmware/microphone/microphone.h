@@ -34,7 +34,7 @@ size_t microphoneAvailable();
 // Takes up to `n` samples that wait, an even number, and returns how many. `to` is aligned to 4 bytes.
 size_t microphoneRead(sample_t *to, size_t n);
 
-// Samples that found no room in the ring, since the start.
+// Samples that found no room in the ring, since the start and before those that were read last. Ask after each read.
 uint32_t microphoneLost();
 
 // Sleeps until `n` samples wait, or something else wakes the processor.

@@ -51,13 +51,20 @@ size_t microphoneRead(sample_t *to, size_t n)
     return n;
 }
 
-// The ring silently drops blocks when the sketch is too slow: lost = sampled - read - waiting.
+// The ring silently drops blocks when the sketch is too slow: lost = sampled - read - waiting. But it keeps the first one
+// that it has no room for, and delivers it later. So a loss lies behind what waits and that block.
 uint32_t microphoneLost()
 {
+    static uint32_t seen, told, place;
     const uint32_t status = save_and_disable_interrupts();
-    const uint32_t lost = blocksDone * blockLength - samplesRead - microphoneAvailable();
+    const uint32_t waiting = microphoneAvailable(), lost = blocksDone * blockLength - samplesRead - waiting;
     restore_interrupts(status);
-    return lost;
+    if (lost != seen) {
+        seen = lost;
+        place = samplesRead + waiting + blockLength;
+    }
+    told = static_cast<int32_t>(samplesRead - place) > 0 ? seen : told;
+    return told;
 }
 
 // Interrupts are held back between the test and the sleep, so that none comes in between: it would be missed, and the

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A digital microphone on I2S of a Raspberry Pi Pico or Pico 2: INMP441, ICS-43434 or SPH0645, by the core's I2S library
-// (5.3 or later). A channel of I2S is a word of 32 bits: the microphone's 24 (SPH0645: 18) come first, the upper 16 are
-// taken.
+// (5.3 or later). A channel of I2S is a word of 32 bits; the microphone's 24 (SPH0645: 18) come first.
 #include "microphone.h"
 
 #if MICROPHONE == MICROPHONE_I2S
@@ -45,10 +44,12 @@ microphone_clock_t microphoneClock() { return {clock_get_hz(clk_sys), divider * 
 
 size_t microphoneAvailable() { return sampling ? i2s->available() / (2 * sizeof(int32_t)) : 0; }
 
-// The 16 bits that begin I2S_LATE bits after the start of a word; -1: with the last bit of the word before.
+// What begins I2S_LATE bits after the start of a word (-1: with the last bit of the word before), as 16 bits.
 static sample_t sampleOf(uint32_t before, uint32_t word)
 {
-    return static_cast<sample_t>((static_cast<uint64_t>(before) << 32 | word) >> (16 - I2S_LATE));
+    const uint64_t both = static_cast<uint64_t>(before) << 32 | word;
+    const int32_t value = static_cast<int32_t>(both << 1 >> (1 - I2S_LATE)) >> (16 - I2S_GAIN);
+    return static_cast<sample_t>(value > 32767 ? 32767 : value < -32768 ? -32768 : value);
 }
 
 size_t microphoneRead(sample_t *to, size_t n)
@@ -71,13 +72,19 @@ size_t microphoneRead(sample_t *to, size_t n)
     return done;
 }
 
-// The ring silently drops blocks when the sketch is too slow: lost = sampled - read - waiting.
+// Lost = sampled - read - waiting; behind a block that the ring keeps: see microphone_adc.cpp.
 uint32_t microphoneLost()
 {
+    static uint32_t seen, told, place;
     const uint32_t status = save_and_disable_interrupts();
-    const uint32_t lost = blocksDone * blockLength - samplesRead - microphoneAvailable();
+    const uint32_t waiting = microphoneAvailable(), lost = blocksDone * blockLength - samplesRead - waiting;
     restore_interrupts(status);
-    return lost;
+    if (lost != seen) {
+        seen = lost;
+        place = samplesRead + waiting + blockLength;
+    }
+    told = static_cast<int32_t>(samplesRead - place) > 0 ? seen : told;
+    return told;
 }
 
 // Interrupts are held back between the test and the sleep: see microphone_adc.cpp.

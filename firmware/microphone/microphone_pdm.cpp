@@ -16,7 +16,9 @@ static constexpr uint32_t BLOCK_US = 1000000ull * BLOCK * 2 * DECIMATION / CLOCK
 static AP3_PDM *pdm;
 static uint16_t ring[ROOM][BLOCK];
 static size_t first, waiting, taken;  // the oldest block, how many there are, samples read from the oldest one
-static uint32_t lost, lastBlock;      // lastBlock: when it was taken, in microseconds
+static size_t before;                 // how many of them are older than a loss
+static uint32_t lost, lossAhead;      // before the samples read last; and behind these blocks
+static uint32_t lastBlock;            // when it was taken, in microseconds
 static bool sampling;
 
 static am_hal_pdm_config_t configuration()
@@ -44,26 +46,27 @@ const char *microphoneName() { return "PDM"; }
 microphone_clock_t microphoneClock() { return {CLOCK, 256 * 2 * DECIMATION}; }
 
 // Each overrun drops three blocks, but the library only tells that there were some. How many, the clock tells.
-static void countLost(uint32_t now, size_t blocks)
+static uint32_t countLost(uint32_t now, size_t blocks)
 {
     const uint32_t passed = (now - lastBlock + BLOCK_US / 2) / BLOCK_US;
     const uint32_t dropped = passed > blocks ? (passed - blocks + 1) / 3 : 0;
-    lost += 3 * BLOCK * (dropped ? dropped : 1);
+    return 3 * BLOCK * (dropped ? dropped : 1);
 }
 
 // Takes over the library's blocks when there is room for both: so their order is that in which they were filled.
 static void takeBlocks()
 {
-    size_t blocks = 0;
-    for (const bool room = waiting + 2 <= ROOM; room && blocks < 2 && pdm->available(); blocks++, waiting++) {
-        pdm->getData(ring[(first + waiting) % ROOM], BLOCK);
+    const size_t older = waiting;
+    while (older + 2 <= ROOM && waiting < older + 2 && pdm->available()) {
+        pdm->getData(ring[(first + waiting++) % ROOM], BLOCK);
     }
-    const uint32_t now = micros();
-    if (pdm->isOverrun()) {
-        countLost(now, blocks);
-        lastBlock = now;
+    const uint32_t now = micros(), blocks = waiting - older;
+    const bool overrun = pdm->isOverrun();
+    if (overrun) {
+        before = lossAhead ? before : older;
+        lossAhead += countLost(now, blocks);
     }
-    lastBlock = blocks ? now : lastBlock;
+    lastBlock = overrun || blocks ? now : lastBlock;
 }
 
 size_t microphoneAvailable()
@@ -76,13 +79,20 @@ size_t microphoneAvailable()
 
 size_t microphoneRead(sample_t *to, size_t n)
 {
-    size_t done = 0;
-    for (size_t available = microphoneAvailable(); done < n && done < available;) {
+    size_t done = 0, available = microphoneAvailable();
+    if (lossAhead && before) {
+        available = before * BLOCK - taken;
+    } else {
+        lost += lossAhead;
+        lossAhead = 0;
+    }
+    while (done < n && done < available) {
         to[done++] = static_cast<sample_t>(ring[first][taken++]);
         if (taken == BLOCK) {
             taken = 0;
             first = (first + 1) % ROOM;
             waiting--;
+            before -= before > 0;
         }
     }
     return done;

@@ -20,6 +20,11 @@
 #define I2S_CHANNEL 0
 #endif
 
+// I2S: gain in bits, 6 dB each. Full scale of these microphones is 120 dB SPL, louder than music ever is; 3 leaves 102.
+#ifndef I2S_GAIN
+#define I2S_GAIN 3
+#endif
+
 // I2S: by how many bits samples come too late. INMP441 and ICS-43434: 0. A SPH0645 changes its bits where others are
 // read, on the clock's rising edge; the core reads just before it, so 0 fits, too. Should it not (loud noise instead of
 // sound): -1 when they come a bit too early, 1 when too late.

@@ -43,11 +43,11 @@ static void takeSamples()
         for (size_t i = 0; i < count; i++) {
             counts[i] = values[i] + (DIGITAL ? 32768 : 0);
         }
+        const uint32_t lost = microphoneLost();
+        recorder_lost(&recorder, lost - lostTold);
+        lostTold = lost;
         recorder_samples(&recorder, counts, count);
     }
-    const uint32_t lost = microphoneLost();
-    recorder_lost(&recorder, lost - lostTold);
-    lostTold = lost;
 }
 
 // The LED is written only when it changes: on a Pico W that is a message to the wireless chip.

@@ -4,10 +4,12 @@ We train on what the Pico will hear, and measure how much accuracy that costs. C
 These go through `adc.adc_to_q15`, as on the Pico. Between the stages, sound is in counts. Each stage is a function::
 
     loudspeaker -> room -> + ambient -> agc (MAX9814) -> amplifier's limits -> ADC (RP2040)
+    loudspeaker -> room -> + ambient -> a digital microphone's samples (INMP441, ICS-43434, SPH0645)
 
 Not simulated: a loudspeaker's distortion, and aliasing (clips have no tones above half the sampling rate).
 
-Sources, beside those of `adc`: [Adafruit] board 1713 with its default wiring. Ranges without a source are our choice.
+Sources, beside those of `adc`: [Adafruit] board 1713 with its default wiring. [INMP441] InvenSense's data sheet
+DS-INMP441-00, rev. 1.1. [ICS-43434] DS-000069, rev. 1.2. [SPH0645] Knowles's data sheet, rev. C. Ranges without a source are our choice.
 
 Notebooks: 02, 05, 07.
 """
@@ -30,6 +32,8 @@ AGC_HOLD_SECONDS = 0.030  # [MAX9814] between the last peak above the threshold 
 AGC_BLOCK = 16  # samples (0.7 ms) that share one peak
 SOUND_SPEED = 343.0  # m/s, at 20 degrees Celsius
 EARLY_SECONDS = 0.025  # reflections one by one up to here, noise after
+DIGITAL_FULL_SPL = 120.0  # [INMP441, ICS-43434] full scale, in dB SPL: -26 dB at 94
+DIGITAL_GAIN_DB = 20 * np.log10(2**3)  # I2S_GAIN of the sketches' config.h: 3 bits
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,29 @@ TESTING = Ranges(level_db=(-36.0, 10.0), high_pass_hz=(40.0, 300.0), low_pass_hz
                  dnl_lsb=(5.0, 12.0), rate_error=(-0.008, 0.008))
 
 
-def draw(rng: np.random.Generator, ranges: Ranges = TRAINING) -> dict[str, float]:
+@dataclass(frozen=True)
+class DigitalRanges:
+    """As `Ranges`, for a digital microphone: no AGC, no bias of an ADC, flat from 60 Hz to beyond half the rate.
+
+    Attributes
+    ----------
+    level_db : of the music, after DIGITAL_GAIN_DB. At 0 dB its full scale is that of the samples. Music with an RMS of
+        -14 dB that is heard at 60 to 90 dB SPL has -28 to 2 dB.
+    noise_db : of the microphone, before the gain, 0 dB being a sine of full scale: -87 [INMP441: SNR 61 dB]; -91
+        [ICS-43434, SPH0645: SNR 65 dB].
+    room_spl : noise of the room, in dB SPL.
+    room_slope : its power falls as frequency**-slope.
+    offset : mean of the samples in silence, after the gain.
+    """
+
+    level_db: tuple[float, float] = (-28.0, 2.0)
+    noise_db: tuple[float, float] = (-91.0, -87.0)
+    room_spl: tuple[float, float] = (25.0, 45.0)
+    room_slope: tuple[float, float] = (0.0, 1.5)
+    offset: tuple[float, float] = (-600.0, 600.0)
+
+
+def draw(rng: np.random.Generator, ranges: Ranges | DigitalRanges = TRAINING) -> dict[str, float]:
     """One value of every parameter. The number of random draws is the same for all ranges."""
     values, pairs = {}, vars(ranges)
     for share, (name, (low, high)) in zip(rng.random(len(pairs)), pairs.items()):
@@ -248,9 +274,7 @@ def adc_counts(samples: np.ndarray, rng: np.random.Generator, level_db: float | 
     """
     drawn = draw(rng, ranges)
     sound = adc.scale_to_counts(samples, drawn["level_db"] if level_db is None else level_db, config)
-    sound = loudspeaker(sound, *(drawn[name] for name in ("high_pass_hz", "low_pass_hz", "peak_db", "peak_hz")), config)
-    if room:
-        sound = scipy.signal.oaconvolve(sound, room_response(rng, ranges, config))[: len(sound)]
+    sound = _played(sound, rng, drawn, room, ranges, config)
     sound += ambient(len(sound), rng, *(drawn[name] for name in ("ambient_lsb", "ambient_slope", "hum_lsb")), config)
     threshold, bias, limits = (adc.volts_to_counts(volts, config) for volts in (
         drawn["agc_threshold_volts"], drawn["bias_volts"], adc.OUTPUT_VOLTS))
@@ -260,6 +284,29 @@ def adc_counts(samples: np.ndarray, rng: np.random.Generator, level_db: float | 
     return adc.digitise(np.clip(sound, *limits), rng, drawn["adc_noise_lsb"], drawn["dnl_lsb"], config)
 
 
+def _played(sound: np.ndarray, rng: np.random.Generator, drawn: dict, room: bool, ranges: Ranges,
+            config: Config) -> np.ndarray:
+    """What reaches the microphone: through the loudspeaker, and a room."""
+    sound = loudspeaker(sound, *(drawn[name] for name in ("high_pass_hz", "low_pass_hz", "peak_db", "peak_hz")), config)
+    return scipy.signal.oaconvolve(sound, room_response(rng, ranges, config))[: len(sound)] if room else sound
+
+
+def digital_samples(samples: np.ndarray, rng: np.random.Generator, level_db: float | None = None, room: bool = False,
+                    ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
+    """What a sketch reads from a digital microphone when clean int16 audio is played to it: int16 (n,).
+
+    Parameters are those of `adc_counts`; of `ranges`, loudspeaker, room and rate are used. See `DigitalRanges`.
+    """
+    drawn, own = draw(rng, ranges), draw(rng, DigitalRanges())
+    sound = samples * 10 ** ((own["level_db"] if level_db is None else level_db) / 20)
+    sound = _played(sound, rng, drawn, room, ranges, config)
+    noise, heard = (32768 / np.sqrt(2) * 10 ** ((level + DIGITAL_GAIN_DB) / 20)
+                    for level in (own["noise_db"], own["room_spl"] - DIGITAL_FULL_SPL))
+    sound += ambient(len(sound), rng, heard, own["room_slope"], config=config)
+    sound = at_rate(sound, drawn["rate_error"], config) + noise * rng.standard_normal(len(sound)) + own["offset"]
+    return np.clip(np.floor(sound), -32768, 32767).astype(np.int16)
+
+
 def _slow_wave(n: int, rng: np.random.Generator, config: Config) -> np.ndarray:
     hertz, phase = rng.uniform(0.05, 0.5), rng.uniform(0, 2 * np.pi)
     knots = np.arange(0, n + 1024, 1024)  # straight lines between them are near enough
@@ -267,13 +314,15 @@ def _slow_wave(n: int, rng: np.random.Generator, config: Config) -> np.ndarray:
 
 
 def hear(samples: np.ndarray, rng: np.random.Generator, level_db: float | None = None, room: bool = False,
-         ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
-    """`adc_counts`, then back to int16 by `adc.adc_to_q15`. The length is a whole number of frame steps."""
+         ranges: Ranges = TRAINING, config: Config = CONFIG, digital: bool = False) -> np.ndarray:
+    """`adc_counts` or `digital_samples`, then `adc.adc_to_q15`. The length is a whole number of frame steps."""
+    if digital:
+        return adc.adc_to_q15(digital_samples(samples, rng, level_db, room, ranges, config), config, bits=16)
     return adc.adc_to_q15(adc_counts(samples, rng, level_db, room, ranges, config), config)
 
 
 def hear_clips(clips: np.ndarray, seed: int, level_db: float | None = None, room: float = 0.0,
-               ranges: Ranges = TRAINING, config: Config = CONFIG) -> np.ndarray:
+               ranges: Ranges = TRAINING, config: Config = CONFIG, digital: bool = False) -> np.ndarray:
     """`hear` for each clip, with parameters of its own.
 
     Parameters
@@ -281,6 +330,8 @@ def hear_clips(clips: np.ndarray, seed: int, level_db: float | None = None, room
     clips : int16 array (n, n_samples)
     room : float
         Share of clips that are heard in a room.
+    digital : bool
+        By a digital microphone.
 
     Returns
     -------
@@ -288,7 +339,7 @@ def hear_clips(clips: np.ndarray, seed: int, level_db: float | None = None, room
     """
     def one(index: int) -> np.ndarray:
         rng = np.random.default_rng([seed, index])
-        return hear(clips[index], rng, level_db, bool(rng.random() < room), ranges, config)
+        return hear(clips[index], rng, level_db, bool(rng.random() < room), ranges, config, digital)
 
     heard = in_threads(one, range(len(clips)))
     return np.stack(heard) if heard else clips[:, : clips.shape[1] // config.frame_step * config.frame_step]

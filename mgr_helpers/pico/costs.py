@@ -131,10 +131,12 @@ def memory_parts(image: dict, heard: dict, generated: Path = headers.GENERATED) 
     arrays = {name: part for file, part in (("model", "model"), ("tables", "front end"), ("test_vector", "self-test"))
               for name in re.findall(r"(\w+)\[\d+\] = \{", (generated / f"{file}.h").read_text())}
     copied, heap, stack = image["sections"][".data"], heard["heap_bytes"], heard["stack_bytes"]
-    rows = [("flash", "initial values", "initial values of RAM", image["bin"].stat().st_size - copied, copied),
-            ("RAM", "working memory", "heap", image["ram_static"], heap),
-            ("RAM", "stack", "stack", RAM_BYTES - stack, stack)]
     by_address = {symbol["address"]: symbol for symbol in symbols_of(image["elf"])}  # some have two names
+    end = max(symbol["address"] + symbol["bytes"] - RAM_START for symbol in by_address.values()
+              if symbol["address"] >= RAM_START)
+    rows = [("flash", "initial values", "initial values of RAM", image["bin"].stat().st_size - copied, copied),
+            ("RAM", "working memory", "heap", -(-end // 4) * 4, heap),
+            ("RAM", "stack", "stack", RAM_BYTES - stack, stack)]
     for symbol in by_address.values():
         region = "RAM" if symbol["address"] >= RAM_START else "flash"
         offset = symbol["address"] - (RAM_START if region == "RAM" else FLASH_START)

@@ -42,7 +42,7 @@ def draw_wiring(microphone: str = "MAX9814"):
     board, button, ground = ("RedBoard Artemis Nano", "D10", "GND") if microphone == "PDM" else (
         "Raspberry Pi Pico", "GP10 (14)", "GND (13)")
     with schemdraw.Drawing(show=False, fontsize=10, inches_per_unit=0.4, canvas="svg", margin=0.5) as drawing:
-        size = 1.4 * max(3, len(wires))
+        size = 4.2 * max(3, len(wires)) / 3
         gap = [""] * (len(wires) - 3)
         pico = elm.Ic(pins=_pins(elm, "right", *(pin for pin, _, _ in wires))
                       + _pins(elm, "left", button, "", *gap, ground, anchor="button "), size=(6.5, size))

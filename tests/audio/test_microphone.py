@@ -231,6 +231,26 @@ def test_level_db_sets_the_level():
     assert loud - soft == pytest.approx(20, abs=1.5)
 
 
+def test_a_digital_microphone_has_the_noise_of_its_data_sheet(monkeypatch):
+    """In a room without noise: -91 to -87 dB of a full-scale sine, 18 dB of gain, and at most a step by rounding."""
+    quiet = dataclasses.replace(microphone.DigitalRanges(), room_spl=(-40.0, -40.0))
+    monkeypatch.setattr(microphone, "DigitalRanges", lambda: quiet)
+    for seed in range(5):
+        heard = microphone.digital_samples(np.zeros(4 * RATE, np.int16), np.random.default_rng(seed))
+        level = 20 * np.log10(heard.std() * np.sqrt(2) / 32768)
+        assert -91.0 < level - 18.06 < -86.8 + 0.5 and abs(heard.mean()) <= 601
+
+
+def test_level_db_sets_the_level_of_digital_samples():
+    sine = np.round(32000 * np.sin(2 * np.pi * 1000 * np.arange(4 * RATE) / RATE)).astype(np.int16)
+    flat = dataclasses.replace(microphone.TRAINING, high_pass_hz=(1.0, 1.0), low_pass_hz=(11000.0, 11000.0),
+                               peak_db=(0.0, 0.0))
+    for level in (0.0, -12.0, -24.0):
+        heard = microphone.hear(sine, np.random.default_rng(1), level, ranges=flat, digital=True)
+        assert heard[RATE:].std() == pytest.approx(sine.std() * 10 ** (level / 20), rel=0.03)
+        assert abs(heard[RATE:].mean()) < 20  # the offset is gone
+
+
 def test_a_seed_repeats_bit_for_bit(songs):
     samples = songs[0].samples
     for room in (False, True):
@@ -279,8 +299,8 @@ def test_speech_has_a_share_of_its_own():
 
 
 def test_a_window_at_full_speed_is_a_piece_of_its_song(songs):
-    samples, rng = songs[0].samples, np.random.default_rng(0)
-    window = training._cut_window(samples, 1.0, rng, CONFIG)
+    samples, rng = np.tile(songs[0].samples, 2), np.random.default_rng(0)  # a song under five seconds is repeated
+    window = training._cut_window(songs[0].samples, 1.0, rng, CONFIG)
     pieces = np.lib.stride_tricks.sliding_window_view(samples, CONFIG.window_length)
     nearest = min(np.abs(part - window.astype(int)).max() for part in pieces[:: 1] if part[0] in range(
         window[0] - 2, window[0] + 3) and part[-1] in range(window[-1] - 2, window[-1] + 3))

@@ -84,7 +84,8 @@ def test_figures_need_at_least_one_window():
 # --- windows
 
 def test_windows_follow_one_another_without_a_gap(songs, windows):
-    expected = sum((len(song.samples) // 1024 - 21) // 20 + 1 for song in songs)
+    shortest = int(dataset.SHORT * CONFIG.sample_rate)  # a shorter song is repeated
+    expected = sum((max(len(song.samples), shortest) // 1024 - 21) // 20 + 1 for song in songs)
     assert len(windows["raw"]) == expected == len(windows["genre"])
     first = mfcc_q15.mfcc_windows(songs[0].samples[None, : CONFIG.window_length])
     assert np.array_equal(windows["raw"][0], first[0])

@@ -16,11 +16,11 @@ from tools import boards
 
 needs_gcc = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no arm-none-eabi-gcc")
 TFLM = Path(__file__).parent / "tflm"
+SKETCHES = [(sketch, *choice) for sketch in boards.SKETCHES for choice in boards.combinations()]
 
 
 @both_compilers
-@pytest.mark.parametrize("sketch", boards.SKETCHES)
-@pytest.mark.parametrize("board, microphone", boards.combinations())
+@pytest.mark.parametrize("sketch, board, microphone", SKETCHES)
 def test_sketches_compile(compiler, sketch, board, microphone):
     """A warning about one of our files is an error."""
     assert len(boards.compile_sketch(sketch, board, microphone, compiler)) > 4

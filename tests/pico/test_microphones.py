@@ -17,12 +17,13 @@ from mgr_helpers.record import protocol
 from tests import host_decisions
 
 I2S, PDM = "MICROPHONE=2", "MICROPHONE=3"
+NO_GAIN = "I2S_GAIN=0"
 MINUTE = 60 * CONFIG.sample_rate
 LAYER = """
 #include <emulator.h>
 #include "src/microphone/microphone.h"
 static sample_t values[256];
-static uint32_t total;
+static uint32_t total, lost;
 static bool stalled;
 void setup() {
   microphoneBegin(22050, 256, 8);
@@ -30,14 +31,16 @@ void setup() {
   emulator_write(&clock, sizeof clock);
 }
 void loop() {
-  for (size_t n; (n = microphoneRead(values, 256)) > 0; total += n) emulator_write(values, 2 * n);
+  for (size_t n; (n = microphoneRead(values, 256)) > 0; total += n) {
+    lost = microphoneLost();
+    emulator_write(values, 2 * n);
+  }
   if (STALL_MS && !stalled && total >= 20000) {
     stalled = true;
     delay(STALL_MS);
   }
   if (microphoneProblem()) emulator_exit(1);
   if (total >= SAMPLES) {
-    const uint32_t lost = microphoneLost();
     emulator_write(&lost, sizeof lost);
     emulator_exit(0);
   }
@@ -78,7 +81,7 @@ def test_a_minute_of_i2s(tmp_path, channel):
     rng = np.random.default_rng(channel)
     samples = rng.integers(-32768, 32768, MINUTE).astype(np.int16)
     clock, heard, lost = through_the_layer(tmp_path, words_of(samples, channel, rng), MINUTE - 256, I2S,
-                                           f"I2S_CHANNEL={channel}")
+                                           NO_GAIN, f"I2S_CHANNEL={channel}")
     assert len(heard) >= MINUTE - 256 and np.array_equal(heard, samples[: len(heard)]) and lost == 0
     assert abs(clock[0] * 256 / clock[1] - CONFIG.sample_rate) < 1.0
 
@@ -88,10 +91,18 @@ def test_a_minute_of_i2s(tmp_path, channel):
 def test_words_that_come_a_bit_early_or_late(tmp_path, late, channel):
     rng = np.random.default_rng(7)
     samples = rng.integers(-32768, 32768, 10000).astype(np.int16)
-    heard = through_the_layer(tmp_path, words_of(samples, channel, rng, late), 9000, I2S, f"I2S_LATE={late}",
-                              f"I2S_CHANNEL={channel}")[1]
+    heard = through_the_layer(tmp_path, words_of(samples, channel, rng, late), 9000, I2S, NO_GAIN,
+                              f"I2S_LATE={late}", f"I2S_CHANNEL={channel}")[1]
     first = int(late < 0 and channel == 0)  # the bit before the very first word is unknown
     assert np.array_equal(heard[first:], samples[first : len(heard)])
+
+
+def test_gain_uses_the_bits_below_and_saturates(tmp_path):
+    rng = np.random.default_rng(8)
+    words = rng.integers(-(2**23), 2**23, (10000, 2)) >> rng.integers(0, 12, (10000, 1)) << 8
+    heard = through_the_layer(tmp_path, (words & 0xFFFFFFFF).astype("<u4"), 9000, I2S)[1]
+    expected = np.clip(words[:, 0] >> 16 - 3, -32768, 32767)[: len(heard)]
+    assert np.array_equal(heard, expected) and {32767, -32768} < set(heard.tolist())
 
 
 def test_a_minute_of_pdm(tmp_path):
@@ -112,7 +123,7 @@ def gaps_of(heard: np.ndarray) -> int:
 def test_i2s_tells_what_an_overrun_lost(tmp_path, stall_ms):
     count = np.arange(4 * CONFIG.sample_rate).astype(np.uint16).astype(np.int16)
     _, heard, lost = through_the_layer(tmp_path, words_of(count, 0, np.random.default_rng(1)), 40000, I2S,
-                                       stall_ms=stall_ms)
+                                       NO_GAIN, stall_ms=stall_ms)
     assert lost == gaps_of(heard) > 0 and lost % 256 == 0
 
 
@@ -157,7 +168,7 @@ def test_the_sketch_with_a_digital_microphone(define):
     """On the emulated Pico, so with the assembly for its core: the decisions of Python, nothing lost."""
     music = digital_music()
     data = words_of(music, 0, np.random.default_rng(2)) if define == I2S else music.astype("<i2")
-    image = build_image("genre_recognizer", defines=(define,))
+    image = build_image("genre_recognizer", defines=(define, *[NO_GAIN] * (define == I2S)))
     result = emulator.emulate(image, data=data.tobytes(), seconds=len(music) / CONFIG.sample_rate + 0.5)
     lines = result["uart"].decode().splitlines()
     name, rate = ("I2S", 22049.74) if define == I2S else ("PDM", 22058.82)
@@ -174,14 +185,17 @@ def test_the_sketch_with_a_digital_microphone(define):
 @pytest.mark.parametrize("stall_ms", [0, 900])
 @pytest.mark.parametrize("define", [I2S, PDM])
 def test_the_recorder_with_a_digital_microphone(define, stall_ms):
-    """Each sample plus 32768 is the next number modulo 2**16: what is missing is in a gap."""
+    """Each sample plus 32768 is the next number modulo 2**16: what is missing is in a gap, at its place."""
     count = np.arange(6 * CONFIG.sample_rate).astype(np.uint16)
     samples = (count ^ 0x8000).astype(np.uint16).view(np.int16)
     data = words_of(samples, 0, np.random.default_rng(4)) if define == I2S else samples
     typed = [[2.0, "R\n"], [2.5, f"W{stall_ms}\n"], [4.5, "S\n"]]
-    result = emulator.emulate(build_image("recorder", defines=(define,)), data=data.tobytes(), seconds=5.0, typed=typed)
+    image = build_image("recorder", defines=(define, *[NO_GAIN] * (define == I2S)))
+    result = emulator.emulate(image, data=data.tobytes(), seconds=5.0, typed=typed)
     (take,), errors = protocol.decode_takes(result["uart"])
     missing = sum(gap.count for gap in take.gaps)
     assert take.header.bits == 16 and take.end.complete and not errors
     assert len(take.values) + missing == take.end.total >= 2 * CONFIG.sample_rate
-    assert gaps_of(take.values) == missing == take.end.lost and bool(missing) == bool(stall_ms)
+    gone = [number for gap in take.gaps for number in range(gap.first, gap.first + gap.count)]
+    expected = int(take.values[0]) + np.delete(np.arange(take.end.total), gone)
+    assert np.array_equal(take.values, expected % 2**16) and missing == take.end.lost and bool(missing) == bool(stall_ms)

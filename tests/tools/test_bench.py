@@ -88,7 +88,7 @@ def test_ours_needs_less_than_the_books_way(measured):
     """Claims that hold for any song; clang (zig) helps the book's dense Mel most, so its bounds are wider."""
     ours, ratio = measured["ours"], measured["ratio"]
     features, awake, flash = (8, 0.08, 100) if "gcc" in measured["compiler"] else (6, 0.08, 100)
-    assert ratio["features"] >= features and ratio["ram"] > 1.5 and ratio["tables"] > 12
+    assert ratio["features"] >= features and ratio["ram"] > 1.4 and ratio["tables"] > 12
     assert ours["tables"] <= 12 * 1024 and ours["flash"] <= flash * 1024
     assert ours["overruns"] == 0 and 0.01 < ours["awake_share"] <= awake
     assert ours["with_misses"]["awake_share"] > ours["awake_share"]
