@@ -48,7 +48,8 @@ def draw(songs: list, heard: dict, config: Config):
     seconds = len(heard["counts"]) / config.sample_rate
     step = config.frame_step / config.sample_rate
     titles = ("microphone: 12-bit counts of the ADC", f"{config.n_mels} log Mel bands of the q15 front end",
-              "int8 features of the LSTM", "scores of each window", "what the Pico says: the vote of the last windows")
+              "int8 features of the LSTM", "scores of each window; grey: of no genre",
+              "what the Pico says: the vote of the last windows")
     axes[0].plot(np.arange(len(heard["counts"])) / config.sample_rate, heard["counts"], color="#444444", linewidth=0.2)
     for axis, name, colours in ((axes[1], "log_mel", {"cmap": plots.SEQUENTIAL}),
                                 (axes[2], "features", {"cmap": plots.DIVERGING, "vmin": -128, "vmax": 127})):
@@ -78,8 +79,9 @@ def _decisions(scores_axis, says_axis, decisions: list[dict], config: Config) ->
         for genre, score in zip(config.genres, row["scores"]):
             scores_axis.bar(start, (score + 128) / 256, step, bottom, align="edge", color=plots.genre_color(genre))
             bottom += (score + 128) / 256
+        scores_axis.bar(start, 1 - bottom, step, bottom, align="edge", color=plots.NO_GENRE_COLORS["unsure"])
         says_axis.barh(0, step, 1, start, align="edge", edgecolor="white",
-                       color={**plots.NO_GENRE_COLORS}.get(row["says"]) or plots.genre_color(row["says"]))
+                       color=plots.NO_GENRE_COLORS.get(row["says"]) or plots.genre_color(row["says"]))
     says = [row["says"] for row in decisions]
     for first in [i for i, word in enumerate(says) if not i or says[i - 1] != word]:
         says_axis.text((first + 0.15) * step, 0.5, says[first], verticalalignment="center", fontsize=9,

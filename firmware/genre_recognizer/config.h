@@ -3,34 +3,13 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
-// The microphone; README.md and notebooks/01_record_audio.ipynb show the wiring of each.
-#define MICROPHONE_ADC 1  // Pico: MAX9814, an analogue microphone, on A0 (GP26)
-#define MICROPHONE_I2S 2  // Pico: INMP441, ICS-43434 or SPH0645, digital, on GP18 (SCK), GP19 (WS) and GP20 (SD)
-#define MICROPHONE_PDM 3  // RedBoard Artemis Nano: the one on the board
-#ifndef MICROPHONE
-#ifdef ARDUINO_ARCH_APOLLO3
-#define MICROPHONE MICROPHONE_PDM
-#else
-#define MICROPHONE MICROPHONE_ADC
+// The microphone: MICROPHONE_ADC, MICROPHONE_I2S or MICROPHONE_PDM. Without a line here it is the usual one of the board.
+// src/microphone/choices.h tells which they are, and has more choices for I2S; those, too, may be made here.
+// #define MICROPHONE MICROPHONE_I2S
+#if !__has_include("src/microphone/choices.h")
+#error "This folder is incomplete. Run `make firmware`, and open build/sketches/genre_recognizer instead."
 #endif
-#endif
-
-// I2S: 0 left (the microphone's pin L/R or SEL is at GND), 1 right (at 3V3).
-#ifndef I2S_CHANNEL
-#define I2S_CHANNEL 0
-#endif
-
-// I2S: gain in bits, 6 dB each. Full scale of these microphones is 120 dB SPL, louder than music ever is; 3 leaves 102.
-#ifndef I2S_GAIN
-#define I2S_GAIN 3
-#endif
-
-// I2S: by how many bits samples come too late. INMP441 and ICS-43434: 0. A SPH0645 changes its bits where others are
-// read, on the clock's rising edge; the core reads just before it, so 0 fits, too. Should it not (loud noise instead of
-// sound): -1 when they come a bit too early, 1 when too late.
-#ifndef I2S_LATE
-#define I2S_LATE 0
-#endif
+#include "src/microphone/choices.h"
 
 // Clock of a Raspberry Pi Pico: 0 is that of the board's menu. 48 or 12 (MHz) save power: src/low_power.h.
 #ifndef LOW_POWER

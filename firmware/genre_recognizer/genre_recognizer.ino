@@ -11,7 +11,7 @@
 #include <Arduino.h>
 
 #include "config.h"
-#if !__has_include("src/cmsis/arm_math.h") || !__has_include("src/microphone/microphone.h")
+#if !__has_include("src/cmsis/arm_math.h")
 #error "This folder is incomplete. Run `make firmware`, and open build/sketches/genre_recognizer instead."
 #endif
 #include "src/generated/labels.h"
@@ -145,7 +145,7 @@ void setup()
     startedAt = millis();
 }
 
-static void sleep()
+static void waitForSound()
 {
     const uint32_t start = micros();
     microphoneProblem() ? delay(10) : microphoneWait(BLOCK);
@@ -166,7 +166,7 @@ void loop()
         sayFrame();
         sayOverrun();
     } else if (!recognizer_pending(&recognizer)) {
-        sleep();
+        waitForSound();
     } else if (recognizer_step(&recognizer, &decision)) {
         sayDecision(decision);
     }

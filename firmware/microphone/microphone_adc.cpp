@@ -8,15 +8,11 @@
 #include <AudioBufferManager.h>
 #include <hardware/adc.h>
 #include <hardware/clocks.h>
-#include <hardware/sync.h>
+
+#include "microphone_ring.h"
 
 static AudioBufferManager *ring;
-static size_t blockLength;
-static volatile uint32_t blocksDone;  // filled by the DMA, including those that the ring had no room for
-static uint32_t samplesRead;
 static bool sampling;
-
-static void onBlock() { blocksDone = blocksDone + 1; }
 
 bool microphoneBegin(uint32_t rate, size_t length, size_t blocks)
 {
@@ -49,32 +45,5 @@ size_t microphoneRead(sample_t *to, size_t n)
     n = sampling ? 2 * ring->read(reinterpret_cast<uint32_t *>(to), n / 2, false) : 0;
     samplesRead += n;
     return n;
-}
-
-// The ring silently drops blocks when the sketch is too slow: lost = sampled - read - waiting. But it keeps the first one
-// that it has no room for, and delivers it later. So a loss lies behind what waits and that block.
-uint32_t microphoneLost()
-{
-    static uint32_t seen, told, place;
-    const uint32_t status = save_and_disable_interrupts();
-    const uint32_t waiting = microphoneAvailable(), lost = blocksDone * blockLength - samplesRead - waiting;
-    restore_interrupts(status);
-    if (lost != seen) {
-        seen = lost;
-        place = samplesRead + waiting + blockLength;
-    }
-    told = static_cast<int32_t>(samplesRead - place) > 0 ? seen : told;
-    return told;
-}
-
-// Interrupts are held back between the test and the sleep, so that none comes in between: it would be missed, and the
-// sleep would last until the next one.
-void microphoneWait(size_t n)
-{
-    const uint32_t status = save_and_disable_interrupts();
-    if (microphoneAvailable() < n) {
-        __wfi();
-    }
-    restore_interrupts(status);
 }
 #endif

@@ -7,19 +7,15 @@
 #include <Arduino.h>
 #include <I2S.h>
 #include <hardware/clocks.h>
-#include <hardware/sync.h>
+
+#include "microphone_ring.h"
 
 static constexpr pin_size_t BIT_CLOCK = 18, DATA = 20;  // the word clock is on the pin after the bit clock's, GP19
 static constexpr uint32_t CYCLES = 128;                 // of the library's PIO program for two words, left and right
 
 static I2S *i2s;
-static size_t blockLength;
-static uint32_t divider;              // of the PIO, with 8 fraction bits
-static volatile uint32_t blocksDone;  // filled by the DMA, including those that the ring had no room for
-static uint32_t samplesRead;
+static uint32_t divider;  // of the PIO, with 8 fraction bits
 static bool sampling;
-
-static void onBlock() { blocksDone = blocksDone + 1; }
 
 bool microphoneBegin(uint32_t rate, size_t length, size_t blocks)
 {
@@ -70,30 +66,5 @@ size_t microphoneRead(sample_t *to, size_t n)
     }
     samplesRead += done;
     return done;
-}
-
-// Lost = sampled - read - waiting; behind a block that the ring keeps: see microphone_adc.cpp.
-uint32_t microphoneLost()
-{
-    static uint32_t seen, told, place;
-    const uint32_t status = save_and_disable_interrupts();
-    const uint32_t waiting = microphoneAvailable(), lost = blocksDone * blockLength - samplesRead - waiting;
-    restore_interrupts(status);
-    if (lost != seen) {
-        seen = lost;
-        place = samplesRead + waiting + blockLength;
-    }
-    told = static_cast<int32_t>(samplesRead - place) > 0 ? seen : told;
-    return told;
-}
-
-// Interrupts are held back between the test and the sleep: see microphone_adc.cpp.
-void microphoneWait(size_t n)
-{
-    const uint32_t status = save_and_disable_interrupts();
-    if (microphoneAvailable() < n) {
-        __wfi();
-    }
-    restore_interrupts(status);
 }
 #endif

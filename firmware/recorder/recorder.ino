@@ -5,9 +5,6 @@
 #include <Arduino.h>
 
 #include "config.h"
-#if !__has_include("src/microphone/microphone.h")
-#error "This folder is incomplete. Run `make firmware`, and open build/sketches/recorder instead."
-#endif
 #include "src/button.h"
 #include "src/generated/constants.h"
 #include "src/microphone/microphone.h"

@@ -126,7 +126,8 @@ def _find_folder(root: Path, config: Config, prefix: str = "") -> Path:
         here = f"it has {_other_folders(root, config)}" if root.is_dir() else "it is missing, or no folder"
         raise FileNotFoundError(f"no data set in {shown(root)}: {here}. It should hold one sub-folder per genre "
                                 f"({', '.join(config.genres)}). They were looked for in it and up to {gtzan.LEVELS} "
-                                "levels below: name another folder, change the genres (GENRES in notebook 02), or use \"mini\" or \"gtzan\"")
+                                "levels below: name another folder, change the genres (GENRES in notebook 02), or use "
+                                "\"mini\" or \"gtzan\"")
     return found
 
 

@@ -9,7 +9,8 @@ These go through `adc.adc_to_q15`, as on the Pico. Between the stages, sound is 
 Not simulated: a loudspeaker's distortion, and aliasing (clips have no tones above half the sampling rate).
 
 Sources, beside those of `adc`: [Adafruit] board 1713 with its default wiring. [INMP441] InvenSense's data sheet
-DS-INMP441-00, rev. 1.1. [ICS-43434] DS-000069, rev. 1.2. [SPH0645] Knowles's data sheet, rev. C. Ranges without a source are our choice.
+DS-INMP441-00, rev. 1.1. [ICS-43434] DS-000069, rev. 1.2. [SPH0645] Knowles's data sheet, rev. C. Ranges without a
+source are our choice.
 
 Notebooks: 02, 05, 07.
 """

@@ -121,9 +121,9 @@ def figures(scores: np.ndarray, genre: np.ndarray, song: np.ndarray, config: Con
     Returns
     -------
     dict
-        windows, songs, votes : of the genres' scores alone; {"n", "accuracy" (0 to 1), "interval" [low, high]}, the 95 % interval by song; a vote is
-        that of `config.vote_windows` windows in a row, in songs that have as many (n is 0 without such a song). With
-        seeds also "seeds" (each one's accuracy) and "spread" (their standard deviation);
+        windows, songs, votes : of the genres' scores alone; {"n", "accuracy" (0 to 1), "interval" [low, high]}, the
+        95 % interval by song; a vote is that of `config.vote_windows` windows in a row, in songs that have as many (n
+        is 0 without such a song). With seeds also "seeds" (each one's accuracy) and "spread" (their standard deviation);
         recall : {genre: share of its windows that were recognised}; confusion : windows by [true][predicted].
 
     Raises

@@ -38,7 +38,8 @@ class Recipe:
         See `network.train`.
     n_mfcc, log_mel, mean_share, heard, other, n_windows
         For `tools.experiments`: number of MFCCs (None: all); log Mel bands instead of MFCCs; the share of the mean that
-        is taken off, see `config.Config`; windows by how they were heard; whether music and sounds of no genre are among them; number of windows (None: all).
+        is taken off, see `config.Config`; windows by how they were heard; whether music and sounds of no genre are
+        among them; number of windows (None: all).
     """
 
     architecture: str = "lstm_mean"
