@@ -50,22 +50,22 @@ def genre_color(genre: str) -> str:
     return (GENRE_COLORS | NO_GENRE_COLORS).get(genre, others[sum(genre.encode()) % len(others)])
 
 
-# of the chain, as the notebooks 01 to 09 take them
-STAGES = ("microphone\nand ADC", "songs\nto clips", "MFCC\nin float", "MFCC\nin q15", "LSTM\ntraining",
-          "weights\nin int8", "test on\nnew artists", "C on\nthe Pico", "equaliser\nby genre")
+# the stages of the chain, as the notebooks 01 to 08 take them
+CHAIN = ("microphone\nand ADC", "songs\nto clips", "MFCC\nin float", "MFCC\nin q15", "LSTM\ntraining",
+         "weights\nin int8", "test on\nnew artists", "C on\nthe Pico")
 
 
 def chain(number: int | None = None):
     """The chain from sound to genre as a strip of boxes, with that of notebook `number` lit; None lights all."""
     ax = axes(width=9, height=0.9)
-    for place, text in enumerate(STAGES, 1):
+    for place, text in enumerate(CHAIN, 1):
         lit = number in (None, place)
         ax.text(place, 0, text, ha="center", va="center", fontsize=9, color="white" if lit else "#888888",
                 bbox={"boxstyle": "round,pad=0.45", "fc": PALETTE[0] if lit else "#EEEEEE", "ec": "none"})
         ax.text(place, 0.75, f"{place:02d}", ha="center", fontsize=7, color="#888888")
         if place > 1:
             ax.annotate("", (place - 0.4, 0), (place - 0.6, 0), arrowprops={"arrowstyle": "->", "color": "#888888"})
-    ax.set(xlim=(0.5, len(STAGES) + 0.5), ylim=(-0.8, 1.1))
+    ax.set(xlim=(0.5, len(CHAIN) + 0.5), ylim=(-0.8, 1.1))
     ax.axis("off")
     return ax
 

@@ -331,7 +331,8 @@ def static_analysis() -> dict:
     cppcheck = shutil.which("cppcheck")
     if cppcheck:
         done = subprocess.run([cppcheck, "--quiet", "--enable=warning,performance,portability", "--error-exitcode=1",
-                               "--suppress=*:*/cmsis/*", "-I", source, *sources()], capture_output=True, text=True)
+                               "--suppress=*:*/cmsis/*", "-UARDUINO_ARCH_APOLLO3",  # it changes nothing in these files
+                               "-I", source, *sources()], capture_output=True, text=True)
         runs += 1
         broke += [f"cppcheck: {relative(done.stderr, source)[:600]}"] if done.returncode else []
     return result(f"{' '.join(STRICT)} -fanalyzer over each C file of ours: no warning", runs, broke,
