@@ -20,6 +20,7 @@ from mgr_helpers import interactive, plots
 def shown(monkeypatch):
     """What is given to `display`, and with which metadata."""
     kept = []
+    plt.close("all")  # another test's
     monkeypatch.setattr(display, "display", lambda what, metadata=None: kept.append((what, metadata)))
     yield kept
     plt.close("all")

@@ -4,6 +4,7 @@ Notebooks: none.
 """
 
 import argparse
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable
@@ -74,6 +75,8 @@ def at_once(status: int) -> int:
     """The exit status; after Ctrl-C the process ends here, so that libraries at work say nothing on their way out."""
     if status == 130:
         sys.stdout.flush()
+        for process in multiprocessing.active_children():  # joblib's, too; they would finish their tasks first
+            process.kill()
         os._exit(status)
     return status
 

@@ -4,20 +4,17 @@ A call of the stand-ins is a call of TFLM in Python.
 """
 
 import ctypes
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mgr_helpers.config import CONFIG, FIRMWARE
+from mgr_helpers.config import CONFIG
 from mgr_helpers.host import toolchain
 from mgr_helpers.model import runtimes
 from mgr_helpers.model.tflite import load_model
 
 STAND_INS = Path(__file__).parent / "tflm"
-SOURCE = FIRMWARE / "genre_recognizer" / "src" / "lstm_tflm.cpp"
-ARENA_BYTES = 1024 * int(re.search(r"ARENA_BYTES = (\d+) \* 1024;", SOURCE.read_text())[1])
 MODEL = load_model()
 INPUT, OUTPUT = (CONFIG.n_frames, CONFIG.n_mfcc), len(MODEL.labels)
 START = ["GetModel", "MicroInterpreter", "AllocateTensors"]
@@ -41,15 +38,20 @@ const Model *GetModel(const void *content)
 CALL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int)
 
 
+def complete_source() -> Path:
+    """In a complete sketch: the folder of the repository lacks the files that both sketches share."""
+    return toolchain.deploy_sketch() / "src" / "lstm_tflm.cpp"
+
+
 class Variant:
     """The compiled variant: `calls` has the names of what it called; `fails` is the name of a call that fails."""
 
     def __init__(self, folder: Path, fails: str = "") -> None:
-        main, library = folder / "main.cpp", folder / "variant.so"
+        main, library, source = folder / "main.cpp", folder / "variant.so", complete_source()
         main.write_text(MAIN)
         toolchain.call([*toolchain.find_host_compiler(), "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror",
                         "-std=c++14", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-DLSTM_TFLM=1", "-I",
-                        SOURCE.parent, "-I", STAND_INS, SOURCE, main, "-o", library],
+                        source.parent, "-I", STAND_INS, source, main, "-o", library],
                        "compiling the variant", "")
         self.library, self.calls, self.fails = ctypes.CDLL(str(library)), [], fails
         self.library.tflm_output = (ctypes.c_int8 * OUTPUT).in_dll(self.library, "tflm_output")
@@ -113,7 +115,8 @@ def test_when_tflm_fails_all_scores_are_0(tmp_path, features, fails):
 def test_without_the_define_the_file_is_empty(tmp_path):
     """And needs no TFLM."""
     object_file = tmp_path / "empty.o"
-    toolchain.call([*toolchain.find_host_compiler(), "-c", "-Wall", "-Wextra", "-Werror", SOURCE, "-o", object_file],
+    toolchain.call([*toolchain.find_host_compiler(), "-c", "-Wall", "-Wextra", "-Werror", complete_source(), "-o",
+                    object_file],
                    "compiling without LSTM_TFLM", "")
     for name in (b"lstm_step", b"arena"):
         assert name not in object_file.read_bytes()
