@@ -32,7 +32,7 @@ from mgr_helpers.pico.image import build_image
 from tests.notebooks.test_browser import CHROMIUM, FLAGS
 from tools import web
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium on the path (Debian: apt install chromium): the page was not seen")]
 MINUTE = 60_000  # milliseconds
 OWN_GENRES = ("polka", "tango", "waltz")
