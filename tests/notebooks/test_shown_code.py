@@ -3,12 +3,12 @@
 import pytest
 
 from mgr_helpers.features import mfcc, mfcc_book, mfcc_q15
-from mgr_helpers.model import network, quantize
+from mgr_helpers.model import evaluate, network, quantize
 from tests.notebook_code import bare, functions_in, functions_shown
 
 # modules whose name may stand before a function in the helper or on the page
-MODULES = {"mfcc", "mfcc_q15", "mfcc_book", "networks", "cmsisdsp", "dsp"}
-HELPERS = {name: code for module in (network, quantize, mfcc_book, mfcc_q15, mfcc)
+MODULES = {"mfcc", "mfcc_q15", "mfcc_book", "networks", "cmsisdsp", "dsp", "evaluate", "recognizer"}
+HELPERS = {name: code for module in (evaluate, network, quantize, mfcc_book, mfcc_q15, mfcc)
            for name, code in functions_in(module, MODULES).items()}
 SHOWN = {
     "03_mfcc_tensorflow_vs_librosa": {"hann_window", "hertz_to_mel", "mel_matrix", "dct_matrix", "numpy_stages",
@@ -19,6 +19,7 @@ SHOWN = {
     "05_train_lstm": {"class_weights", "fit_normalisation", "many_to_one", "many_to_many", "pooled", "mean_of_steps",
                       "adam", "batches_of", "train"},
     "06_quantize_model": {"twin", "make_int8", "to_tflite"},
+    "07_evaluate_model": {"song_votes", "bootstrap_interval"},
 }
 
 
