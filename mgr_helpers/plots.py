@@ -2,7 +2,7 @@
 
 A function draws on `ax` (a new figure when None), labels both axes with units, and returns the axes.
 
-Notebooks: 00, 01, 02, 03, 04, 05, 06, 07, 08.
+Notebooks: 00, 01, 02, 03, 04, 05, 06, 07, 08, 09.
 """
 
 import io
@@ -50,9 +50,9 @@ def genre_color(genre: str) -> str:
     return (GENRE_COLORS | NO_GENRE_COLORS).get(genre, others[sum(genre.encode()) % len(others)])
 
 
-# the stages of the chain, as the notebooks 01 to 08 take them
+# the stages of the chain, as the notebooks 01 to 09 take them
 CHAIN = ("microphone\nand ADC", "songs\nto clips", "MFCC\nin float", "MFCC\nin q15", "LSTM\ntraining",
-         "weights\nin int8", "test on\nnew artists", "C on\nthe Pico")
+         "weights\nin int8", "test on\nnew artists", "C on\nthe Pico", "equaliser")
 
 
 def chain(number: int | None = None):

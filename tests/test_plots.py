@@ -135,8 +135,8 @@ def test_the_line_of_a_player_is_at_the_right_place(monkeypatch):
     assert re.search(r'<audio\s+id="(\w+)"', player.data)[1] in player.data.split("<script>")[1]
 
 
-@pytest.mark.parametrize("number, lit", [(3, [3]), (None, list(range(1, 9)))])
+@pytest.mark.parametrize("number, lit", [(3, [3]), (None, list(range(1, 10)))])
 def test_strip_of_the_chain_lights_the_notebooks_stage(number, lit):
     boxes = [text for text in plots.chain(number).texts if text.get_bbox_patch() is not None]
-    assert len(boxes) == len(plots.CHAIN) == 8
+    assert len(boxes) == len(plots.CHAIN) == 9
     assert [place for place, box in enumerate(boxes, 1) if box.get_color() == "white"] == lit

@@ -6,7 +6,7 @@ at 0 dB fills the ADC's range: ``count = bias + sample * 2**b / 65536``.
 [MAX9814] Maxim's data sheet 19-0764, rev. 3. [E11] RP2040 data sheet, erratum RP2040-E11. [Omo] M. Omo, Characterizing
 the Raspberry Pi Pico ADC, 2021 (pico-adc.markomo.me).
 
-Notebooks: 00, 01, 08.
+Notebooks: 00, 01, 08, 09.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 A data set is a folder with one sub-folder per genre. Every file becomes mono int16 samples at the pipeline's rate. A
 file that can't be used is named with its reason, never dropped in silence.
 
-Notebooks: 02, 03, 04, 05, 06, 07, 08.
+Notebooks: 02, 03, 04, 05, 06, 07, 08, 09.
 """
 
 import csv

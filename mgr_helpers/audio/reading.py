@@ -1,6 +1,6 @@
 """Any sound file to mono int16 samples at the pipeline's rate, or the reason why it can't be used.
 
-Notebooks: 02.
+Notebooks: 02, 09.
 """
 
 import array

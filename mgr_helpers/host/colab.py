@@ -1,6 +1,6 @@
 """What the set-up cell of the notebooks does in Colab, once the project is there: packages, and a work folder in Drive.
 
-Notebooks: 00, 01, 02, 03, 04, 05, 06, 07, 08.
+Notebooks: 00, 01, 02, 03, 04, 05, 06, 07, 08, 09.
 """
 
 import os

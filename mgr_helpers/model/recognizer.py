@@ -3,7 +3,7 @@
 Features come from cmsisdsp, scores from TensorFlow Lite Micro, unless the caller brings another engine. Nothing here
 runs the firmware's own C, so that the two can be compared.
 
-Notebooks: 00, 07, 08.
+Notebooks: 00, 07, 08, 09.
 """
 
 import functools

@@ -3,7 +3,7 @@
 The file carries its front end in its own metadata: configuration, normalisation and labels, with a SHA-256 over the
 whole file. LiteRT and TFLM skip metadata that they don't know.
 
-Notebooks: 00, 06, 08.
+Notebooks: 00, 06, 08, 09.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 Nothing in ``firmware/genre_recognizer/src/generated/`` is written by hand: `write_headers` makes the folder, and a test
 compares it with what is committed.
 
-Notebooks: 00, 07, 08.
+Notebooks: 00, 07, 08, 09.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Build an image for the emulated Pico, and read its sections and symbols.
 
-Notebooks: 00, 01, 08.
+Notebooks: 00, 01, 08, 09.
 """
 
 import hashlib

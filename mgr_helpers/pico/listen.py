@@ -1,6 +1,6 @@
 """Play audio to the emulated Pico and read its decisions.
 
-Notebooks: 00, 08.
+Notebooks: 00, 08, 09.
 """
 
 import re

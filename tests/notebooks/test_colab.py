@@ -145,12 +145,13 @@ def test_set_up_that_fails_says_one_sentence(failure, tmp_path):
 
 # the set-up cell of a notebook says which of the earlier ones' work it found
 FOUND = {"02": (), "03": ("clips",), "04": ("clips",), "05": ("clips",), "06": ("clips", "network"),
-         "07": ("clips", "network", "int8 model"), "08": ("clips", "network", "int8 model")}
+         "07": ("clips", "network", "int8 model"), "08": ("clips", "network", "int8 model"),
+         "09": ("clips", "network", "int8 model")}
 
 
 @pytest.mark.slow
 def test_series_goes_on_from_drive_on_machines_of_their_own(tmp_path):
-    """Each badge opens a machine of its own; with KEEP_ON_DRIVE, 03 to 08 go on with what 02 left."""
+    """Each badge opens a machine of its own; with KEEP_ON_DRIVE, 03 to 09 go on with what 02 left."""
     shared = tmp_path / "drive"
     shared.mkdir()
     for number, found in FOUND.items():
