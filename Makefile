@@ -41,7 +41,9 @@ all: $(VENV)/.run
 
 # agg only here: in the kernel of a notebook it would hide every picture
 test: $(VENV)/.dev
-	MPLBACKEND=agg MGR_WORK=build/test-work $(RUN) -m pytest
+	export MPLBACKEND=agg MGR_WORK=build/test-work; \
+	$(RUN) -m pytest -m "not alone" --numprocesses 2 --dist loadfile; failed=$$?; \
+	$(RUN) -m pytest -m alone || failed=1; exit $$failed
 
 notebooks: $(VENV)/.run
 	$(RUN) -m notebooks.run --data "$(DATA)" --summary

@@ -74,8 +74,8 @@ def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | 
     -------
     dict
         decisions {"n", "equal", "missed"}, overruns, self_tests (passed); {"n", "accuracy"} of windows (each alone),
-        votes (the genre of each whole clip) and decided (decisions that say a genre); said (see `recognizer.said`);
-        clips (a list: song, genre, said, windows, equal); skipped, source, microphone_db, room, seed, image.
+        votes (the genre of each whole clip) and decided (decisions that say a genre); said (see `recognizer.said`) of
+        these clips of the genres, and other {"n", "named"}: decisions on other music, and how many say a genre; clips (a list: song, genre, said, windows, equal); skipped, source, microphone_db, room, seed, image.
     """
     model, image = _model_and_image(path, compiler)
     config = model.config
@@ -89,7 +89,7 @@ def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | 
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a thread mostly waits for its emulator
         heard = list(tqdm(pool.map(hear_one, range(len(clips))), total=len(clips), desc="emulated Pico", unit="clip"))
-    return {**_clip_figures(clips, heard), "skipped": found.skipped, "source": found.source, "microphone_db": level_db,
+    return {**_clip_figures(clips, heard, config), "skipped": found.skipped, "source": found.source, "microphone_db": level_db,
             "room": room, "seed": SEED, "image": image_size(image)}
 
 
@@ -104,17 +104,19 @@ def image_size(image: dict) -> dict:
     return {key: image[key] for key in ("compiler", "flash_bytes", "ram_static")}
 
 
-def _clip_figures(clips: list, heard: list[dict]) -> dict:
+def _clip_figures(clips: list, heard: list[dict], config: Config) -> dict:
     """What `compare_clips` counts."""
-    rows = [(row, clip.genre) for clip, result in zip(clips, heard) for row in result["decisions"]]
+    every = [(row, clip.genre) for clip, result in zip(clips, heard) for row in result["decisions"]]
+    rows = [(row, genre) for row, genre in every if genre in config.genres]
+    other = [row["says"] in config.genres for row, genre in every if genre not in config.genres]
     loud = [row["label"] == genre for row, genre in rows if row["label"] != "silence"]
     decided = [row["says"] == genre for row, genre in rows if row["says"] not in ("unsure", "silence")]
-    votes = [result["genre"] == clip.genre for clip, result in zip(clips, heard)]
-    return {"decisions": {"n": len(rows), **{key: sum(r[key] for r in heard) for key in ("equal", "missed")}},
+    votes = [result["genre"] == clip.genre for clip, result in zip(clips, heard) if clip.genre in config.genres]
+    return {"decisions": {"n": len(every), **{key: sum(r[key] for r in heard) for key in ("equal", "missed")}},
             "overruns": sum(r["overruns"] for r in heard), "self_tests": sum(r["self_test"] for r in heard),
             **{name: {"n": len(right), "accuracy": float(np.mean(right)) if right else None}
                for name, right in (("windows", loud), ("votes", votes), ("decided", decided))},
-            "said": recognizer.said([row for row, _ in rows]),
+            "said": recognizer.said([row for row, _ in rows]), "other": {"n": len(other), "named": sum(other)},
             "clips": [{"song": clip.song, "genre": clip.genre, "said": result["genre"],
                        "windows": len(result["decisions"]), "equal": result["equal"]}
                       for clip, result in zip(clips, heard)]}
@@ -166,4 +168,6 @@ def _run_clips(arguments: argparse.Namespace) -> int:
         print(f"{name:8} {'-' if share is None else f'{share:.1%}'} of {found[name]['n']}")
     print(f"said: genre {found['said']['genre']:.1%}, unsure {found['said']['unsure']:.1%}, "
           f"silence {found['said']['silence']:.1%}")
+    if found["other"]["n"]:
+        print(f"other music: {found['other']['named']} of {found['other']['n']} decisions say a genre")
     return int(bool(failed))

@@ -164,6 +164,7 @@ def test_ctrl_d_at_a_question(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("seconds", [1, 5])  # while it loads libraries; while it works
 @pytest.mark.parametrize("words", [
     "mgr_helpers pico --audio mini --clips 60", "mgr_helpers evaluate --audio mini --mic -12 --room",

@@ -200,8 +200,6 @@ def test_a_model_of_an_older_version_is_refused():
 
 @pytest.fixture(scope="module")
 def ten():
-    if not (PRETRAINED / "ten_genres.tflite").exists():
-        pytest.skip("no data/pretrained/ten_genres.tflite yet: run make pretrained")
     return load_model(PRETRAINED / "ten_genres.tflite")
 
 

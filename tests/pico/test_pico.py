@@ -19,7 +19,7 @@ from mgr_helpers.host import host_c, toolchain
 from mgr_helpers.model import recognizer
 from mgr_helpers.model.tflite import load_model
 from mgr_helpers.pico import emulator, listen
-from mgr_helpers.pico.clips import choose_clips, hear_clip
+from mgr_helpers.pico.clips import _clip_figures, choose_clips, hear_clip
 from mgr_helpers.pico.image import build_image
 from tests import host_decisions, serial_port
 
@@ -401,6 +401,18 @@ def test_clips_through_the_emulated_pico_equal_python(tmp_path):
     assert found["decisions"] == {"n": 30, "equal": 30, "missed": 0} and found["overruns"] == 0
     assert found["self_tests"] == 3 and found["votes"]["n"] == 3 and 0 <= found["windows"]["accuracy"] <= 1
     assert found["decided"]["n"] == round(30 * found["said"]["genre"]) and found["microphone_db"] == -12
+
+
+def test_other_music_has_no_part_in_the_accuracy():
+    """It has no right answer: how many decisions say a genre is counted beside it."""
+    def heard(*says):
+        return {"decisions": [{"label": word, "says": word} for word in says], "equal": len(says), "missed": 0,
+                "overruns": 0, "self_test": True, "genre": says[-1]}
+
+    clips = [Song(genre, genre, genre, "", np.zeros(1, np.int16)) for genre in ("jazz", "blues")]
+    found = _clip_figures(clips, [heard("jazz", "unsure", "jazz"), heard("unsure", "metal")], CONFIG)
+    assert found["votes"] == {"n": 1, "accuracy": 1.0} and found["decided"] == {"n": 2, "accuracy": 1.0}
+    assert found["decisions"]["n"] == 5 and found["other"] == {"n": 2, "named": 1}
 
 
 def test_a_difference_from_python_is_counted(monkeypatch):

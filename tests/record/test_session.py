@@ -592,6 +592,7 @@ def test_record_take(image, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_overrun_of_the_sampling_is_reported(image, tmp_path):
     """The sketch does nothing for half a second: blocks of the ADC are lost, and it reports how many samples."""
     with serial_port.serial_port(image, music(30), pace=1.0) as board:  # else a busy host sends its command too late

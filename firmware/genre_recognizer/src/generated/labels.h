@@ -7,10 +7,10 @@
 
 #include "constants.h"
 
-#define UNSURE_BELOW 60
+#define UNSURE_BELOW 41
 #define VOTE_FRACTION_BITS 11
 #define SKETCH_VERSION "0.1.0"
-#define MODEL_HASH "bdb031ab"
+#define MODEL_HASH "082d7548"
 
 static const char *const LABELS[N_CLASSES] = {
     "disco",
