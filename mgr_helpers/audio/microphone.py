@@ -24,6 +24,7 @@ import scipy.fft
 import scipy.ndimage
 import scipy.signal
 import soxr
+from tqdm.auto import tqdm
 
 from ..config import CONFIG, Config
 from . import adc, other_sounds
@@ -342,13 +343,10 @@ def hear_clips(clips: np.ndarray, seed: int, level_db: float | None = None, room
         rng = np.random.default_rng([seed, index])
         return hear(clips[index], rng, level_db, bool(rng.random() < room), ranges, config, digital)
 
-    heard = in_threads(one, range(len(clips)))
+    work = joblib.Parallel(-1, prefer="threads", return_as="generator")(
+        joblib.delayed(one)(index) for index in range(len(clips)))
+    heard = list(tqdm(work, total=len(clips), desc="microphone", unit="clip", delay=2, leave=False))
     return np.stack(heard) if heard else clips[:, : clips.shape[1] // config.frame_step * config.frame_step]
-
-
-def in_threads(function, arguments) -> list:
-    """`function` of each argument, one thread per core."""
-    return joblib.Parallel(-1, prefer="threads")(joblib.delayed(function)(argument) for argument in arguments)
 
 
 def other_counts(kind: str, seconds: float, rng: np.random.Generator, level_db: float | None = None, room: bool = False,

@@ -1,6 +1,6 @@
 """TensorFlow without its messages, which would fill a notebook with red text.
 
-Notebooks: 03, 04.
+Notebooks: 03, 04, 05, 06.
 """
 
 import contextlib

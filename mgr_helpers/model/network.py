@@ -5,6 +5,7 @@ Mirrors the recipe "Designing and training an LSTM RNN model" of the TinyML Cook
 Notebooks: 05, 06, 07.
 """
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,6 @@ from ..host.files import write_whole
 from ..host.quiet import import_tf
 
 BATCH, EPOCH_STEPS, EMA_MOMENTUM = 64, 60, 0.99
-UNITS = {"book": [32, 32], "lstm2": [32, 32], "lstm_mean": [36], "lstm_mean2": [28, 28], "lstm_many": [32, 32],
-         "pooling": []}  # of the LSTM layers, by architecture
 N_CALIBRATION = 200
 
 
@@ -46,7 +45,7 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
         "lstm_mean": one LSTM of 36 units, mean over its steps, dense layer, softmax. "lstm_mean2": two of 28.
         "pooling": no recurrence: mean and maximum over time, Dense(32), dense layer, softmax.
     units : int, optional
-        Units of each LSTM, instead of those above.
+        Units of each layer, instead of those above.
     dropout, recurrent_dropout : float
         Of the LSTM layers. Recurrent dropout makes training on a CPU about 2.5 times slower.
     seed : int
@@ -68,36 +67,61 @@ def build_model(architecture: str = "lstm2", units: int | None = None, dropout: 
     """
     import_tf()
     import keras
-    if architecture not in UNITS:
-        raise ValueError(f"unknown architecture {architecture!r}: choose one of {sorted(UNITS)}")
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"unknown architecture {architecture!r}: choose one of {sorted(ARCHITECTURES)}")
     keras.utils.set_random_seed(seed)
-    inputs = keras.layers.Input((config.n_frames, config.n_mfcc))
+    inputs = keras.Input((config.n_frames, config.n_mfcc))
     x = keras.layers.GaussianNoise(noise)(inputs) if noise else inputs
-    outputs = connect(keras.layers, x, architecture, [units or n for n in UNITS[architecture]],
-                      n_classes or len(config.genres), dropout, recurrent_dropout)
+    connect, usual = ARCHITECTURES[architecture]
+    outputs = connect(keras.layers, x, units or usual, n_classes or len(config.genres), dropout=dropout,
+                      recurrent_dropout=recurrent_dropout)
     return keras.Model(inputs, outputs, name=architecture)
 
 
-def connect(layers, x, architecture: str, units: list[int], n_classes: int, dropout: float = 0.0,
-            recurrent_dropout: float = 0.0):
-    """Output of an architecture's layers for the input `x`.
+# `layers` is `keras.layers`, or `tf_keras.layers` where a model is converted (see `quantize.twin`). `drop` has the
+# shares of dropout, which the layers of LSTMs take.
 
-    `layers` is `keras.layers`, or `tf_keras.layers` where a model is converted (see `quantize.convert`).
-    """
-    for index, n in enumerate(units):
-        last_only = architecture in ("lstm2", "book") and index == len(units) - 1
-        x = layers.LSTM(n, return_sequences=not last_only, dropout=dropout * (architecture != "book"),
-                        recurrent_dropout=recurrent_dropout)(x)
-    if architecture == "book":
-        x = layers.Dropout(0.5)(x)
-    if architecture.startswith("lstm_mean"):
-        x = layers.GlobalAveragePooling1D()(x)
-    if architecture == "pooling":
-        x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
-        drop = layers.Dropout(dropout)  # made before Dense: a layer draws its seed when it is made
-        x = drop(layers.Dense(32, activation="relu")(x))
+def many_to_one(layers, x, units, n_classes, **drop):
+    """Output of the book's network for the input `x`: what the last step says decides."""
+    x = layers.LSTM(units, return_sequences=True, **drop)(x)
+    x = layers.LSTM(units, **drop)(x)
+    return layers.Dense(n_classes, activation="softmax")(x)
+
+
+def many_to_one_of_book(layers, x, units, n_classes, **_):
+    """The same with the book's dropout."""
+    x = layers.LSTM(units, return_sequences=True)(x)
+    x = layers.Dropout(0.5)(layers.LSTM(units)(x))
+    return layers.Dense(n_classes, activation="softmax")(x)
+
+
+def many_to_many(layers, x, units, n_classes, **drop):
+    """An answer after each step, and their mean."""
+    x = layers.LSTM(units, return_sequences=True, **drop)(x)
+    x = layers.LSTM(units, return_sequences=True, **drop)(x)
     x = layers.Dense(n_classes, activation="softmax")(x)
-    return layers.GlobalAveragePooling1D()(x) if architecture == "lstm_many" else x
+    return layers.GlobalAveragePooling1D()(x)
+
+
+def mean_of_steps(layers, x, units, n_classes, depth=1, **drop):
+    """One answer, from the mean of what the LSTM says at all steps."""
+    for _ in range(depth):
+        x = layers.LSTM(units, return_sequences=True, **drop)(x)
+    x = layers.GlobalAveragePooling1D()(x)
+    return layers.Dense(n_classes, activation="softmax")(x)
+
+
+def pooled(layers, x, units, n_classes, dropout=0.0, **_):
+    """No memory: mean and maximum of each coefficient."""
+    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
+    drop = layers.Dropout(dropout)  # made before Dense: a layer draws its seed when it is made
+    x = drop(layers.Dense(units, activation="relu")(x))
+    return layers.Dense(n_classes, activation="softmax")(x)
+
+
+ARCHITECTURES = {"book": (many_to_one_of_book, 32), "lstm2": (many_to_one, 32), "lstm_many": (many_to_many, 32),
+                 "lstm_mean": (mean_of_steps, 36), "lstm_mean2": (functools.partial(mean_of_steps, depth=2), 28),
+                 "pooling": (pooled, 32)}  # the function, and units of each of its layers
 
 
 def class_weights(genre: np.ndarray, n_genres: int) -> dict[int, float]:
@@ -109,6 +133,20 @@ def class_weights(genre: np.ndarray, n_genres: int) -> dict[int, float]:
     if not counts.all():
         raise ValueError(f"genre number {int(counts.argmin())} has no training window: add songs of it")
     return {index: float(counts.sum() / (n_genres * count)) for index, count in enumerate(counts)}
+
+
+def adam(epochs: int, learning_rate: float):
+    """Adam: learning rate along a cosine down to 5 %, gradients clipped, weights become a running mean."""
+    import keras
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * EPOCH_STEPS, alpha=0.05)
+    return keras.optimizers.Adam(schedule, clipnorm=5.0, use_ema=True, ema_momentum=EMA_MOMENTUM)
+
+
+def batches_of(x: np.ndarray, targets: np.ndarray, weight: np.ndarray):
+    """Windows, targets and weights in batches without end, shuffled anew each time through."""
+    import tensorflow as tf
+    rows = tf.data.Dataset.from_tensor_slices((x, targets, weight))
+    return rows.shuffle(len(x)).repeat().batch(BATCH)
 
 
 def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray, np.ndarray] | None = None,
@@ -138,21 +176,16 @@ def train(model, x: np.ndarray, genre: np.ndarray, validation: tuple[np.ndarray,
     dict
         loss, accuracy, and with validation val_loss, val_accuracy: a list each, one number an epoch.
     """
-    tf = import_tf()
     import keras
-    n_genres = len(config.genres)
-    weight = np.append([*class_weights(genre, n_genres).values()], 1.0)[np.minimum(genre, n_genres)].astype(np.float32)
+    weight = class_weights(genre, len(config.genres))
+    weight = np.array([weight.get(index, 1.0) for index in genre], np.float32)
     targets = np.eye(model.output_shape[-1], dtype=np.float32)
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * EPOCH_STEPS, alpha=0.05)
-    adam = keras.optimizers.Adam(schedule, clipnorm=5.0, use_ema=True, ema_momentum=EMA_MOMENTUM)
-    model.compile(adam, "categorical_crossentropy", steps_per_execution=EPOCH_STEPS,  # fewer returns to Python
+    model.compile(adam(epochs, learning_rate), "categorical_crossentropy", steps_per_execution=EPOCH_STEPS,
                   weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")])
-    batches = tf.data.Dataset.from_tensor_slices((x, targets[genre], weight))
-    batches = batches.shuffle(len(x)).repeat().batch(BATCH)
-    stopping = [keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=patience, restore_best_weights=True)]
-    history = model.fit(batches, epochs=epochs, steps_per_epoch=EPOCH_STEPS, verbose=0, shuffle=False,
-                        validation_data=validation and (validation[0], targets[validation[1]]),
-                        callbacks=[*callbacks, *(stopping if validation else [])])
+    stopping = keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=patience, restore_best_weights=True)
+    history = model.fit(batches_of(x, targets[genre], weight), epochs=epochs, steps_per_epoch=EPOCH_STEPS, verbose=0,
+                        shuffle=False, validation_data=validation and (validation[0], targets[validation[1]]),
+                        callbacks=[*callbacks, *([stopping] if validation else [])])
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 

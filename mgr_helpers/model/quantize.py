@@ -9,10 +9,10 @@ Notebooks: 06.
 import numpy as np
 
 from ..host.quiet import import_tf, quiet
-from .network import connect
+from . import network as networks
 from .tflite import Model, embed_front_end, open_model
 
-ARCHITECTURES = ("lstm2", "lstm_mean", "lstm_mean2", "lstm_many", "pooling")
+ARCHITECTURES = tuple(name for name in networks.ARCHITECTURES if name != "book")
 
 
 def convert(network, calibration: np.ndarray | None, front_end: dict) -> Model:
@@ -40,35 +40,41 @@ def convert(network, calibration: np.ndarray | None, front_end: dict) -> Model:
     ValueError
         For an unknown architecture, or calibration windows of another shape.
     """
-    tf = import_tf()
     if network.name not in ARCHITECTURES:
         raise ValueError(f"model is named {network.name!r}, need one of {ARCHITECTURES}: make it with build_model")
+    shape = tuple(network.input_shape[1:])
+    if calibration is not None and (np.shape(calibration)[1:] != shape or len(calibration) == 0):
+        raise ValueError(f"calibration windows have shape {np.shape(calibration)}, need (n > 0, {str(shape)[1:]}")
+    import_tf()
+    return open_model(embed_front_end(to_tflite(network, calibration), front_end))
+
+
+def to_tflite(network, calibration: np.ndarray | None) -> bytes:
+    """The bytes of the .tflite file, without a front end; arguments as for `convert`."""
+    import tensorflow as tf
     with quiet():
-        converter = tf.lite.TFLiteConverter.from_keras_model(_twin(network))
+        converter = tf.lite.TFLiteConverter.from_keras_model(twin(network))
         if calibration is not None:
-            _make_int8(converter, calibration, tuple(network.input_shape[1:]))
-        content = converter.convert()
-    return open_model(embed_front_end(content, front_end))
+            make_int8(converter, calibration)
+        return converter.convert()
 
 
-def _twin(network):
+def twin(network):
     """The same network and weights in tf_keras with a fixed batch of one: what TFLite's converter can fuse."""
     import tf_keras
-    units = [layer.units for layer in network.layers if type(layer).__name__ == "LSTM"]
     inputs = tf_keras.layers.Input(batch_shape=(1, *network.input_shape[1:]))
-    outputs = connect(tf_keras.layers, inputs, network.name, units, network.output_shape[-1])
-    twin = tf_keras.Model(inputs, outputs)
-    twin.set_weights(network.get_weights())
-    return twin
+    connect, _ = networks.ARCHITECTURES[network.name]
+    units = next(layer.units for layer in network.layers if hasattr(layer, "units"))
+    outputs = connect(tf_keras.layers, inputs, units, network.output_shape[-1])
+    same = tf_keras.Model(inputs, outputs)
+    same.set_weights(network.get_weights())
+    return same
 
 
-def _make_int8(converter, calibration: np.ndarray, shape: tuple[int, int]) -> None:
+def make_int8(converter, calibration: np.ndarray) -> None:
     """Ask the converter for int8 everywhere; the calibration windows fix the scales."""
-    tf = import_tf()
-    if calibration.ndim != 3 or calibration.shape[1:] != shape or len(calibration) == 0:
-        raise ValueError(f"calibration windows have shape {calibration.shape}, need (n > 0, {shape[0]}, {shape[1]})")
-    windows = np.asarray(calibration, np.float32)
+    import tensorflow as tf
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([window[None]] for window in windows)
+    converter.representative_dataset = lambda: ([window[None].astype(np.float32)] for window in calibration)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8

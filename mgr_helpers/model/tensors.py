@@ -2,7 +2,7 @@
 
 The firmware's `lstm.c` equals TFLM for these operators, options and ranges only, so a file with others is refused here.
 
-Notebooks: none.
+Notebooks: 06.
 """
 
 import numpy as np

@@ -4,13 +4,13 @@ import pytest
 
 from mgr_helpers.features import mfcc, mfcc_book, mfcc_q15
 from mgr_helpers.host import host_c
-from mgr_helpers.model import evaluate
+from mgr_helpers.model import evaluate, network, quantize
 from mgr_helpers.pico import headers
 from tests.notebook_code import bare, functions_in, functions_shown
 
 # modules whose name may stand before a function in the helper or on the page
-MODULES = {"mfcc", "mfcc_q15", "mfcc_book", "cmsisdsp", "dsp", "evaluate", "recognizer", "headers"}
-HELPERS = {name: code for module in (headers, evaluate, mfcc_book, mfcc_q15, mfcc)
+MODULES = {"mfcc", "mfcc_q15", "mfcc_book", "networks", "cmsisdsp", "dsp", "evaluate", "recognizer", "headers"}
+HELPERS = {name: code for module in (headers, evaluate, network, quantize, mfcc_book, mfcc_q15, mfcc)
            for name, code in functions_in(module, MODULES).items()}
 SHOWN = {
     "03_mfcc_tensorflow_vs_librosa": {"hann_window", "hertz_to_mel", "mel_matrix", "dct_matrix", "numpy_stages",
@@ -18,6 +18,9 @@ SHOWN = {
     "04_mfcc_fixed_point": {"truncate_to_q15", "log_value", "hann_q15", "headroom", "block_scale", "magnitude_q15",
                             "mel_weights", "mel_sums", "log2_table", "log2_q9", "log_mel", "dct_weights", "dct",
                             "remove_level", "mean_multiplier", "remove_mean"},
+    "05_train_lstm": {"class_weights", "fit_normalisation", "many_to_one", "many_to_many", "pooled", "mean_of_steps",
+                      "adam", "batches_of", "train"},
+    "06_quantize_model": {"twin", "make_int8", "to_tflite"},
     "07_evaluate_model": {"song_votes", "bootstrap_interval"},
     "08_deploy_to_pico": {"folded_bias", "multiplier_of"},
 }
