@@ -16,7 +16,6 @@ from ..config import CONFIG, Config
 from ..features import mfcc_q15
 from ..features.windows import features_of
 from ..host.processes import in_processes
-from ..host.processes import in_processes
 from .network import build_model, fit_normalisation, train
 
 N_WINDOWS = 30000

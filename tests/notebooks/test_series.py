@@ -122,6 +122,15 @@ def test_relative_links_exist():
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
+def test_table_of_recipes_names_sections_that_exist():
+    table = (ROOT / "docs" / "recipes.md").read_text()
+    rows = re.findall(r"\[\d\d\]\(\.\./(notebooks/.+?\.ipynb)\) ((?:\*.+?\*(?:, )?)+)", table)
+    assert {path for path, _ in rows} == {f"notebooks/{path.name}" for path in NOTEBOOKS[1:]}
+    for path, sections in rows:
+        for section in re.findall(r"\*(.+?)\*", sections):
+            assert f"\n## {section}\n" in prose(ROOT / path) + "\n", f"{path}: {section}"
+
+
 def test_readme_lists_every_notebook_with_its_badge():
     text = (ROOT / "README.md").read_text()
     for path in NOTEBOOKS:
