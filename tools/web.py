@@ -35,7 +35,7 @@ WEB = FIRMWARE / "emulator" / "web"
 PARTS = ("main", "worker", "worklet")  # each becomes one script
 FUNCTIONS = ("mfcc_shifted_frame", "mfcc_dct", "lstm_step")  # where the page looks at the Pico: see worker.js
 # song of the mini set, and second where it begins: some that the shipped model names, although it learnt real music
-SONGS = {"disco": (11, 0), "jazz": (3, 2), "metal": (6, 0)}
+SONGS = {"disco": (11, 0), "jazz": (3, 2), "metal": (13, 0)}
 SONG_SECONDS, SONG_QUALITY = 10, 0.6  # quality of libsndfile's MP3: 0 is best, 1 is smallest
 
 
