@@ -1,6 +1,6 @@
 """Pictures to play with: sliders that also serve those who only read, points that sound, a sound of one's own.
 
-Notebooks: 00, 01, 02, 03, 04, 05, 06, 07, 09.
+Notebooks: 00, 01, 02, 03, 04, 05, 06, 07, 08, 09.
 """
 
 import base64

@@ -319,7 +319,7 @@ MEMORY_COLORS = {"code": PALETTE[5], "model": PALETTE[1], "front end": PALETTE[2
 
 def memory_map(parts: list[dict], region: str, size: int, ax=None):
     """A memory to scale by address: the blocks of `costs.memory_parts` in `region`, from 0 to `size` bytes."""
-    ax = axes(ax, 8, 1.9)
+    ax = axes(ax, 8, 2.2)
     ax.barh(0, size / 1000, color="#F4F4F4")
     for name, color in MEMORY_COLORS.items():
         mine = [part for part in parts if part["region"] == region and part["part"] == name]
@@ -329,7 +329,7 @@ def memory_map(parts: list[dict], region: str, size: int, ax=None):
                     label=f"{name}: {sum(part['bytes'] for part in mine):,} bytes")
     ax.set(xlabel=f"{region}, address (kB from its start)", yticks=(), xlim=(0, size / 1000))
     ax.grid(False)
-    ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.6))
+    ax.figure.legend(ncols=3, loc="outside lower center")
     return ax
 
 

@@ -3,7 +3,7 @@
 Names and menus of arduino-cli are those of the arduino-pico core 5.x and 6.x and of SparkFun's Apollo3 core 2.x. The
 choices are -O2 and 125 MHz, as for the figures of the README; the Pico 2 keeps its 150 MHz.
 
-Notebooks: none.
+Notebooks: 08.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Write files and folders that are whole or absent, even when the writing is interrupted.
 
-Notebooks: none.
+Notebooks: 08.
 """
 
 import contextlib

@@ -4,6 +4,7 @@ Notebooks: 08.
 """
 
 import ctypes
+import re
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -81,3 +82,23 @@ def host_library(generated: Path | None = None) -> HostLibrary:
 @cache
 def _load(library: Path) -> HostLibrary:
     return HostLibrary(ctypes.CDLL(str(library)))
+
+
+def c_source(file: str, *names: str) -> str:
+    """Functions of the recognizer's portable C, as they stand in `src/<file>`; KeyError when one is missing.
+
+    Left out are hints to the compiler, and what is compiled only where MGR_M0PLUS has assembly take over.
+    """
+    kept, conditions = [], []
+    for line in (FIRMWARE / "genre_recognizer" / "src" / file).read_text(encoding="utf-8").splitlines():
+        if line.startswith("#if"):
+            conditions.append("assembly" if "MGR_M0PLUS" in line else "any")
+        elif line == "#else" and conditions[-1] == "assembly":
+            conditions[-1] = "portable"
+        elif line == "#endif":
+            conditions.pop()
+        elif "assembly" not in conditions and not line.startswith("#"):
+            kept.append(re.sub(r"inline |__attribute__\(\(\w+\)\) ", "", line))
+    found = re.finditer(r"(?ms)^\w[^\n;={]*\b(\w+)\([^;{}]*\)\s*\{([^\n]*\}$|.*?^\})", "\n".join(kept))
+    functions = {match[1]: match[0] for match in found}
+    return "\n\n".join(functions[name] for name in names)

@@ -33,10 +33,16 @@ def test_players_widgets_and_stderr_are_removed():
     assert "widgets" not in notebook["metadata"] and "base64" not in json.dumps(notebook)
 
 
-def test_output_with_a_path_of_this_computer_is_refused():
-    output = {"output_type": "stream", "name": "stdout", "text": f"read {ROOT}/data/x.wav"}
+@pytest.mark.parametrize("before", ["read ", "\n", "'", ""])
+def test_output_with_a_path_of_this_computer_is_refused(before):
+    output = {"output_type": "stream", "name": "stdout", "text": f"{before}{ROOT}/data/x.wav"}
     with pytest.raises(ValueError, match="path of this machine"):
         run.clean({"cells": [cell(output)], "metadata": {}})
+
+
+def test_folder_of_the_same_name_within_the_project_is_no_such_path():
+    output = {"output_type": "stream", "name": "stdout", "text": f"--generated data{ROOT.parent}/generated"}
+    run.clean({"cells": [cell(output)], "metadata": {}})
 
 
 def test_failed_notebook_is_named_and_its_outputs_are_kept(tmp_path, monkeypatch):
