@@ -52,7 +52,7 @@ def draw(songs: list, heard: dict, config: Config):
               "what the Pico says: the vote of the last windows")
     axes[0].plot(np.arange(len(heard["counts"])) / config.sample_rate, heard["counts"], color="#444444", linewidth=0.2)
     for axis, name, colours in ((axes[1], "log_mel", {"cmap": plots.SEQUENTIAL}),
-                                (axes[2], "features", {"cmap": plots.DIVERGING, "vmin": -128, "vmax": 127})):
+                                (axes[2], "features", {"cmap": plots.DIVERGING, "vmin": -64, "vmax": 64})):
         height, width = heard[name].shape
         axis.imshow(heard[name], aspect="auto", origin="lower", extent=(0, width * step, 0, height), **colours)
     _decisions(axes[3], axes[4], heard["decisions"], config)
@@ -83,7 +83,9 @@ def _decisions(scores_axis, says_axis, decisions: list[dict], config: Config) ->
         says_axis.barh(0, step, 1, start, align="edge", edgecolor="white",
                        color=plots.NO_GENRE_COLORS.get(row["says"]) or plots.genre_color(row["says"]))
     says = [row["says"] for row in decisions]
-    for first in [i for i, word in enumerate(says) if not i or says[i - 1] != word]:
+    for first in range(len(says) - 1):  # a word where two windows or more have room for it
+        if says[first] != says[first + 1] or first and says[first - 1] == says[first]:
+            continue
         says_axis.text((first + 0.15) * step, 0.5, says[first], verticalalignment="center", fontsize=9,
                        color="white" if says[first] in config.genres else "#222222")
     scores_axis.set_ylim(0, 1)

@@ -353,7 +353,7 @@ def load_others(part: str | None = None, config: Config = CONFIG) -> list[Song]:
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(f"{shown(path)} is damaged ({error}): run notebook 02 again") from error
     else:
-        songs = load_songs("mini", config).others
+        songs = load_songs("mini", dataclasses.replace(config, genres=CONFIG.genres)).others
     groups: dict[str, list[str]] = {}
     for song in songs:
         groups.setdefault(song.genre, []).append(song.group)
