@@ -76,7 +76,7 @@ def at_once(status: int) -> int:
     if status == 130:
         sys.stdout.flush()
         for process in multiprocessing.active_children():  # joblib's, too; they would finish their tasks first
-            process.kill()
+            process.terminate()
         os._exit(status)
     return status
 
