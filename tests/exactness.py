@@ -24,7 +24,7 @@ from mgr_helpers.features import mfcc_q15
 from mgr_helpers.features.windows import stream_windows
 from mgr_helpers.host import host_c
 from mgr_helpers.host.command_line import add_number, as_path, main
-from mgr_helpers.host.processes import in_processes
+from mgr_helpers.host.processes import in_parallel
 from mgr_helpers.model import runtimes
 from mgr_helpers.model.tflite import SHIPPED, load_model
 from mgr_helpers.pico import emulator, headers
@@ -43,7 +43,7 @@ def windows_of_songs(songs: list[dataset.Song], config: Config) -> tuple[np.ndar
 def cmsisdsp_features(heard: np.ndarray, config: Config) -> np.ndarray:
     """`mfcc_q15.mfcc_windows` on all cores: the oracle, in which nothing of the firmware's C takes part."""
     starts = range(0, len(heard), PART)
-    parts = in_processes(
+    parts = in_parallel(
         joblib.delayed(mfcc_q15.mfcc_windows)(heard[start : start + PART], config) for start in starts)
     return np.concatenate(list(tqdm(parts, total=len(starts), desc="features by cmsisdsp", unit="part")))
 

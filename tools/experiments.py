@@ -27,7 +27,7 @@ from mgr_helpers.features import mfcc, mfcc_book, mfcc_q15
 from mgr_helpers.features.windows import stream_windows
 from mgr_helpers.host.command_line import as_path, main
 from mgr_helpers.host import files
-from mgr_helpers.host.processes import in_processes
+from mgr_helpers.host.processes import in_parallel
 from mgr_helpers.host.quiet import import_tf
 from mgr_helpers.model import evaluate, quantize
 from mgr_helpers.model.network import build_model, calibration_choice, fit_normalisation, predict
@@ -259,7 +259,7 @@ def hear_as_the_book(samples: np.ndarray, rng: np.random.Generator, level_db: fl
 def book_features(windows: np.ndarray, config: Config = CONFIG) -> np.ndarray:
     """The book's q15 MFCCs of windows, int32 (n, frames, 18). They are in Q9.22 like ours: the same code takes them."""
     config = dataclasses.replace(mfcc_book.BOOK, genres=config.genres)
-    work = in_processes(joblib.delayed(mfcc_book.book_mfcc)(window[: config.window_length], config) for window in windows)
+    work = in_parallel(joblib.delayed(mfcc_book.book_mfcc)(window[: config.window_length], config) for window in windows)
     return (np.reshape(list(work), (len(windows), config.n_frames, config.n_mfcc)) * mfcc_q15.RAW_ONE).astype(np.int32)
 
 
@@ -483,7 +483,7 @@ def cross_validate(training: dict, tests: dict[str, dict], fit: Callable, n_fold
     folds = dict(zip(first["group"], folds_by_group(first, n_folds, seed, config)))
     fold = {name: np.array([folds[group] for group in test["group"]], int) for name, test in tests.items()}
     of_training = np.array([folds.get(group, -1) for group in training["group"]])
-    work = in_processes((joblib.delayed(_one_fold)(
+    work = in_parallel((joblib.delayed(_one_fold)(
         training["raw"], training["genre"], of_training != k, {name: test["raw"][fold[name] == k]
                                                                for name, test in tests.items()}, fit, seed + k)
         for k in range(n_folds)), n_jobs)

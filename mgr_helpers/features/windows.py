@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from ..config import CONFIG, Config
 from ..host import host_c
-from ..host.processes import in_processes
+from ..host.processes import in_parallel
 from . import mfcc_q15
 
 FEATURE_BATCH = 128  # windows: 5.5 MB of audio
@@ -38,7 +38,7 @@ def features_of(windows: np.ndarray, n_jobs: int = -1, config: Config = CONFIG) 
     cut = windows[:, : config.window_length]
     by_c = _same_bits(config)  # threads suit the C; cmsisdsp holds Python's lock, so it needs processes
     starts = range(0, len(cut), FEATURE_BATCH)
-    work = in_processes((
+    work = in_parallel((
         joblib.delayed(_batch_features)(np.ascontiguousarray(cut[start : start + FEATURE_BATCH]), by_c, config)
         for start in starts), n_jobs, prefer="threads" if by_c else "processes", max_nbytes=None)
     features = np.empty((len(cut), config.n_frames, config.n_mfcc), np.int32)

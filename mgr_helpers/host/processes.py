@@ -1,4 +1,4 @@
-"""Work in several processes, which end when the command is stopped.
+"""Work on several cores, whose processes end when the command is stopped.
 
 Notebooks: none.
 """
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 import joblib
 
 
-def in_processes(tasks: Iterable, n_jobs: int = -1, **options) -> Iterator:
+def in_parallel(tasks: Iterable, n_jobs: int = -1, **options) -> Iterator:
     """What joblib's tasks return, in their order. `options` are those of `joblib.Parallel`.
 
-    joblib starts its processes here. They never hear Ctrl-C, which would make each of them print a traceback: the
-    command hears it, and ends them (`command_line.at_once`).
+    joblib starts its processes here (with `prefer="threads"` it needs none). They never hear Ctrl-C, which would make
+    each of them print a traceback: the command hears it, and ends them (`command_line.at_once`).
     """
     # its resource tracker removes what a stopped command left, and needn't tell of it
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from ..audio import dataset, microphone, other_sounds
 from ..config import CONFIG, Config
 from ..features.windows import features_of, stream_windows
-from ..host.processes import in_processes
+from ..host.processes import in_parallel
 from . import recognizer, runtimes
 from .tflite import Model
 
@@ -43,7 +43,7 @@ def windows_of(songs: list, level_db: float | None = None, room: bool = False, s
         split str (n,). Windows that are silent in the clean audio are left out: the Pico says *silence* to them.
     """
     label = "clean" if level_db is None else f"microphone {level_db:g} dB{', room' if room else ''}"
-    work = in_processes(
+    work = in_parallel(
         joblib.delayed(_windows_of_song)(song, level_db, room, [*np.atleast_1d(seed), index], config)
         for index, song in enumerate(songs))
     raw = list(tqdm(work, total=len(songs), desc=f"features, {label}", unit="song", leave=False))

@@ -15,7 +15,7 @@ from ..audio import adc, dataset, microphone, other_sounds
 from ..config import CONFIG, Config
 from ..features import mfcc_q15
 from ..features.windows import features_of
-from ..host.processes import in_processes
+from ..host.processes import in_parallel
 from .network import build_model, fit_normalisation, train
 
 N_WINDOWS = 30000
@@ -96,7 +96,7 @@ def training_windows(songs: list, others: list, n: int = N_WINDOWS, seed: int = 
     """
     labels = labels_of(others, config)
     pool = _pool([*songs, *others], labels)
-    work = in_processes(
+    work = in_parallel(
         joblib.delayed(_draw_windows)(pool, labels, range(start, min(start + WINDOW_BATCH, n)), seed, config)
         for start in range(0, n, WINDOW_BATCH))
     parts = list(tqdm(work, total=-(-n // WINDOW_BATCH), desc="training windows", unit="batch", leave=False))

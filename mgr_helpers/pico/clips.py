@@ -75,7 +75,8 @@ def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | 
     dict
         decisions {"n", "equal", "missed"}, overruns, self_tests (passed); {"n", "accuracy"} of windows (each alone),
         votes (the genre of each whole clip) and decided (decisions that say a genre); said (see `recognizer.said`) of
-        these clips of the genres, and other {"n", "named"}: decisions on other music, and how many say a genre; clips (a list: song, genre, said, windows, equal); skipped, source, microphone_db, room, seed, image.
+        these clips of the genres, and other {"n", "named"}: decisions on other music, and how many say a genre;
+        clips (a list: song, genre, said, windows, equal); skipped, source, microphone_db, room, seed, image.
     """
     model, image = _model_and_image(path, compiler)
     config = model.config
@@ -89,8 +90,8 @@ def compare_clips(audio: str, n: int, level_db: float, room: bool, path: Path | 
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a thread mostly waits for its emulator
         heard = list(tqdm(pool.map(hear_one, range(len(clips))), total=len(clips), desc="emulated Pico", unit="clip"))
-    return {**_clip_figures(clips, heard, config), "skipped": found.skipped, "source": found.source, "microphone_db": level_db,
-            "room": room, "seed": SEED, "image": image_size(image)}
+    return {**_clip_figures(clips, heard, config), "skipped": found.skipped, "source": found.source,
+            "microphone_db": level_db, "room": room, "seed": SEED, "image": image_size(image)}
 
 
 def _model_and_image(path: Path | None, compiler: str | None) -> tuple[Model, dict]:
