@@ -73,6 +73,14 @@ def test_history_names_commits_that_exist():
             assert found.stdout == "commit\n", commit
 
 
+@pytest.mark.slow
+def test_models_of_the_campaigns_are_whole_and_get_a_verdict():
+    from tests.stress import models
+
+    assert models.verdict(models.shipped()) == "accepted"
+    assert "can't run this model" in models.verdict(models.converted("pooling"))
+
+
 def test_every_part_has_campaigns():
     for module in runner.MODULES:
         campaigns = __import__(f"tests.stress.{module}", fromlist=["campaigns"]).campaigns()

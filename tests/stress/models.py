@@ -138,7 +138,7 @@ def converted(architecture: str, config: Config = CONFIG, calibrated: bool = Tru
     """An untrained network as a .tflite file."""
     rng = np.random.default_rng(1)
     windows = rng.normal(size=(30, config.n_frames, config.n_mfcc)).astype(np.float32)
-    front_end = front_end_dict(np.zeros(config.n_mfcc), np.ones(config.n_mfcc), config)
+    front_end = front_end_dict(np.zeros(config.n_mfcc), np.ones(config.n_mfcc), config.genres, config)
     network = build_model(architecture, units, config=config)
     return quantize.convert(network, windows if calibrated else None, front_end).content
 
