@@ -43,7 +43,7 @@ all: $(VENV)/.run
 test: $(VENV)/.dev
 	export MPLBACKEND=agg MGR_WORK=build/test-work; \
 	$(RUN) -m pytest -m "not alone" --numprocesses 2 --dist loadfile; failed=$$?; \
-	$(RUN) -m pytest -m alone || failed=1; exit $$failed
+	$(RUN) -m pytest -m alone --numprocesses 2 --dist loadgroup || failed=1; exit $$failed
 
 notebooks: $(VENV)/.run
 	$(RUN) -m notebooks.run --data "$(DATA)" --summary

@@ -132,8 +132,8 @@ def published(training: dict, tests: list[dict], config: Config = CONFIG) -> dic
     for part in ("train", "test"):
         if len(np.unique(clean["genre"][clean["split"] == part])) < len(config.genres):
             return {}
-    runs = [published_split(training, tests[seed], functools.partial(fit_engines, labels=training["labels"]), seed)
-            for seed in SEEDS]
+    fit = functools.partial(fit_engines, recipe=SHIPPED, labels=training["labels"])
+    runs = [published_split(training, tests[seed], fit, seed) for seed in SEEDS]
     return {f"{SHIPPED.architecture}, published split": figures_of(stack_seeds(runs), tested)}
 
 
@@ -320,7 +320,7 @@ def compare(songs: list, training: dict, tests: list[dict]) -> tuple[dict, dict,
         Of ours by engine and condition, as `measure` gives them.
     """
     clean, name = tests[0]["clean"], SHIPPED.architecture
-    scores = measure(training, tests, int8=True)
+    scores = measure(training, tests, SHIPPED, int8=True)
     results, listener = {name: figures_of(scores, clean)}, {name: listened(scores["tflm"], clean)}
     kept(variant_file("what ships", training, tests), lambda: variant_figures(scores["float"], clean))
     results |= published(training, tests)

@@ -18,7 +18,7 @@ from mgr_helpers.config import CONFIG
 from notebooks import run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.skipif(
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium on the path (Debian: apt install chromium): notebooks not seen in a browser")]
 # a test needs neither the sandbox (which root cannot use) nor Google's servers
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",

@@ -176,6 +176,7 @@ def mini_model():
     return quantize.convert(network, chosen, front_end_dict(mean, std, windows["labels"].tolist())).with_threshold(50)
 
 
+@pytest.mark.xdist_group("microphone")  # they share a model
 @pytest.mark.parametrize("genre", CONFIG.genres)
 def test_microphone(genre, open_page, tmp_path, mini_model):
     """A song, and an image with a model of ones own: half a minute without a lost sample, and Python's decisions."""
