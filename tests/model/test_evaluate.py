@@ -121,8 +121,8 @@ def test_cross_validation_never_tests_on_an_artist_it_trained_on(songs, windows)
         seen.append({window.tobytes() for window in raw})
         return {"spy": lambda test: np.array([[window.tobytes() in seen[-1]] * 3 for window in test], float)}
 
-    scores = experiments.cross_validate(windows, {"clean": windows}, fit, n_folds=2)
-    assert len(seen) == 2 and scores["spy"]["clean"].shape == (len(windows["genre"]), 3)
+    scores = experiments.cross_validate(windows, [{"clean": windows}], fit, n_folds=2)
+    assert len(seen) == 2 and scores["spy"]["clean"].shape == (1, len(windows["genre"]), 3)
     assert not scores["spy"]["clean"].any()
 
 

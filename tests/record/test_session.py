@@ -557,7 +557,7 @@ def find(delivered, values):
 def test_emulated_pico_loses_no_sample(image, tmp_path):
     """Sketch and script together: every sample arrives as the ADC delivered it."""
     seconds = 60 if LONG else 4
-    with serial_port.serial_port(image, music(seconds + 30)) as board:
+    with serial_port.serial_port(image, music(seconds + 300)) as board:  # enough for a slow start
         command = [sys.executable, "-m", "mgr_helpers", "record", "--label", "jazz", "--port", board["port"], "--yes",
                    "--seconds", str(seconds), "--takes", "1", "--start", "--output", str(tmp_path)]
         subprocess.run(command, check=True, capture_output=True, timeout=600)
