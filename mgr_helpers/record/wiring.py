@@ -98,11 +98,10 @@ def draw_breadboard():
         ax.text(column, ROWS["e"] - 0.7, name, ha="center", va="top", fontsize=7, rotation=90, color="white")
     for name, color, (x, row), (to_x, to_row) in WIRES:
         ax.plot([x, to_x], [ROWS[row], ROWS[to_row]], "o", ms=5, color=color)
-        ax.annotate("", (to_x, ROWS[to_row]), (x, ROWS[row]), arrowprops={  # curved: it touches no other wire's end
-            "arrowstyle": "-", "connectionstyle": "arc3,rad=-0.08", "color": color, "lw": 2.5, "shrinkA": 0, "shrinkB": 0})
+        ax.annotate("", (to_x, ROWS[to_row]), (x, ROWS[row]), arrowprops=dict(  # curved: it touches no other wire's end
+            arrowstyle="-", connectionstyle="arc3,rad=-0.08", color=color, lw=2.5, shrinkA=0, shrinkB=0))
         ax.annotate(name, (x, ROWS[row]), (x, 14.4 if row < "f" else 0.5), fontsize=8, color=color,
-                    ha="left" if "GP" in name else "right",
-                    arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5})
+                    ha="left" if "GP" in name else "right", arrowprops=dict(arrowstyle="-", color=color, lw=0.5))
     ax.set(xlim=(-1.5, COLUMNS + 1), ylim=(0, 15.2), aspect="equal")
     ax.axis("off")
     return ax
