@@ -203,8 +203,8 @@ def mfcc_images(images: dict, bound: float | None = None):
 def word_lengths(stages: dict, ax=None, title: str = ""):
     """Number formats of stages: all bits of a word in grey, those that its largest value uses in colour.
 
-    `stages` maps a name to (integers, their fraction bits, bits of a word without its sign). A bar is red where a value
-    is as large as the word allows: it may have saturated.
+    `stages` maps a name to (integers, their fraction bits, bits of a word without its sign). A bar is orange where a
+    value is as large as the word allows: it may have saturated.
     """
     ax = axes(ax, 5.5)
     for name, (values, fraction_bits, word_bits) in stages.items():

@@ -26,7 +26,7 @@ BEGIN, END = "<!-- results: python -m tools.readme -->", "<!-- end of results --
 
 
 ROWS = {"lstm_mean": "**ours, int8**", "lstm_mean, published split": "ours, int8, by GTZAN's fault-filtered split",
-        "first round": "as in the first round, without other music, float",
+        "first round": "a first recipe: no other music, no mean taken off, 15 epochs; float",
         "pooling": "no recurrence: mean and maximum over time, float",
         "book": "the book's recipe, by artist, float",
         "book, leaking": "the book's recipe, windows dealt at random, float",
@@ -56,7 +56,9 @@ def accuracy_table(metrics: dict, part: str) -> list[str]:
 def unsure_lines(metrics: dict) -> list[str]:
     """How often music and other sounds get a genre rather than *unsure*."""
     lines = [f"What a listener meets: every decision from a song's first window on, with a threshold set on other folds so "
-             f"that {COVERAGE:.0%} of the music through the microphone gets a genre. In percent:", "",
+             f"that {COVERAGE:.0%} of the music through the microphone gets a genre. *Right*: the vote's genre, whatever its "
+             "confidence. *Named*: decisions that say a genre, not *unsure*. *AUROC*: how well the confidence tells music "
+             "of the genres from other music (50: not at all, 100: perfectly). In percent:", "",
              "| model | heard | right | named | right when named | other music named | speech named | AUROC |",
              "|---|---|---|---|---|---|---|---|"]
     for row, conditions in metrics["listener"].items():
@@ -122,7 +124,8 @@ def results(metrics: dict, firmware: dict, built: dict) -> str:
     lines = [BEGIN, "",
              f"Data set `{data['name']}` ({data['minutes']} minutes; songs: {songs}; artists: {artists}). "
              f"{pretrained.PROTOCOL} All rows but the book's share one recipe, which was chosen for ours. "
-             "Right, in percent:",
+             "*Clean* is the file itself. In the other columns it passes through the simulated microphone; at 0 dB the "
+             "file's full scale is the converter's. Right, in percent:",
              "", *accuracy_table(metrics, "windows"), "", *accuracy_table(metrics, "songs"), "",
              *unsure_lines(metrics), "",
              f"Built by {firmware['compiler']}; cycles are the emulator's, a lower bound (no waits for flash).", "",

@@ -48,8 +48,9 @@ pre { margin: 0; overflow-x: auto; line-height: 1.45; }
               margin-top: 1rem; }
 .output_area { padding: .4rem 1rem; } .output_area img, .output_area svg { max-width: 100%; height: auto; }
 .output_area .note { color: var(--soft); font-style: italic; font-size: .85em; }
-table { border-collapse: collapse; font-size: .9em; margin: .8rem 0; display: block; overflow-x: auto; }
-th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; } th { border-color: #999; }
+table { border-collapse: collapse; border: 0; font-size: .9em; margin: .8rem 0; display: block; overflow-x: auto; }
+th, td { padding: .3rem .8rem; border: 0; border-bottom: 1px solid var(--line); text-align: right; }
+thead th { border-color: #999; }
 .text_cell_render td, .text_cell_render th { text-align: left; }
 math[display=block] { margin: 1rem 0; } math { font-size: 1.08em; }
 nav.ends { display: flex; justify-content: space-between; gap: 1rem; border-top: 1px solid var(--line);

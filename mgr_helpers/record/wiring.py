@@ -6,13 +6,12 @@ Notebooks: 01.
 import matplotlib.pyplot as plt
 
 # (net, colour, from, to): a hole of the breadboard is a column and a row
-WIRES = (("3V3 (36)", "#D55E00", (5, "b"), (26, "b")), ("VDD to GAIN", "#D55E00", (26, "c"), (27, "c")),
-         ("AGND (33)", "#000000", (8, "a"), (25, "a")), ("GP26 (31)", "#0072B2", (10, "b"), (28, "a")),
+WIRES = (("3V3 (36)", "#D55E00", (5, "b"), (26, "b")), ("VDD to GAIN", "#D55E00", (26, "d"), (27, "d")),
+         ("AGND (33)", "#000000", (8, "a"), (25, "a")), ("GP26 (31)", "#0072B2", (10, "b"), (28, "c")),
          ("GND (13)", "#000000", (13, "i"), (23, "i")), ("GP10 (14)", "#009E73", (14, "j"), (21, "j")))
 MICROPHONE = ("GND", "VDD", "GAIN", "OUT", "A/R")  # its pins, in row e from column 25 on
 COLUMNS = 30
 ROWS = {name: 13 - index - 2 * (name > "e") for index, name in enumerate("abcdefghij")}  # e and f: 3 pitches apart
-
 
 RED, BLUE, BLACK, GREEN, PURPLE = "#D55E00", "#0072B2", "#000000", "#009E73", "#CC79A7"
 # (pin of the board, pin of the microphone, colour), from top to bottom; the pins on the microphone's other side
@@ -98,10 +97,11 @@ def draw_breadboard():
     for column, name in enumerate(MICROPHONE, 25):
         ax.text(column, ROWS["e"] - 0.7, name, ha="center", va="top", fontsize=7, rotation=90, color="white")
     for name, color, (x, row), (to_x, to_row) in WIRES:
-        ax.plot([x, to_x], [ROWS[row], ROWS[to_row]], "o-", ms=5, lw=2.5, color=color, solid_capstyle="round")
+        ax.plot([x, to_x], [ROWS[row], ROWS[to_row]], "o", ms=5, color=color)
+        ax.annotate("", (to_x, ROWS[to_row]), (x, ROWS[row]), arrowprops=dict(  # curved: it touches no other wire's end
+            arrowstyle="-", connectionstyle="arc3,rad=-0.08", color=color, lw=2.5, shrinkA=0, shrinkB=0))
         ax.annotate(name, (x, ROWS[row]), (x, 14.4 if row < "f" else 0.5), fontsize=8, color=color,
-                    ha="left" if "GP" in name else "right",
-                    arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5})
+                    ha="left" if "GP" in name else "right", arrowprops=dict(arrowstyle="-", color=color, lw=0.5))
     ax.set(xlim=(-1.5, COLUMNS + 1), ylim=(0, 15.2), aspect="equal")
     ax.axis("off")
     return ax
