@@ -112,11 +112,11 @@ def copy_of_project(folder: Path) -> Path:
     """A copy of what a clone holds, and of the mini set, in a new folder `project`."""
     mini_set.folder()
     project = folder / "project"
-    for name in ("mgr_helpers", "notebooks", "firmware"):
+    for name in ("mgr_helpers", "notebooks", "firmware", "tools"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     left_out = shutil.ignore_patterns("work", "gtzan", "cache", "recordings", ".*.lock")
     shutil.copytree(ROOT / "data", project / "data", ignore=left_out)
-    for name in ("README.md", "pyproject.toml", "requirements.txt"):
+    for name in ("README.md", "LICENSE", "pyproject.toml", "requirements.txt"):
         shutil.copy(ROOT / name, project)
     return project
 
@@ -156,7 +156,7 @@ def finding(number: str, what: str, found: dict, project: Path, may_refuse: bool
 
 def twice_and_out_of_order() -> dict:
     """Each cell twice, then ten random cells again."""
-    broke, cells, numbers = [], 0, tuple(f"{n:02d}" for n in range(1, 9))[: max(1, times(8))]
+    broke, cells, numbers = [], 0, tuple(f"{n:02d}" for n in range(10))[: times(10)]
     for number in tqdm(numbers, desc="cells twice", leave=False):
         with tempfile.TemporaryDirectory() as folder:
             project, n = copy_of_project(Path(folder)), n_cells(number)
@@ -238,7 +238,7 @@ def work_deleted() -> dict:
 
 def other_configuration() -> dict:
     """Another configuration, from clips to the emulated Pico: 16 kHz, 13 MFCCs, 14 frames, four genres."""
-    broke, numbers = [], tuple(f"{n:02d}" for n in range(2, 9))[: max(1, times(7))]
+    broke, numbers = [], tuple(f"{n:02d}" for n in range(2, 10))[: times(8)]
     with tempfile.TemporaryDirectory() as folder:
         project = copy_of_project(Path(folder))
         configured = project / "mgr_helpers" / "config.py"
