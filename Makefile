@@ -1,6 +1,6 @@
 # make                      run the series on the built-in mini set into build/notebooks/, and end with a table
 # make test                 run the tests
-# make notebooks DATA=…     run the series in place on a folder, gtzan or mini, and so keep the outputs
+# make notebooks DATA=… OTHER=…   run the series in place on a folder, gtzan or mini, and so keep the outputs
 # make lab                  open the notebooks in JupyterLab, in the browser
 # make kernel               let every Jupyter and VS Code of this user run notebooks with this project's packages
 # make site                 the series as web pages, and the Pico in a page: build/site/index.html, build/site/pico/
@@ -46,7 +46,7 @@ test: $(VENV)/.dev
 	$(RUN) -m pytest -m alone --numprocesses 2 --dist loadgroup || failed=1; exit $$failed
 
 notebooks: $(VENV)/.run
-	$(RUN) -m notebooks.run --data "$(DATA)" --summary
+	$(RUN) -m notebooks.run --data "$(DATA)" $(if $(OTHER),--other $(OTHER)) --summary
 
 $(VENV)/.lab: $(VENV)/.run
 	$(RUN) -m pip install --quiet --prefer-binary --editable ".[lab]"

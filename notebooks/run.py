@@ -184,7 +184,8 @@ def _execute(client) -> None:
             raise
 
 
-def run_series(data: str, output: Path | None, only: list[str] | None = None) -> dict[str, float]:
+def run_series(data: str, output: Path | None, only: list[str] | None = None,
+               other: list[Path] | None = None) -> dict[str, float]:
     """Run the notebooks in order on a data set; arguments as on the command line.
 
     Parameters
@@ -195,6 +196,8 @@ def run_series(data: str, output: Path | None, only: list[str] | None = None) ->
         Folder for the executed notebooks; None runs them in place, cleaned so that they can be committed.
     only : list of str, optional
         Numbers of the notebooks to run.
+    other : list of Path, optional
+        Folders of other music and sounds, for notebook 02.
 
     Returns
     -------
@@ -203,6 +206,8 @@ def run_series(data: str, output: Path | None, only: list[str] | None = None) ->
     """
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # other backends leave no pictures
     os.environ["MGR_DATASET"] = data if data in ("mini", "gtzan") else str(Path(data).resolve())
+    if other:
+        os.environ["MGR_OTHER"] = os.pathsep.join(str(folder.resolve()) for folder in other)
     seconds = {}
     for path in find_notebooks(only):
         print(f"{path.stem} …", end=" ", flush=True)
@@ -240,6 +245,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``python -m notebooks.run``."""
     parser.add_argument("--data", type=as_path,
                         help="mini (default), gtzan, or a folder with one sub-folder per genre")
+    parser.add_argument("--other", type=as_path, nargs="+", metavar="DIR",
+                        help="folders of music and sounds of no genre, in sub-folders by kind or flat")
     parser.add_argument("--output", type=as_path, help="folder for the executed notebooks (default: in place)")
     parser.add_argument("--only", nargs="+", metavar="NN", help="run only these, for example 03 04 (default: all)")
     parser.add_argument("--table", action="store_true", help="print the number of cells and lines; run nothing")
@@ -249,7 +256,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """The table runs nothing."""
     if args.table:
-        refuse_unused(parser, args, "notebooks.run with --table", "data", "output", "summary")
+        refuse_unused(parser, args, "notebooks.run with --table", "data", "other", "output", "summary")
     args.data = str(args.data or "mini")
 
 
@@ -259,7 +266,7 @@ def run(args: argparse.Namespace) -> int:
         print(line_table(find_notebooks(args.only)))
         return 0
     try:
-        seconds = run_series(args.data, args.output, args.only)
+        seconds = run_series(args.data, args.output, args.only, args.other)
     except (RuntimeError, FileNotFoundError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 
 from ..config import CONFIG, DATA, Config, work_dir
 from ..host.files import shown, write_whole
+from ..host.processes import in_parallel
 from . import gtzan, mini_set, reading, splits
 
 SUFFIXES = (".wav", ".flac", ".au", ".aiff", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".alac", ".wma", ".webm", ".wv")
@@ -104,8 +105,7 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     found += [entry for root in ([other] if isinstance(other, (str, Path)) else other or [])
               for entry in _list_others(Path(os.path.expanduser(root)), config)]
     unread = [prefix + name for root, prefix in folders for name in _other_folders(root, config) if name not in own]
-    read = joblib.Parallel(-1, prefer="threads", return_as="generator")(
-        joblib.delayed(_try_read)(path, config) for path, _ in found)
+    read = in_parallel((joblib.delayed(_try_read)(path, config) for path, _ in found), prefer="threads")
     songs, skipped = [], []
     for (_, song), result in zip(found, tqdm(read, total=len(found), desc="reading songs", unit="file")):
         if isinstance(result, str):

@@ -27,6 +27,7 @@ import soxr
 from tqdm.auto import tqdm
 
 from ..config import CONFIG, Config
+from ..host.processes import in_parallel
 from . import adc, other_sounds
 
 AGC_RANGE_DB = 20.0  # [MAX9814] the variable amplifier gives 20 dB down to 0 dB
@@ -343,8 +344,7 @@ def hear_clips(clips: np.ndarray, seed: int, level_db: float | None = None, room
         rng = np.random.default_rng([seed, index])
         return hear(clips[index], rng, level_db, bool(rng.random() < room), ranges, config, digital)
 
-    work = joblib.Parallel(-1, prefer="threads", return_as="generator")(
-        joblib.delayed(one)(index) for index in range(len(clips)))
+    work = in_parallel((joblib.delayed(one)(index) for index in range(len(clips))), prefer="threads")
     heard = list(tqdm(work, total=len(clips), desc="microphone", unit="clip", delay=2, leave=False))
     return np.stack(heard) if heard else clips[:, : clips.shape[1] // config.frame_step * config.frame_step]
 

@@ -1,6 +1,8 @@
 """The runner of the series: what it removes from notebooks. And the notebooks and pages that are committed."""
 
+import argparse
 import json
+import os
 import re
 
 import pytest
@@ -129,6 +131,17 @@ def test_table_of_recipes_names_sections_that_exist():
     for path, sections in rows:
         for section in re.findall(r"\*(.+?)\*", sections):
             assert f"\n## {section}\n" in prose(ROOT / path) + "\n", f"{path}: {section}"
+
+
+def test_the_series_gets_the_folders_of_the_command_line(tmp_path, monkeypatch, capsys):
+    for name in ("MPLBACKEND", "MGR_DATASET", "MGR_OTHER", "MGR_WORK"):
+        monkeypatch.setenv(name, str(tmp_path))  # the runner changes the first three
+    monkeypatch.setattr(run, "run_notebook", lambda path, output, keep_players: 1.0)
+    folders = [tmp_path / "gtzan_other", tmp_path / "speech"]
+    assert run.run(argparse.Namespace(table=False, data="gtzan", other=folders, output=tmp_path, only=["02"],
+                                      summary=False)) == 0
+    assert os.environ["MGR_DATASET"] == "gtzan" and os.environ["MGR_OTHER"] == os.pathsep.join(map(str, folders))
+    assert "02_prepare_dataset … 1 s" in capsys.readouterr().out
 
 
 def test_readme_lists_every_notebook_with_its_badge():
