@@ -9,7 +9,8 @@ import sys
 
 from .config import DATA, PRETRAINED
 from .host.boards import BOARDS
-from .host.command_line import Arguments, add_number, as_path, at_once, new_parser, refuse_unused, run_command
+from .host.command_line import (
+    Arguments, add_number, as_path, as_text, at_once, new_parser, refuse_unused, run_command)
 
 DB = -96.0, 24.0  # levels that make sense
 DAY = 86400.0  # seconds
@@ -17,8 +18,8 @@ DAY = 86400.0  # seconds
 
 def record_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``record``."""
-    parser.add_argument("--label", help="genre of the takes (without it, the script asks)")
-    parser.add_argument("--port", help="serial port (without it, the Pico is found by its USB ID)")
+    parser.add_argument("--label", type=as_text, help="genre of the takes (without it, the script asks)")
+    parser.add_argument("--port", type=as_text, help="serial port (without it, the Pico is found by its USB ID)")
     add_number(parser, "--seconds", 0.0, DAY, "length of a take; 0, the default: until the button is pressed")
     add_number(parser, "--takes", 0, 100_000, "stop after this many takes; 0, the default: never", default=0)
     parser.add_argument("--start", action="store_true", help="start each take at once, without the button")
@@ -27,7 +28,8 @@ def record_arguments(parser: argparse.ArgumentParser) -> None:
                         help="folder of the recordings (default: data/recordings in the project)")
     parser.add_argument("--format", choices=("frames", "text"), default="frames",
                         help="what the Pico sends: frames of our recorder (default), or text of the book's sketch")
-    parser.add_argument("--drive-folder", metavar="NAME", help="upload to this folder of Google Drive (name or ID)")
+    parser.add_argument("--drive-folder", type=as_text, metavar="NAME",
+                        help="upload to this folder of Google Drive (name or ID)")
     parser.add_argument("--client-secrets", type=as_path, metavar="FILE",
                         help="with --drive-folder: OAuth client or service account for Drive, from the Google Cloud "
                              "console (default: client_secrets.json)")
@@ -101,7 +103,7 @@ def flash_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--board", choices=BOARDS, default="pico", help="default: pico")
     parser.add_argument("--sketch", choices=("genre_recognizer", "recorder"), default="genre_recognizer",
                         help="default: genre_recognizer")
-    parser.add_argument("--port", help="serial port of a board that runs (without it, the board is found)")
+    parser.add_argument("--port", type=as_text, help="serial port of a board that runs (without it, the board is found)")
     add_generated(parser)
 
 

@@ -108,12 +108,12 @@ PRETRAINED = DATA / "pretrained"
 
 def work_dir() -> Path:
     """Folder for what the notebooks write: `data/work/`, or the environment variable MGR_WORK. It is made when missing."""
-    return _made(ROOT / os.path.expanduser(os.environ.get("MGR_WORK", "data/work")), "MGR_WORK")
+    return _made(ROOT / os.path.expanduser(os.environ.get("MGR_WORK") or "data/work"), "MGR_WORK")
 
 
 def build_dir() -> Path:
     """Folder for what is built or fetched: `build/`, or the environment variable MGR_BUILD. It is made when missing."""
-    return _made(ROOT / os.path.expanduser(os.environ.get("MGR_BUILD", "build")), "MGR_BUILD")
+    return _made(ROOT / os.path.expanduser(os.environ.get("MGR_BUILD") or "build"), "MGR_BUILD")
 
 
 def _made(folder: Path, variable: str) -> Path:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mgr_helpers.config import ROOT, artifact, build_dir, work_dir
 from mgr_helpers.host import files
-from mgr_helpers.host.command_line import as_path, main, refuse_unused
+from mgr_helpers.host.command_line import as_path, as_text, main, refuse_unused
 
 NOTEBOOKS = ROOT / "notebooks"
 AUDIO_NOTE = "(audio player: run the notebook to listen)"
@@ -248,7 +248,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--other", type=as_path, nargs="+", metavar="DIR",
                         help="folders of music and sounds of no genre, in sub-folders by kind or flat")
     parser.add_argument("--output", type=as_path, help="folder for the executed notebooks (default: in place)")
-    parser.add_argument("--only", nargs="+", metavar="NN", help="run only these, for example 03 04 (default: all)")
+    parser.add_argument("--only", type=as_text, nargs="+", metavar="NN", help="run only these, for example 03 04 (default: all)")
     parser.add_argument("--table", action="store_true", help="print the number of cells and lines; run nothing")
     parser.add_argument("--summary", action="store_true", help="end with the table of accuracies and decisions")
 
@@ -257,6 +257,11 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """The table runs nothing."""
     if args.table:
         refuse_unused(parser, args, "notebooks.run with --table", "data", "other", "output", "summary")
+    if args.only and not any("02_prepare_dataset.ipynb".startswith(number) for number in args.only):
+        refuse_unused(parser, args, "notebooks.run without notebook 02", "data", "other")
+    for folder in [*filter(None, [args.data]), *(args.other or [])]:
+        if str(folder) not in ("mini", "gtzan") and not folder.is_dir():
+            parser.error(f"there is no folder {folder}")
     args.data = str(args.data or "mini")
 
 

@@ -24,7 +24,14 @@ def new_parser(description: str, prog: str | None = None) -> argparse.ArgumentPa
 
 def as_path(word: str) -> Path:
     """An argparse type: a file, a folder or the name of a data set; `~` is the home folder."""
-    return Path(os.path.expanduser(word))
+    return Path(os.path.expanduser(as_text(word)))
+
+
+def as_text(word: str) -> str:
+    """An argparse type: any text but an empty one, such as an unset variable of the shell leaves."""
+    if not word.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return word
 
 
 def add_number(parser: argparse.ArgumentParser, name: str, low: float, high: float, what: str, **options) -> None:
@@ -48,6 +55,14 @@ def refuse_unused(parser: argparse.ArgumentParser, arguments: Arguments, mode: s
     values = {f"--{name}": getattr(arguments, name.replace("-", "_")) for name in names}
     if given := [name for name, value in values.items() if value is not None and value is not False]:
         parser.error(f"{mode} doesn't use {', '.join(given)}")
+
+
+def ask(question: str) -> str:
+    """What the user types; Ctrl-D ends the command, as Ctrl-C does. (In a terminal its EOFError has no text.)"""
+    try:
+        return input(question)
+    except EOFError:
+        raise KeyboardInterrupt from None
 
 
 def run_command(run: Callable[[Arguments], int], arguments: Arguments) -> int:

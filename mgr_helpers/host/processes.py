@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterable, Iterator
+from multiprocessing import resource_tracker
 
 import joblib
 
@@ -19,7 +20,7 @@ def in_parallel(tasks: Iterable, n_jobs: int = -1, **options) -> Iterator:
     """
     # its resource tracker removes what a stopped command left, and needn't tell of it
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
-    with _ctrl_c_waits():
+    with contextlib.nullcontext() if options.get("prefer") == "threads" else _ctrl_c_waits():
         return joblib.Parallel(n_jobs, return_as="generator", **options)(tasks)
 
 
@@ -29,6 +30,7 @@ def _ctrl_c_waits() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # the first of joblib's processes would start it, and unblock Ctrl-C by that
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..config import CONFIG, PRETRAINED, Config
 from ..features.mfcc_q15 import FrontEnd
+from ..host.files import shown
 from .schema import schema
 from .tensors import check_frames, firmware_numbers, operators, tensor_at
 
@@ -151,7 +152,7 @@ def load_model(path: str | Path = SHIPPED) -> Model:
     """Open an int8 model of ours; FileNotFoundError or ValueError when it is missing or no such model."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path.name}: run notebook 06, or `make pretrained DATA=<folder>`")
+        raise FileNotFoundError(f"no file {shown(path)}: run notebook 06, or `make pretrained DATA=<folder>`")
     model = open_model(path.read_bytes(), path.name)
     _check_int8(model)
     return model

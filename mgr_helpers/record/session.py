@@ -22,6 +22,7 @@ from serial.tools import list_ports
 from tqdm.auto import tqdm
 
 from ..config import CONFIG
+from ..host.command_line import ask
 from ..host.files import shown
 from . import drive, takes
 from .book_text import TextDecoder
@@ -36,8 +37,10 @@ STOP_SECONDS = 2.0  # after Ctrl-C the Pico has so long to end its take
 METER_DB, METER_WIDTH = 48, 24  # range and characters of the level meter
 LONGEST_SECONDS = (2**32 - takes.WAV_HEADER) // 2 / Header().rate  # of a WAV file; the Pico counts to 2**32 samples
 OPEN_ADVICE = {  # what to do when a port can't be opened
+    errno.EAGAIN: "another program has locked it: close that",
     errno.EBUSY: "another program uses it. ModemManager lets go in ten seconds (`sudo systemctl stop ModemManager`)",
-    errno.ENOTTY: "this is no serial port. Stop, and choose the board's with --port",
+    **dict.fromkeys((errno.ENOTTY, errno.EISDIR, errno.EINVAL),
+                    "this is no serial port. Stop, and choose the board's with --port"),
     errno.EIO: "the board does not answer. Pull its cable and plug it in again",
     errno.EPROTO: "the USB connection fails. Try another cable, and a socket of the computer itself, not of a hub",
 }
@@ -59,8 +62,8 @@ def find_port(port: str | None = None, vendor: int = PICO_VENDOR) -> str | None:
 
 
 def why_closed(name: str, error: Exception) -> tuple[str, bool]:
-    """What to tell about a port that can't be opened, and whether another program or missing rights keep it closed."""
-    if "ermission" in str(error) or "lock" in str(error):
+    """What to tell about a port that can't be opened, and whether missing rights keep it closed."""
+    if "ermission" in str(error):
         return (f"{name} cannot be opened ({error}): close the program that uses it; on Linux, "
                 "`sudo usermod -aG dialout $USER` and a new login give you the right to"), True
     numbers = *error.args, *getattr(error.__context__, "args", ())  # pyserial leaves out that of termios.error
@@ -229,6 +232,8 @@ class Settings:
     text_format: bool = False
 
     def __post_init__(self) -> None:
+        if 0 < self.seconds < 1 / Header().rate:
+            raise ValueError(f"a take of {self.seconds:g} s has no sample; 0 means: until the button is pressed")
         if not self.seconds <= LONGEST_SECONDS:
             raise ValueError(f"a take of {self.seconds:g} s is too long: a WAV file and the Pico's counter of samples "
                              f"hold {LONGEST_SECONDS:.0f} s (27 hours)")
@@ -267,9 +272,10 @@ class Session:
             try:
                 kind, value = self.link.messages.get(timeout=0.1)
             except queue.Empty:
-                self._check_silence()
-                continue
-            self.handle(kind, value)
+                pass
+            else:
+                self.handle(kind, value)
+            self._check_silence()
 
     def handle(self, kind: str, value) -> None:
         """Handle one message of the link."""
@@ -301,7 +307,7 @@ class Session:
         self.display.clear()
 
     def _check_silence(self) -> None:
-        if self.connected_at and time.monotonic() - self.connected_at > SILENT_SECONDS:
+        if self.connected_at and self.writer is None and time.monotonic() - self.connected_at > SILENT_SECONDS:
             self.connected_at = None
             if not self.settings.text_format:
                 say("no frame has come from this port: is firmware/recorder on the board? (for the book's sketch: "
@@ -381,10 +387,11 @@ def record_take(label: str, seconds: float, port: str | None = None, folder: Pat
 
 def run(args) -> int:
     """`python -m mgr_helpers record`. Returns 0, also after Ctrl-C."""
-    interactive = sys.stdin.isatty() and not args.yes
+    interactive = sys.stdin is not None and sys.stdin.isatty() and not args.yes
     if args.label is None and not interactive:
         raise ValueError("--label is needed where nobody can be asked")
-    label = takes.check_label(args.label or input(f"label ({', '.join(CONFIG.genres)} or another) > ").strip())
+    label = takes.check_label(args.label or ask(f"label ({', '.join(CONFIG.genres)} or another) > ").strip())
+    takes.check_folder(args.output / label)
     settings = Settings(label, args.output, args.seconds, args.takes, args.start, interactive, args.format == "text")
     for path in takes.recover(args.output):
         say(f"recovered {takes.summary(path)}")

@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 import sys
+import tempfile
 import time
 import wave
 from pathlib import Path
@@ -190,9 +191,21 @@ def read_sidecar(path: Path) -> dict:
     return json.loads(path.with_suffix(".json").read_text())
 
 
+def check_folder(folder: Path) -> None:
+    """Make the folder of a label and try to write there, before anything is recorded. ValueError if that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(f"takes can't be written to {shown(folder)} ({error.strerror}): choose another folder by "
+                         "--output") from error
+
+
 def relabel(path: Path, label: str) -> Path:
     """Move a take and its sidecar to another label. Returns the WAV's new path."""
     new = path.parent.parent / check_label(label) / (label + path.name.removeprefix(path.parent.name))
+    if new == path:
+        return path
     new.parent.mkdir(parents=True, exist_ok=True)
     write_json(new.with_suffix(".json"), {**read_sidecar(path), "label": label, "file": new.name})
     path.replace(new)

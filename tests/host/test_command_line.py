@@ -56,6 +56,14 @@ def test_numbers_of_other_commands_have_ranges(words, capsys):
     assert "number from" in usage_error(capsys, *words.split())
 
 
+@pytest.mark.parametrize("words", [["record", "--port", ""], ["record", "--label", " "], ["flash", "--port", ""],
+                                   ["record", "--drive-folder", ""], ["evaluate", "--audio", ""],
+                                   ["pico", "--audio", "mini", "--model", ""]])
+def test_an_empty_text_is_refused(words, capsys):
+    """An unset variable of the shell leaves one."""
+    assert usage_error(capsys, *words).endswith(f"argument {words[-2]}: it is empty")
+
+
 @pytest.mark.parametrize("words", ["tests.exactness --windows 0", "tests.exactness --windows -1",
                                    "tests.stress --scale nan", "tests.stress --scale 0", "tools.bench --soak -1",
                                    "tools.pretrained --data mini --seed -1"])
@@ -89,15 +97,21 @@ def test_record_refuses_options_without_effect(words, capsys):
 
 
 @pytest.mark.parametrize("words", ["tools.bench --tables --audio mini", "tools.bench --decoder --compiler zig",
-                                   "notebooks.run --table --summary", "notebooks.run --table --data mini"])
+                                   "notebooks.run --table --summary", "notebooks.run --table --data mini",
+                                   "notebooks.run --only 03 --data mini", "notebooks.run --only 05 --other data"])
 def test_tools_refuse_options_without_effect(words):
     done = run(*words.split())
     assert done.returncode == 2 and "doesn't use --" in done.stderr.splitlines()[-1]
 
 
+def test_the_series_needs_a_folder_that_exists():
+    done = run("notebooks.run", "--data", "/nope")
+    assert done.returncode == 2 and done.stderr.endswith("there is no folder /nope\n")
+
+
 def test_a_model_is_used_for_one_recording_too(tmp_path, monkeypatch, capsys):
     assert __main__.main(["pico", "--audio", str(tmp_path / "f.wav"), "--model", "/nope"]) == 1
-    assert capsys.readouterr().err.startswith("error: no file nope")
+    assert capsys.readouterr().err.startswith("error: no file /nope")
     used = {}
     monkeypatch.setattr(clips, "build_image", lambda name, compiler, generated: used.update(generated=generated))
     monkeypatch.setattr(listen, "listen", lambda *of, **options: 1 / 0)
@@ -153,10 +167,12 @@ def test_a_file_that_ends_early_is_no_interruption():
         command_line.run_command(raising(EOFError("No data left in file")), None)
 
 
-def test_ctrl_d_at_a_question(tmp_path):
+@pytest.mark.parametrize("in_terminal", [False, True])  # there, input() reads by readline, and its error has no text
+def test_ctrl_d_at_a_question(in_terminal, tmp_path):
     controller, terminal = pty.openpty()
     process = subprocess.Popen([sys.executable, "-m", "mgr_helpers", "record", "--output", tmp_path], cwd=ROOT,
-                               stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                               stdin=terminal, stdout=terminal if in_terminal else subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
     os.write(controller, b"\x04")
     said = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in said[1] and said[1].endswith("stopped\n")
@@ -184,6 +200,20 @@ def test_ctrl_c(words, seconds, tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130, said
     assert "Traceback" not in said and said.endswith("\nstopped\n")
+
+
+WORKERS = """import joblib, signal
+from mgr_helpers.host.processes import in_parallel
+def deaf(number):
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+print(list(in_parallel((joblib.delayed(deaf)(number) for number in range(4)), 2)), deaf(0))
+"""
+
+
+def test_workers_never_hear_ctrl_c():
+    """From their first moment: else they print tracebacks when it comes while they load libraries."""
+    done = subprocess.run([sys.executable, "-c", WORKERS], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "[True, True, True, True] False\n", done.stderr
 
 
 @pytest.mark.parametrize("words", [("notebooks.run", "--only", "99"), ("mgr_helpers", "evaluate", "--audio", "/no/…")])

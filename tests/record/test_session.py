@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 import serial
 
+from mgr_helpers.__main__ import main
 from mgr_helpers.pico import emulator
 from mgr_helpers.pico.image import build_image
 from mgr_helpers.record import protocol, takes, wiring
+from mgr_helpers.record import session as record_session
 from mgr_helpers.record.session import (LONGEST_SECONDS, RETRY_SECONDS, Link, Session, Settings, find_port, level_meter,
                                         list_ports, ports_found, record_take, review)
 from tests import serial_port
@@ -344,7 +346,7 @@ def test_port_in_use_is_explained(pico, tmp_path):
         assert first.messages.get(timeout=5)[0] == "connected"
         with Link(str(pico.link_name)) as second:
             kind, error = second.messages.get(timeout=5)
-    assert kind == "failed" and "close the program that uses it" in str(error)
+    assert kind == "waiting" and "another program has locked it: close that" in str(error)
 
 
 def test_find_port(monkeypatch):
@@ -383,7 +385,8 @@ def fails(name, number, by_termios):
 
 @pytest.mark.parametrize("number, by_termios, advice", [
     (errno.EBUSY, False, "ModemManager"), (errno.EIO, False, "plug it in again"), (errno.EIO, True, "plug it in again"),
-    (errno.EPROTO, True, "another cable"), (errno.ENOTTY, True, "--port"), (errno.ENXIO, False, "plug the board in"),
+    (errno.EPROTO, True, "another cable"), (errno.EISDIR, False, "--port"), (errno.EAGAIN, False, "has locked it"),
+    (errno.EINVAL, True, "--port"), (errno.ENOTTY, True, "--port"), (errno.ENXIO, False, "plug the board in"),
 ])
 def test_port_that_opens_in_the_end(pico, tmp_path, monkeypatch, capsys, number, by_termios, advice):
     """The reason is told once, with what to do, and the port is used as soon as it can be opened."""
@@ -415,6 +418,20 @@ def test_error_of_a_moment_is_not_told(pico, tmp_path, monkeypatch, capsys):
         assert "cannot be opened" not in capsys.readouterr().out
 
 
+def test_a_port_that_talks_but_sends_no_frames_is_told(tmp_path, monkeypatch, capsys):
+    """Another program's board: its lines come more often than the script looks for silence."""
+    monkeypatch.setattr(record_session, "SILENT_SECONDS", 0.4)
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    with Link(os.ttyname(theirs)) as link:
+        session = Session(link, Settings("jazz", tmp_path))
+        for _ in range(40):
+            os.write(ours, b"hello\n")
+            session.run(0.03)
+    assert capsys.readouterr().out.count("no frame has come from this port") == 1
+    os.close(ours), os.close(theirs)
+
+
 def test_port_without_permission_ends_the_script(pico, monkeypatch):
     monkeypatch.setattr(serial, "Serial", lambda name, *args, **options: fails(name, errno.EACCES, False))
     with Link(str(pico.link_name)) as link:
@@ -441,6 +458,8 @@ def test_boards_of_other_makers_are_listed(tmp_path, monkeypatch, capsys, vendor
 def test_take_longer_than_its_counters_is_refused(tmp_path):
     assert LONGEST_SECONDS * protocol.Header().rate < 2**32  # the firmware's `planned`
     Settings("jazz", tmp_path, seconds=LONGEST_SECONDS)
+    with pytest.raises(ValueError, match="has no sample"):
+        Settings("jazz", tmp_path, seconds=1e-5)
     for seconds in (LONGEST_SECONDS + 1, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="too long.*27 hours"):
             Settings("jazz", tmp_path, seconds=seconds)
@@ -475,6 +494,23 @@ def test_review_relabels_and_discards(tmp_path):
     assert new.parent.name == "metal" and new.name == f"metal_{path.name.removeprefix('old_label_')}"
     assert read(new)[1]["label"] == "metal" and not list(path.parent.iterdir())
     assert review(new, lambda prompt: "d") is None and not list(new.parent.iterdir())
+
+
+def test_relabelling_to_the_same_label_loses_nothing(tmp_path):
+    path = kept_take(tmp_path, "jazz")
+    answers = iter(["r", "jazz", ""])
+    assert review(path, lambda prompt: next(answers)) == path
+    assert read(path)[1]["label"] == "jazz"
+
+
+def test_a_folder_that_takes_no_takes_is_told_before_recording(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    words = ["record", "--label", "jazz", "--port", os.devnull, "--yes", "--output"]
+    for folder in (tmp_path / "file", tmp_path):
+        (tmp_path / "jazz").write_text("")
+        assert main([*words, str(folder)]) == 1
+        said = capsys.readouterr()
+        assert "takes can't be written to" in said.err and "--output" in said.err and said.out == ""
 
 
 def test_clipping_and_saturation_are_counted(tmp_path):
