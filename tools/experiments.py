@@ -327,8 +327,7 @@ def compare(songs: list, training: dict, tests: list[dict]) -> tuple[dict, dict,
         found = cached_figures(variant, training, tests)
         results[row] = {"float": found["figures"]}
         listener[row] = found["listened"]
-    book = kept(cache_file("book, vote over logarithms", [song.samples for song in songs]), lambda: measure_book(songs))
-    return {**results, **book, "majority": majority(clean)}, listener, scores
+    return {**results, **measure_book(songs), "majority": majority(clean)}, listener, scores
 
 
 def variant_figures(scores: dict[str, np.ndarray], test: dict) -> dict:
