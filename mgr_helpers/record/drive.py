@@ -29,7 +29,8 @@ from .takes import say, write_json
 
 SCOPE = "https://www.googleapis.com/auth/drive"  # all files; with .file only those that this program made
 FOLDER_TYPE = "application/vnd.google-apps.folder"
-ADDRESS = re.compile(r"https?://\S+?(?:/folders/|[?&]id=)([\w-]+)")  # of a folder in the browser
+ADDRESS = re.compile(r"(?:https?://|\bgoogle\.com/)\S*?(?:\bfolders/|[?&]id=)([\w-]+)", re.I)  # in the browser
+NO_NAME = re.compile(r"^$|://|\bgoogle\.com(?:/|$)", re.I)  # no folder is looked for, or made, by such a name
 USUAL_ID = re.compile(r"1[\w-]{32}|0B[\w-]{26}|0A[\w-]{17}")  # what Drive gives out today; any may come
 LOGIN_SECONDS = 300.0  # so long the browser may take to answer
 PENDING = "pending_uploads.json"
@@ -177,12 +178,20 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def _bare(pasted: str) -> str:
+    """A name, ID or address without what was copied along with it: spaces, <>, quotes and a final /."""
+    text = pasted.strip()
+    if text[:1] + text[-1:] in ("<>", '""', "''"):
+        text = text[1:-1].strip()
+    return text.rstrip("/ ")
+
+
 class DriveFolder:
     """A folder in Drive with a sub-folder per label. `name`: a name in My Drive, or the ID or address of any folder."""
 
     def __init__(self, drive, name: str) -> None:
-        self.drive, self.name = drive, name
-        self._folders: dict[str | None, str] = {}
+        self.drive, self.name = drive, _bare(name)
+        self._folders: dict[str | None, tuple[str, ...]] = {}
         self._ids: dict[tuple[str, str], str] = {}  # given out by Drive, for files that may not exist yet
 
     def list(self, parent: str, title: str | None = None) -> list:
@@ -193,21 +202,27 @@ class DriveFolder:
             query += f" and title = '{quoted}'"
         return self.drive.ListFile({"q": query}).GetList()  # PyDrive2 lists shared drives, too
 
-    def folder_id(self, label: str | None = None, create: bool = True) -> str:
-        """ID of the folder, or of a label's folder in it; created when missing, or without `create` a DriveError."""
+    def folder_id(self, label: str | None = None) -> str:
+        """ID of the folder, or of a label's folder in it; created when missing."""
+        return self.folder_ids(label)[0]
+
+    def folder_ids(self, label: str | None = None, create: bool = True) -> tuple[str, ...]:
+        """IDs of all folders of the name; one is created when none is there, or without `create` a DriveError."""
         if label not in self._folders:
             parent, title = ("root", self.name) if label is None else (self.folder_id(), label)
-            found = [item for item in self.list(parent, title) if item["mimeType"] == FOLDER_TYPE]
+            items = [] if NO_NAME.search(title) else self.list(parent, title)
+            found = [item for item in items if item["mimeType"] == FOLDER_TYPE]
             found = found or (self._by_id() if label is None else [])
-            if not found and (not create or "://" in title):
+            if not found and (not create or NO_NAME.search(title)):
                 raise DriveError(f"this program sees no folder {title!r} in My Drive: give its name, or its address as "
                                  "the browser shows it")
-            self._folders[label] = (found[0] if found else self._insert(parent, title, FOLDER_TYPE))["id"]
+            found = found or [self._insert(parent, title, FOLDER_TYPE)]
+            self._folders[label] = tuple(item["id"] for item in found)
         return self._folders[label]
 
     def _by_id(self) -> list:
         """The folder of which `name` is the ID or the address; empty when it is neither."""
-        address = ADDRESS.match(self.name)
+        address = ADDRESS.search(self.name)
         if not (address or re.fullmatch(r"[\w-]{15,}", self.name)):
             return []
         item = self.drive.CreateFile({"id": address[1] if address else self.name})
@@ -351,7 +366,7 @@ def download_recordings(drive, folder: str, to: Path) -> list[Path]:
     file is whole or absent. Of files of one name the oldest keeps it. A DriveError gives advice.
     """
     remote = DriveFolder(drive, folder)
-    root = retry(lambda: remote.folder_id(create=False), f"looking for {folder}")
+    root = retry(lambda: remote.folder_ids(create=False)[0], f"looking for {folder}")
     labels = [item for item in retry(lambda: remote.list(root), folder) if item["mimeType"] == FOLDER_TYPE]
     items = [(label["title"], item) for label in labels
              for item in retry(lambda label=label: remote.list(label["id"]), label["title"]) if "md5Checksum" in item]

@@ -201,7 +201,9 @@ def test_long_name_of_a_folder_is_looked_up(server, tmp_path, name):
 
 
 ADDRESSES = ["{id}", "https://drive.google.com/drive/folders/{id}", "https://drive.google.com/open?id={id}&authuser=0",
-             "https://drive.google.com/drive/u/0/folders/{id}?usp=sharing"]
+             "https://drive.google.com/drive/u/0/folders/{id}?usp=sharing", "drive.google.com/drive/folders/{id}",
+             "www.drive.google.com/open?id={id}", " <HTTPS://Drive.Google.com/drive/folders/{id}/> ", "{id}/",
+             "'{id} '", '"https://drive.google.com/drive/folders/{id}"']
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["my drive", "shared drive"])
@@ -225,6 +227,8 @@ def test_folder_by_its_id_or_its_pasted_address(server, tmp_path, address, share
 @pytest.mark.parametrize("name, words", [
     ("1" + "x" * 32, "Give a folder's name instead"), ("https://drive.google.com/drive/folders/gone", "can't find it"),
     ("https://drive.google.com/drive/my-drive", "its address as"), ("{file}", "in the bin"), ("{bin}", "in the bin"),
+    ("drive.google.com/drive/my-drive", "its address as"), ("Drive.Google.com/", "its address as"),
+    ("", "its address as"), (" ", "its address as"), ("'' ", "its address as"),
 ])
 def test_what_is_no_folder_is_not_made_one(server, tmp_path, capsys, name, words):
     file = server.store({"title": "song.wav", "mimeType": "audio/wav"}, b"x")
