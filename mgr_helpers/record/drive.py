@@ -10,6 +10,7 @@ Notebooks: 01, 02.
 
 import hashlib
 import json
+import os
 import random
 import re
 import sys
@@ -18,7 +19,7 @@ import time
 import webbrowser
 from pathlib import Path
 from typing import Callable
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from tqdm.auto import tqdm
 from tqdm.utils import CallbackIOWrapper
@@ -33,6 +34,7 @@ ADDRESS = re.compile(r"(?:https?://|\bgoogle\.com/)\S*?(?:\bfolders/|[?&]id=)([\
 NO_NAME = re.compile(r"^$|://|\bgoogle\.com(?:/|$)", re.I)  # no folder is looked for, or made, by such a name
 USUAL_ID = re.compile(r"1[\w-]{32}|0B[\w-]{26}|0A[\w-]{17}")  # what Drive gives out today; any may come
 LOGIN_SECONDS = 300.0  # so long the browser may take to answer
+ANSWERS = {"code", "error"}  # one of them is in Google's answer to a login
 PENDING = "pending_uploads.json"
 TIMEOUT = 60.0  # seconds without an answer
 ATTEMPTS = 10
@@ -95,9 +97,14 @@ def connect_local(secrets: Path = Path("client_secrets.json"), token: Path = TOK
                     "get_refresh_token": True, "oauth_scope": [f"{SCOPE}.file"]}
     auth = pydrive2.auth.GoogleAuth(settings_file=None, http_timeout=TIMEOUT, settings=settings)
     try:
+        if not service:
+            auth.GetFlow()
         auth.ServiceAuth() if service else pydrive2.auth.CheckAuth(_ask_for_code)(auth)
     except Exception as error:
-        raise DriveError(explain(error, secrets, token, "key" if service else "login")) from error
+        if isinstance(error, EOFError) and sys.stdin.isatty():  # Ctrl-D
+            raise
+        guilty = "key" if service else "login" if auth.flow else "secrets"
+        raise DriveError(explain(error, secrets, token, guilty)) from error
     return pydrive2.drive.GoogleDrive(auth)
 
 
@@ -110,10 +117,10 @@ def _ask_for_code(auth) -> str:
     say(f"to let this program use Google Drive, open this page and allow it:\n\n    {page}\n")
     with server:
         opened = webbrowser.open(page) is not False
-        while opened and not server.query_params and (left := deadline - time.monotonic()) > 0:
+        while opened and ANSWERS.isdisjoint(server.query_params) and (left := deadline - time.monotonic()) > 0:
             server.timeout = left
             server.handle_request()
-    answer = server.query_params or _ask_for_address()
+    answer = _ask_for_address() if ANSWERS.isdisjoint(server.query_params) else server.query_params
     if "code" not in answer:
         raise RuntimeError(f"access_denied: {answer}")
     return answer["code"]
@@ -136,8 +143,16 @@ def _ask_for_address() -> dict[str, str]:
         raise EOFError("no terminal")
     say("no browser answers here. Open the page on any computer and allow access. The browser then shows an error: "
         "copy the address from its address bar. (A service account's key as client secrets needs none of this.)")
-    answer = input("address > ").strip()
-    return dict(parse_qsl(urlsplit(answer).query)) or {"code": answer}
+    while ANSWERS.isdisjoint(answer := _read_answer(pasted := input("address > "))):
+        say(f"there is no code in this: {pasted[:80]!r}. Allow access on the page above first, then copy the address")
+    return answer
+
+
+def _read_answer(pasted: str) -> dict[str, str]:
+    """What an address says after its ? or #, that part alone, or a code alone."""
+    text = _bare(pasted)
+    text = f"code={text}" if re.fullmatch(r"[\w/.~%-]+", text) else re.sub("[?#]", "&", text)
+    return dict(parse_qsl(text))
 
 
 def _is_service_account(secrets: Path) -> bool:
@@ -151,8 +166,13 @@ def _make_private(path: Path) -> None:
     """Let only the owner read a file; made when missing, so that it is private before anything is in it."""
     if not path.exists():
         path.touch(0o600)
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o600)
+    with open(path, "rb") as file:  # a folder has no business here
+        mode = os.fstat(file.fileno()).st_mode
+    try:
+        if mode & 0o077:
+            path.chmod(0o600)
+    except OSError as error:  # the file is someone else's, or its disk has no modes
+        say(f"others can read {shown(path)}, and this can't be changed ({error.strerror}): keep it in your own folder")
 
 
 def retry(action: Callable, what: str):
