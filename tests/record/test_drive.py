@@ -162,8 +162,13 @@ def test_no_network(tmp_path, capsys):
     assert "is there a network" in capsys.readouterr().out
 
 
-def test_damaged_pending_list_is_reported(tmp_path):
-    (tmp_path / drive.PENDING).write_text("[")
+@pytest.mark.parametrize("content", ["[", "{}", '"x"', "null", "[1]", '[["a"]]', '["../afile"]', '["jazz/../../a"]',
+                                     '["/etc/hosts"]', '[""]', '["jazz"]', None])
+def test_damaged_pending_list_is_reported(tmp_path, content):
+    if content is None:
+        (tmp_path / drive.PENDING).mkdir()
+    else:
+        (tmp_path / drive.PENDING).write_text(content)
     with pytest.raises(drive.DriveError, match="pending_uploads.json is damaged"):
         drive.Uploader(None, "", tmp_path)
 
@@ -262,6 +267,41 @@ def test_files_of_one_name_do_not_overwrite_each_other(server, tmp_path):
     assert len({str(path).lower() for path in paths}) == 5 == len(list(tmp_path.glob("jazz/*")))
 
 
+def test_sidecars_are_named_like_their_sounds(server, tmp_path):
+    for content in (b"first", b"second"):  # two folders of one name, with takes of one name; the sidecars are equal
+        root = server.store({"title": "recordings", "mimeType": FOLDER})
+        label = server.store({"title": "jazz", "mimeType": FOLDER, "parents": [root]})
+        for title, data in [("a.wav", content), ("a.json", b"{}"), ("a.wav", content + b" again"), ("a.json", b"{}")]:
+            server.store({"title": title, "parents": [label]}, data)
+    paths = drive.download_recordings(logged_in(server.url), "recordings", tmp_path)
+    names = [f"{stem}{suffix}" for stem in ("a", "a (2)", "a (3)", "a (4)") for suffix in (".json", ".wav")]
+    assert sorted(path.name for path in paths) == sorted(path.name for path in tmp_path.glob("jazz/*")) == sorted(names)
+    assert {path.read_bytes() for path in paths} == {
+        b"{}", b"first", b"first again", b"second", b"second again"}
+
+
+def test_what_is_not_downloaded_is_named(server, tmp_path, capsys):
+    root = server.store({"title": "recordings", "mimeType": FOLDER})
+    label = server.store({"title": "jazz", "mimeType": FOLDER, "parents": [root]})
+    below = server.store({"title": "more", "mimeType": FOLDER, "parents": [label]})
+    for title, parent in [("a.wav", root), ("b.wav", label), ("c.wav", below)]:
+        server.store({"title": title, "parents": [parent], "mimeType": "audio/wav"}, title.encode())
+    paths = drive.download_recordings(logged_in(server.url), "recordings", tmp_path)
+    assert paths == [tmp_path / "jazz" / "b.wav"]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("only files in a label's folder are: a.wav, jazz/more")
+
+
+@pytest.mark.parametrize("file", ["to", "to/recordings", "to/recordings/jazz"])
+def test_file_in_the_place_of_a_folder_is_named(server, tmp_path, file):
+    make_takes(tmp_path / "local", 1, ["jazz"])
+    upload_all(server, tmp_path / "local")
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text("a file")
+    with pytest.raises(drive.DriveError, match=f"{file} is a file where a folder is needed"):
+        drive.download_recordings(logged_in(server.url), "recordings", tmp_path / "to" / "recordings")
+
+
 # --- logging in ---------------------------------------------------------------------------------------------
 
 @pytest.fixture
@@ -345,8 +385,9 @@ ANSWERS = ["http://localhost:8080/?state=1&code=4%2Fabc&scope=x", " 4/abc ", "4%
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_code_is_found_in_what_is_pasted(answer):
-    assert drive._read_answer(answer)["code"] == "4/abc"
+def test_code_is_found_in_what_is_pasted(monkeypatch, answer):
+    paste(monkeypatch, answer)
+    assert drive._ask_for_address()["code"] == "4/abc"
 
 
 @pytest.mark.parametrize("answer", ["", "  ", "http://localhost:8080/", "localhost:8080/", "localhost:8080/?code=",
