@@ -393,7 +393,7 @@ def download_recordings(drive, folder: str, to: Path) -> list[Path]:
 
 
 def _own_paths(items: list[tuple[dict, dict]], to: Path) -> dict[Path, dict]:
-    """A path for each (label's folder, file): in Drive two files may have one name, or names that differ only in case."""
+    """A path for each (folder, file): in Drive two files may have one name, or names that differ only in case."""
     paths, taken, sounds = {}, {}, {}
     for folder, item in sorted(items, key=lambda pair: (
             pair[1]["title"].endswith(".json"), pair[1].get("createdDate", ""), pair[1]["id"])):
