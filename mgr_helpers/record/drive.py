@@ -18,7 +18,7 @@ import time
 import webbrowser
 from pathlib import Path
 from typing import Callable
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from tqdm.auto import tqdm
 from tqdm.utils import CallbackIOWrapper
@@ -29,9 +29,11 @@ from .takes import say, write_json
 
 SCOPE = "https://www.googleapis.com/auth/drive"  # all files; with .file only those that this program made
 FOLDER_TYPE = "application/vnd.google-apps.folder"
-ADDRESS = re.compile(r"https?://\S+?(?:/folders/|[?&]id=)([\w-]+)")  # of a folder in the browser
+ADDRESS = re.compile(r"(?:https?://|\bgoogle\.com/)\S*?(?:\bfolders/|[?&]id=)([\w-]+)", re.I)  # in the browser
+NO_NAME = re.compile(r"^$|://|\bgoogle\.com(?:/|$)", re.I)  # no folder is looked for, or made, by such a name
 USUAL_ID = re.compile(r"1[\w-]{32}|0B[\w-]{26}|0A[\w-]{17}")  # what Drive gives out today; any may come
 LOGIN_SECONDS = 300.0  # so long the browser may take to answer
+ANSWERS = {"code", "error"}  # one of them is in Google's answer to a login
 PENDING = "pending_uploads.json"
 TIMEOUT = 60.0  # seconds without an answer
 ATTEMPTS = 10
@@ -94,9 +96,14 @@ def connect_local(secrets: Path = Path("client_secrets.json"), token: Path = TOK
                     "get_refresh_token": True, "oauth_scope": [f"{SCOPE}.file"]}
     auth = pydrive2.auth.GoogleAuth(settings_file=None, http_timeout=TIMEOUT, settings=settings)
     try:
+        if not service:
+            auth.GetFlow()
         auth.ServiceAuth() if service else pydrive2.auth.CheckAuth(_ask_for_code)(auth)
     except Exception as error:
-        raise DriveError(explain(error, secrets, token, "key" if service else "login")) from error
+        if isinstance(error, EOFError) and sys.stdin.isatty():  # Ctrl-D
+            raise
+        guilty = "key" if service else "login" if auth.flow else "secrets"
+        raise DriveError(explain(error, secrets, token, guilty)) from error
     return pydrive2.drive.GoogleDrive(auth)
 
 
@@ -109,10 +116,10 @@ def _ask_for_code(auth) -> str:
     say(f"to let this program use Google Drive, open this page and allow it:\n\n    {page}\n")
     with server:
         opened = webbrowser.open(page) is not False
-        while opened and not server.query_params and (left := deadline - time.monotonic()) > 0:
+        while opened and ANSWERS.isdisjoint(server.query_params) and (left := deadline - time.monotonic()) > 0:
             server.timeout = left
             server.handle_request()
-    answer = server.query_params or _ask_for_address()
+    answer = _ask_for_address() if ANSWERS.isdisjoint(server.query_params) else server.query_params
     if "code" not in answer:
         raise RuntimeError(f"access_denied: {answer}")
     return answer["code"]
@@ -135,8 +142,12 @@ def _ask_for_address() -> dict[str, str]:
         raise EOFError("no terminal")
     say("no browser answers here. Open the page on any computer and allow access. The browser then shows an error: "
         "copy the address from its address bar. (A service account's key as client secrets needs none of this.)")
-    answer = input("address > ").strip()
-    return dict(parse_qsl(urlsplit(answer).query)) or {"code": answer}
+    while True:
+        text = _bare(input("address > "))  # an address, what follows its ? or #, or a code alone
+        query = f"code={text}" if re.fullmatch(r"[\w/.~%-]+", text) else re.sub("[?#]", "&", text)
+        if not ANSWERS.isdisjoint(answer := dict(parse_qsl(query))):
+            return answer
+        say(f"there is no code in this: {text[:80]!r}. Allow access on the page above first, then copy the address")
 
 
 def _is_service_account(secrets: Path) -> bool:
@@ -150,8 +161,12 @@ def _make_private(path: Path) -> None:
     """Let only the owner read a file; made when missing, so that it is private before anything is in it."""
     if not path.exists():
         path.touch(0o600)
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o600)
+    open(path, "rb").close()  # fails for a folder
+    try:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError as error:  # the file is someone else's, or its disk has no modes
+        say(f"others can read {shown(path)}, and this can't be changed ({error.strerror}): keep it in your own folder")
 
 
 def retry(action: Callable, what: str):
@@ -177,37 +192,46 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def _bare(pasted: str) -> str:
+    """A name, ID or address without what was copied along with it: spaces, <>, quotes and a final /."""
+    return re.sub(r"""^[<"']([^<>"']*)[>"']$""", r"\1", pasted.strip()).strip().rstrip("/ ")
+
+
 class DriveFolder:
     """A folder in Drive with a sub-folder per label. `name`: a name in My Drive, or the ID or address of any folder."""
 
     def __init__(self, drive, name: str) -> None:
-        self.drive, self.name = drive, name
-        self._folders: dict[str | None, str] = {}
+        self.drive, self.name = drive, _bare(name)
+        self._folders: dict[str | None, tuple[str, ...]] = {}
         self._ids: dict[tuple[str, str], str] = {}  # given out by Drive, for files that may not exist yet
 
     def list(self, parent: str, title: str | None = None) -> list:
         """Files and folders in a folder (by ID); with `title` only those of that name."""
         query = f"'{parent}' in parents and trashed = false"
         if title is not None:
-            quoted = title.replace("\\", "\\\\").replace("'", "\\'")
-            query += f" and title = '{quoted}'"
+            query += " and title = '%s'" % re.sub(r"([\\'])", r"\\\1", title)
         return self.drive.ListFile({"q": query}).GetList()  # PyDrive2 lists shared drives, too
 
-    def folder_id(self, label: str | None = None, create: bool = True) -> str:
-        """ID of the folder, or of a label's folder in it; created when missing, or without `create` a DriveError."""
+    def folder_id(self, label: str | None = None) -> str:
+        """ID of the folder, or of a label's folder in it; created when missing."""
+        return self.folder_ids(label)[0]
+
+    def folder_ids(self, label: str | None = None, create: bool = True) -> tuple[str, ...]:
+        """IDs of all folders of the name; one is created when none is there, or without `create` a DriveError."""
         if label not in self._folders:
             parent, title = ("root", self.name) if label is None else (self.folder_id(), label)
-            found = [item for item in self.list(parent, title) if item["mimeType"] == FOLDER_TYPE]
+            items = [] if NO_NAME.search(title) else self.list(parent, title)
+            found = [item for item in items if item["mimeType"] == FOLDER_TYPE]
             found = found or (self._by_id() if label is None else [])
-            if not found and (not create or "://" in title):
+            if not found and (not create or NO_NAME.search(title)):
                 raise DriveError(f"this program sees no folder {title!r} in My Drive: give its name, or its address as "
                                  "the browser shows it")
-            self._folders[label] = (found[0] if found else self._insert(parent, title, FOLDER_TYPE))["id"]
+            self._folders[label] = tuple(item["id"] for item in found or [self._insert(parent, title, FOLDER_TYPE)])
         return self._folders[label]
 
     def _by_id(self) -> list:
         """The folder of which `name` is the ID or the address; empty when it is neither."""
-        address = ADDRESS.match(self.name)
+        address = ADDRESS.search(self.name)
         if not (address or re.fullmatch(r"[\w-]{15,}", self.name)):
             return []
         item = self.drive.CreateFile({"id": address[1] if address else self.name})
@@ -270,7 +294,10 @@ class Uploader(threading.Thread):
         listed = self.root / PENDING
         try:
             self._pending = json.loads(listed.read_text()) if listed.exists() else []
-        except ValueError as error:
+            paths = [Path(name) for name in self._pending] if isinstance(self._pending, list) else [Path()]
+            if any(path.anchor or ".." in path.parts or len(path.parts) < 2 for path in paths):
+                raise ValueError("no list of <label>/<file>")
+        except (OSError, TypeError, ValueError) as error:
             raise DriveError(f"{shown(listed)} is damaged ({error}): delete it; all recordings are there") from error
 
     @property
@@ -301,11 +328,9 @@ class Uploader(threading.Thread):
 
     def _next(self) -> str | None:
         with self._change:
-            while True:
-                todo = [name for name in self._pending if name not in self.failed]
-                if todo or self._closing:
-                    return todo[0] if todo else None
+            while not (todo := [name for name in self._pending if name not in self.failed]) and not self._closing:
                 self._change.wait()
+            return todo[0] if todo else None
 
     def _upload(self, name: str) -> None:
         path, start = self.root / name, self.sent_bytes
@@ -314,7 +339,7 @@ class Uploader(threading.Thread):
             self.sent_bytes = start
             return self.remote.upload(path.parent.name, path, self._count)
 
-        if path.exists():
+        if path.is_file():
             self.uploaded += retry(attempt, name)
             self.sent_bytes = start + path.stat().st_size
         else:
@@ -332,8 +357,7 @@ class Uploader(threading.Thread):
             self._closing = True
             self._change.notify()
         sizes = [(self.root / name).stat().st_size for name in self.pending if (self.root / name).exists()]
-        start = self.sent_bytes
-        disable = None if sizes else True  # None: disabled where there is no terminal
+        start, disable = self.sent_bytes, None if sizes else True  # None: disabled where there is no terminal
         with tqdm(total=sum(sizes), unit="B", unit_scale=True, desc="uploading", disable=disable) as bar:
             while self.is_alive():
                 self.join(0.1)
@@ -347,33 +371,44 @@ class Uploader(threading.Thread):
 def download_recordings(drive, folder: str, to: Path) -> list[Path]:
     """Download a Drive folder of recordings to `<to>/<label>/<file>`; returns the paths of all its files.
 
-    `folder` is a name, an ID or an address. Files that are there already with the same MD5 are not fetched again; a
-    file is whole or absent. Of files of one name the oldest keeps it. A DriveError gives advice.
+    `folder` is a name (all folders of it are read), an ID or an address. Files of the same MD5 are not fetched again; a
+    file is whole or absent. Of files of one name the oldest keeps it. What is left out is named; a DriveError advises.
     """
     remote = DriveFolder(drive, folder)
-    root = retry(lambda: remote.folder_id(create=False), f"looking for {folder}")
-    labels = [item for item in retry(lambda: remote.list(root), folder) if item["mimeType"] == FOLDER_TYPE]
-    items = [(label["title"], item) for label in labels
-             for item in retry(lambda label=label: remote.list(label["id"]), label["title"]) if "md5Checksum" in item]
-    paths = _own_paths(items, Path(to))
+    roots = retry(lambda: remote.folder_ids(create=False), f"looking for {folder}")
+    top = [item for root in roots for item in retry(lambda root=root: remote.list(root), folder)]
+    items = [(label, item) for label in top if label["mimeType"] == FOLDER_TYPE
+             for item in retry(lambda label=label: remote.list(label["id"]), label["title"])]
+    left = [item["title"] for item in top if item["mimeType"] != FOLDER_TYPE]
+    left += [f"{label['title']}/{item['title']}" for label, item in items if "md5Checksum" not in item]
+    if left:
+        say(f"not downloaded, as only files in a label's folder are: {', '.join(left[:9])}{' ...' if left[9:] else ''}")
+    paths = _own_paths([(label, item) for label, item in items if "md5Checksum" in item], Path(to))
+    if files := [place for place in {place for path in paths for place in path.parents} if place.is_file()]:
+        raise DriveError(f"{shown(files[0])} is a file where a folder is needed: move it, or choose another folder")
     for path, item in tqdm(paths.items(), desc=f"downloading {folder}", disable=None):
         if not (path.exists() and md5_of(path) == item["md5Checksum"]):
             retry(lambda item=item, path=path: _download(drive, item, path), f"{path.parent.name}/{item['title']}")
     return list(paths)
 
 
-def _own_paths(items: list[tuple[str, dict]], to: Path) -> dict[Path, dict]:
-    """A path for each (label, file): in Drive two files may have one name, or names that differ only in case."""
-    paths, taken = {}, {}
-    for label, item in sorted(items, key=lambda pair: (pair[1].get("createdDate", ""), pair[1]["id"])):
-        name, number = Path(item["title"]), 1
+def _own_paths(items: list[tuple[dict, dict]], to: Path) -> dict[Path, dict]:
+    """A path for each (folder, file): in Drive two files may have one name, or names that differ only in case."""
+    paths, taken, sounds = {}, {}, {}
+    for folder, item in sorted(items, key=lambda pair: (
+            pair[1]["title"].endswith(".json"), pair[1].get("createdDate", ""), pair[1]["id"])):
+        label, name, number = folder["title"], Path(item["title"]), 1
         if Path(label).name != label or name.name != item["title"]:
             raise DriveError(f"{label}/{item['title']} is no name for a file: rename it in Drive")
+        take = sounds.setdefault((folder["id"], name.stem), [])  # the second a.json belongs to the second a.wav
+        if name.suffix == ".json" and take:
+            name = take.pop(0).with_suffix(".json")
         path = to / label / name
         while taken.setdefault(str(path).lower(), item["md5Checksum"]) != item["md5Checksum"]:
             number += 1
             path = path.with_name(f"{name.stem} ({number}){name.suffix}")
         paths[path] = item
+        take.append(Path(path.name))
     return paths
 
 

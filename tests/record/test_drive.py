@@ -1,6 +1,7 @@
 """Uploads and downloads with the real PyDrive2 and google-api-python-client against a stand-in for Drive."""
 
 import contextlib
+import itertools
 import json
 import os
 import stat
@@ -161,8 +162,13 @@ def test_no_network(tmp_path, capsys):
     assert "is there a network" in capsys.readouterr().out
 
 
-def test_damaged_pending_list_is_reported(tmp_path):
-    (tmp_path / drive.PENDING).write_text("[")
+@pytest.mark.parametrize("content", ["[", "{}", '"x"', "null", "[1]", '[["a"]]', '["../afile"]', '["jazz/../../a"]',
+                                     '["/etc/hosts"]', '[""]', '["jazz"]', None])
+def test_damaged_pending_list_is_reported(tmp_path, content):
+    if content is None:
+        (tmp_path / drive.PENDING).mkdir()
+    else:
+        (tmp_path / drive.PENDING).write_text(content)
     with pytest.raises(drive.DriveError, match="pending_uploads.json is damaged"):
         drive.Uploader(None, "", tmp_path)
 
@@ -201,7 +207,9 @@ def test_long_name_of_a_folder_is_looked_up(server, tmp_path, name):
 
 
 ADDRESSES = ["{id}", "https://drive.google.com/drive/folders/{id}", "https://drive.google.com/open?id={id}&authuser=0",
-             "https://drive.google.com/drive/u/0/folders/{id}?usp=sharing"]
+             "https://drive.google.com/drive/u/0/folders/{id}?usp=sharing", "drive.google.com/drive/folders/{id}",
+             "www.drive.google.com/open?id={id}", " <HTTPS://Drive.Google.com/drive/folders/{id}/> ", "{id}/",
+             "'{id} '", '"https://drive.google.com/drive/folders/{id}"']
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["my drive", "shared drive"])
@@ -225,6 +233,8 @@ def test_folder_by_its_id_or_its_pasted_address(server, tmp_path, address, share
 @pytest.mark.parametrize("name, words", [
     ("1" + "x" * 32, "Give a folder's name instead"), ("https://drive.google.com/drive/folders/gone", "can't find it"),
     ("https://drive.google.com/drive/my-drive", "its address as"), ("{file}", "in the bin"), ("{bin}", "in the bin"),
+    ("drive.google.com/drive/my-drive", "its address as"), ("Drive.Google.com/", "its address as"),
+    ("", "its address as"), (" ", "its address as"), ("'' ", "its address as"),
 ])
 def test_what_is_no_folder_is_not_made_one(server, tmp_path, capsys, name, words):
     file = server.store({"title": "song.wav", "mimeType": "audio/wav"}, b"x")
@@ -257,6 +267,41 @@ def test_files_of_one_name_do_not_overwrite_each_other(server, tmp_path):
     assert len({str(path).lower() for path in paths}) == 5 == len(list(tmp_path.glob("jazz/*")))
 
 
+def test_sidecars_are_named_like_their_sounds(server, tmp_path):
+    for content in (b"first", b"second"):  # two folders of one name, with takes of one name; the sidecars are equal
+        root = server.store({"title": "recordings", "mimeType": FOLDER})
+        label = server.store({"title": "jazz", "mimeType": FOLDER, "parents": [root]})
+        for title, data in [("a.wav", content), ("a.json", b"{}"), ("a.wav", content + b" again"), ("a.json", b"{}")]:
+            server.store({"title": title, "parents": [label]}, data)
+    paths = drive.download_recordings(logged_in(server.url), "recordings", tmp_path)
+    names = [f"{stem}{suffix}" for stem in ("a", "a (2)", "a (3)", "a (4)") for suffix in (".json", ".wav")]
+    assert sorted(path.name for path in paths) == sorted(path.name for path in tmp_path.glob("jazz/*")) == sorted(names)
+    assert {path.read_bytes() for path in paths} == {
+        b"{}", b"first", b"first again", b"second", b"second again"}
+
+
+def test_what_is_not_downloaded_is_named(server, tmp_path, capsys):
+    root = server.store({"title": "recordings", "mimeType": FOLDER})
+    label = server.store({"title": "jazz", "mimeType": FOLDER, "parents": [root]})
+    below = server.store({"title": "more", "mimeType": FOLDER, "parents": [label]})
+    for title, parent in [("a.wav", root), ("b.wav", label), ("c.wav", below)]:
+        server.store({"title": title, "parents": [parent], "mimeType": "audio/wav"}, title.encode())
+    paths = drive.download_recordings(logged_in(server.url), "recordings", tmp_path)
+    assert paths == [tmp_path / "jazz" / "b.wav"]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("only files in a label's folder are: a.wav, jazz/more")
+
+
+@pytest.mark.parametrize("file", ["to", "to/recordings", "to/recordings/jazz"])
+def test_file_in_the_place_of_a_folder_is_named(server, tmp_path, file):
+    make_takes(tmp_path / "local", 1, ["jazz"])
+    upload_all(server, tmp_path / "local")
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text("a file")
+    with pytest.raises(drive.DriveError, match=f"{file} is a file where a folder is needed"):
+        drive.download_recordings(logged_in(server.url), "recordings", tmp_path / "to" / "recordings")
+
+
 # --- logging in ---------------------------------------------------------------------------------------------
 
 @pytest.fixture
@@ -268,14 +313,14 @@ def secrets(server, tmp_path):
     return file
 
 
-def browser(monkeypatch, query):
+def browser(monkeypatch, *queries):
     """A browser whose user has answered the consent screen: Google then calls the server that the script has opened."""
     import threading
     import webbrowser
 
     def open_page(page, **options):
         back = urllib.parse.parse_qs(urllib.parse.urlparse(page).query)["redirect_uri"][0]
-        threading.Timer(0.2, lambda: urllib.request.urlopen(f"{back}?{query}").read()).start()
+        threading.Timer(0.2, lambda: [urllib.request.urlopen(f"{back}?{query}").read() for query in queries]).start()
 
     monkeypatch.setattr(webbrowser, "open", open_page)
 
@@ -310,7 +355,7 @@ def test_refused_consent_and_revoked_login(server, secrets, tmp_path, monkeypatc
         drive.connect_local(secrets, token)
 
 
-@pytest.mark.parametrize("content", [None, "no JSON", "{}", '{"web": {}}'])
+@pytest.mark.parametrize("content", [None, "no JSON", "{}", '{"web": {}}', '{"installed": null}', '{"web": []}'])
 def test_missing_client_secrets_are_explained(tmp_path, content):
     file = tmp_path / "client_secrets.json"
     if content is not None:
@@ -320,15 +365,53 @@ def test_missing_client_secrets_are_explained(tmp_path, content):
 
 
 def paste(monkeypatch, answer):
-    """A terminal, on a computer without a browser, whose user types an answer. Returns the questions."""
-    asked = []
+    """A terminal, on a computer without a browser, whose user types answers. Returns the questions."""
+    asked, answers = [], itertools.repeat(answer) if isinstance(answer, str) else iter(answer)
+
+    def next_answer(question):
+        asked.append(question)
+        for text in answers:
+            return text
+        raise EOFError("EOF when reading a line")  # Ctrl-D
+
     monkeypatch.setattr("webbrowser.open", lambda *args, **options: False)
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
+    monkeypatch.setattr("builtins.input", next_answer)
     return asked
 
 
-@pytest.mark.parametrize("answer", ["http://localhost:8080/?state=1&code=4%2Fabc&scope=x", " 4/abc "])
+ANSWERS = ["http://localhost:8080/?state=1&code=4%2Fabc&scope=x", " 4/abc ", "4%2Fabc", "code=4/abc",
+           "localhost:8080/#code=4/abc&scope=x", "<http://localhost:8080/?code=4/abc#>"]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_code_is_found_in_what_is_pasted(monkeypatch, answer):
+    paste(monkeypatch, answer)
+    assert drive._ask_for_address()["code"] == "4/abc"
+
+
+@pytest.mark.parametrize("answer", ["", "  ", "http://localhost:8080/", "localhost:8080/", "localhost:8080/?code=",
+                                    "{page}", "Sorry, no access"])
+def test_pasted_text_without_a_code_is_asked_for_again(server, secrets, tmp_path, monkeypatch, capsys, answer):
+    page = f"{server.url}/auth?client_id=id&response_type=code&redirect_uri=http%3A%2F%2Flocalhost%2F"
+    asked = paste(monkeypatch, [answer.format(page=page), "code=4/abc"])
+    drive.connect_local(secrets, tmp_path / "token.json")
+    assert len(asked) == 2 and "there is no code in this" in capsys.readouterr().out
+
+
+def test_ctrl_d_at_the_question_is_no_error_of_drive(secrets, tmp_path, monkeypatch):
+    paste(monkeypatch, [])
+    with pytest.raises(EOFError, match="reading a line"):
+        drive.connect_local(secrets, tmp_path / "token.json")
+
+
+def test_request_of_a_stranger_does_not_end_the_login(server, secrets, tmp_path, monkeypatch):
+    browser(monkeypatch, "x=1", "code=abc")
+    drive.connect_local(secrets, tmp_path / "token.json")
+    assert "again" in (tmp_path / "token.json").read_text()
+
+
+@pytest.mark.parametrize("answer", ANSWERS[:2])
 def test_login_without_a_browser_by_a_pasted_address(server, secrets, tmp_path, monkeypatch, capsys, answer):
     asked = paste(monkeypatch, answer)
     drive.connect_local(secrets, tmp_path / "token.json")
@@ -408,6 +491,27 @@ def test_file_in_the_place_of_the_settings_folder_is_named(secrets, tmp_path, wh
     (tmp_path / where).write_text("a file")
     with pytest.raises(drive.DriveError, match="config/music.*move away"):
         drive.connect_local(secrets, tmp_path / "config" / "music" / "token.json")
+
+
+def test_folder_in_the_place_of_the_saved_login_is_named(secrets, tmp_path):
+    token = tmp_path / "token.json"
+    token.mkdir(mode=0o755)
+    with pytest.raises(drive.DriveError, match="token.json.*move away"):
+        drive.connect_local(secrets, token)
+    assert os.name == "nt" or stat.S_IMODE(token.stat().st_mode) == 0o755
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no modes here")
+def test_file_that_can_not_be_made_private_is_only_warned_of(secrets, tmp_path, monkeypatch, capsys):
+    def refuse(path, mode):
+        raise PermissionError(1, "Operation not permitted", str(path))
+
+    secrets.chmod(0o644)
+    paste(monkeypatch, "4/abc")
+    monkeypatch.setattr(Path, "chmod", refuse)
+    drive.connect_local(secrets, tmp_path / "token.json")
+    said = capsys.readouterr().out
+    assert "client_secrets.json, and this can't be changed" in said and "token.json, and" not in said
 
 
 KEY = {"type": "service_account", "client_email": "a@b.c", "client_id": "1", "private_key_id": "k", "private_key": "x"}
