@@ -23,6 +23,7 @@ from urllib.parse import parse_qsl
 from tqdm.auto import tqdm
 from tqdm.utils import CallbackIOWrapper
 
+from ..host.command_line import ask
 from ..host.files import shown, write_whole
 from .drive_errors import ADVICE, TOKEN, DriveError, explain, http_error, is_transient
 from .takes import say, write_json
@@ -100,8 +101,6 @@ def connect_local(secrets: Path = Path("client_secrets.json"), token: Path = TOK
             auth.GetFlow()
         auth.ServiceAuth() if service else pydrive2.auth.CheckAuth(_ask_for_code)(auth)
     except Exception as error:
-        if isinstance(error, EOFError) and sys.stdin.isatty():  # Ctrl-D
-            raise
         guilty = "key" if service else "login" if auth.flow else "secrets"
         raise DriveError(explain(error, secrets, token, guilty)) from error
     return pydrive2.drive.GoogleDrive(auth)
@@ -143,7 +142,7 @@ def _ask_for_address() -> dict[str, str]:
     say("no browser answers here. Open the page on any computer and allow access. The browser then shows an error: "
         "copy the address from its address bar. (A service account's key as client secrets needs none of this.)")
     while True:
-        text = _bare(input("address > "))  # an address, what follows its ? or #, or a code alone
+        text = _bare(ask("address > "))  # an address, what follows its ? or #, or a code alone
         query = f"code={text}" if re.fullmatch(r"[\w/.~%-]+", text) else re.sub("[?#]", "&", text)
         if not ANSWERS.isdisjoint(answer := dict(parse_qsl(query))):
             return answer
