@@ -17,7 +17,7 @@ TAGS, RUBBISH = (b"ID3", b"TAG", b"APE", b"LYR"), 4096  # bytes that may follow 
 SHORTFALL = 0.1  # seconds that may be missing at the end: encoders pad, and some writers claim a byte too many
 CLAIMS = {"wav": rb"data(.{4})", "asf": rb"\xa1\xdc\xab\x8c.{36}(.{8})"}  # how many bytes there should be
 STREAMED = 2**31 - 2**16  # a WAV that claims as many bytes or more was written before its length was known
-WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
+WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|!--|html|head|body|script|p|\?xml)", re.IGNORECASE)
 av.logging.set_level(av.logging.WARNING)  # FFmpeg's messages are captured below, not printed
 av.logging.set_skip_repeated(False)
 
@@ -38,8 +38,11 @@ def decode(path: Path) -> Iterator[av.AudioFrame]:
         raise UnusableFile("is a folder, not a sound file" if path.is_dir() else "missing, or not a regular file")
     if path.stat().st_size == 0:
         raise UnusableFile("empty file")
-    if WEB_PAGE.match(np.fromfile(path, np.uint8, 100).tobytes()):
+    beginning = np.fromfile(path, np.uint8, 1024).tobytes()
+    if WEB_PAGE.match(beginning):
         raise UnusableFile("not audio: looks like a web page")
+    if beginning.startswith(b"version https://git-lfs"):
+        raise UnusableFile("a pointer of Git LFS in the place of the sound: fetch it with `git lfs pull`")
     options = {"format_whitelist": FORMATS}
     with av.logging.Capture() as log, av.open(f"file:{path}", metadata_errors="replace", options=options) as file:
         stream = next((stream for stream in file.streams.audio if stream.codec_context), None)
@@ -52,7 +55,8 @@ def decode(path: Path) -> Iterator[av.AudioFrame]:
         promised = _promised(path, file, stream, seconds, guessed)
     if promised - seconds > SHORTFALL:
         raise UnusableFile(f"cut short or corrupt: {seconds:.2f} of {promised:.2f} s can be read")
-    if damage and not (promised and file.format.name in LOOSE):
+    rubbish = promised and file.format.name in LOOSE and "switching" not in damage  # FLACs of several depths, joined
+    if damage and not rubbish:
         raise UnusableFile(f"cut short, corrupt or of several streams; after {seconds:.2f} s: {damage}")
 
 

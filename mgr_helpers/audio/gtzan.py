@@ -68,14 +68,18 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
 
 
 def find_genres(folder: Path, config: Config = CONFIG) -> Path | None:
-    """The folder that holds a genre's sub-folder: `folder`, or one up to LEVELS below it; None without one."""
-    folder = Path(folder)
+    """The folder with most of the genres' sub-folders: `folder`, or one up to LEVELS below it; None without one."""
+    folder, best, most = Path(folder), None, 0
     for level in range(LEVELS + 1):
         for place in sorted(folder.glob("*/" * level)) if level else [folder]:
-            hidden = any(part.startswith(".") for part in place.relative_to(folder).parts)  # being built
-            if not hidden and any((place / genre).is_dir() for genre in config.genres):
-                return place
-    return None
+            # hidden: being built, or what macOS adds to an archive
+            hidden = any(part.startswith((".", "__MACOSX")) for part in place.relative_to(folder).parts)
+            n = sum((place / genre).is_dir() for genre in config.genres)
+            if n > most and not hidden:
+                best, most = place, n
+        if most == len(config.genres):
+            break
+    return best
 
 
 def _genres_of(folder: Path, config: Config) -> Path:

@@ -212,6 +212,8 @@ def test_kaggles_layout_is_found_inside_any_folder(folder):
     data.mkdir(parents=True)
     folder.rename(data / "genres_original")
     (data / "images_original" / "jazz").mkdir(parents=True)
+    for stray in (data.parent.parent / "jazz", data.parent / "__MACOSX" / "jazz"):
+        stray.mkdir(parents=True)
     (data / "features_30_sec.csv").write_text("filename\n")
     for place in (data, data.parent, data.parent.parent):
         assert len(dataset.load_songs(place).songs) == 9

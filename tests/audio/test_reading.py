@@ -89,6 +89,14 @@ def test_joined_mp3s_may_have_several_rates(read):
     assert abs(seconds_of(read(parts[0] + parts[1], "a.mp3")) - 6) < 0.15
 
 
+@pytest.mark.parametrize("second", ["PCM_16", "PCM_24"])
+def test_joined_flacs_of_several_depths_are_named(read, second):
+    """FFmpeg stops at the second one. The first one tells a length, which is there."""
+    parts = [audio_files.encoded(tone(seconds), 44100, "FLAC", subtype)
+             for seconds, subtype in ((3, "PCM_24" if second == "PCM_16" else "PCM_16"), (4, second))]
+    assert "several streams; after 3.00 s: switching bps" in refused(read, parts[0] + parts[1], "a.flac")
+
+
 def test_joined_oggs_of_several_rates_are_named(read):
     parts = [audio_files.encoded(tone(3, rate), rate, "OGG", "VORBIS") for rate in (44100, 22050)]
     assert "several streams; after 3.00 s: Sample rate change" in refused(read, parts[0] + parts[1], "a.ogg")
@@ -136,6 +144,9 @@ def refused(read, content, name):
 def test_reasons(read):
     page = (ODD / "html.mp3").read_bytes()
     assert refused(read, page, "a.mp3") == refused(read, page, "a.wav") == "not audio: looks like a web page"
+    for begin in (b" " * 160 + b"<html>", b"<!-- a page --><p>", b"<script>"):
+        assert refused(read, begin + b"x" * 200, "a.mp3") == "not audio: looks like a web page"
+    assert "git lfs pull" in refused(read, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a.wav")
     opposite = tone(2, channels=1) * [1, -1]
     for sound, reason in ((opposite, "channels cancel each other"), (0 * opposite, "silent: its peak is")):
         assert reason in refused(read, audio_files.encoded(sound, 44100, "FLAC", "PCM_16"), "a.flac")
