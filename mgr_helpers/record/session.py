@@ -37,7 +37,6 @@ STOP_SECONDS = 2.0  # after Ctrl-C the Pico has so long to end its take
 METER_DB, METER_WIDTH = 48, 24  # range and characters of the level meter
 LONGEST_SECONDS = (2**32 - takes.WAV_HEADER) // 2 / Header().rate  # of a WAV file; the Pico counts to 2**32 samples
 OPEN_ADVICE = {  # what to do when a port can't be opened
-    errno.EAGAIN: "another program has locked it: close that",
     errno.EBUSY: "another program uses it. ModemManager lets go in ten seconds (`sudo systemctl stop ModemManager`)",
     **dict.fromkeys((errno.ENOTTY, errno.EISDIR, errno.EINVAL),
                     "this is no serial port. Stop, and choose the board's with --port"),
@@ -62,8 +61,8 @@ def find_port(port: str | None = None, vendor: int = PICO_VENDOR) -> str | None:
 
 
 def why_closed(name: str, error: Exception) -> tuple[str, bool]:
-    """What to tell about a port that can't be opened, and whether missing rights keep it closed."""
-    if "ermission" in str(error):
+    """What to tell about a port that can't be opened, and whether another program or missing rights keep it closed."""
+    if "ermission" in str(error) or "lock" in str(error):
         return (f"{name} cannot be opened ({error}): close the program that uses it; on Linux, "
                 "`sudo usermod -aG dialout $USER` and a new login give you the right to"), True
     numbers = *error.args, *getattr(error.__context__, "args", ())  # pyserial leaves out that of termios.error

@@ -346,7 +346,7 @@ def test_port_in_use_is_explained(pico, tmp_path):
         assert first.messages.get(timeout=5)[0] == "connected"
         with Link(str(pico.link_name)) as second:
             kind, error = second.messages.get(timeout=5)
-    assert kind == "waiting" and "another program has locked it: close that" in str(error)
+    assert kind == "failed" and "close the program that uses it" in str(error)
 
 
 def test_find_port(monkeypatch):
@@ -385,7 +385,7 @@ def fails(name, number, by_termios):
 
 @pytest.mark.parametrize("number, by_termios, advice", [
     (errno.EBUSY, False, "ModemManager"), (errno.EIO, False, "plug it in again"), (errno.EIO, True, "plug it in again"),
-    (errno.EPROTO, True, "another cable"), (errno.EISDIR, False, "--port"), (errno.EAGAIN, False, "has locked it"),
+    (errno.EPROTO, True, "another cable"), (errno.EISDIR, False, "--port"),
     (errno.EINVAL, True, "--port"), (errno.ENOTTY, True, "--port"), (errno.ENXIO, False, "plug the board in"),
 ])
 def test_port_that_opens_in_the_end(pico, tmp_path, monkeypatch, capsys, number, by_termios, advice):
