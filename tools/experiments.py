@@ -530,7 +530,7 @@ def _one_fold(raw: np.ndarray, genre: np.ndarray, kept: np.ndarray, tests: dict[
               seed: int) -> dict[tuple[str, str], np.ndarray]:
     """Train on what is kept; scores of the tested windows by engine and condition."""
     for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ.setdefault(threads, "1")  # the trainings share out the cores: this spares a fifth of the processor time
+        os.environ.setdefault(threads, "1")  # the trainings share out the cores
     engines = fit(raw[kept], genre[kept], seed)
     return {(engine, name): run(test) for engine, run in engines.items() for name, test in tests.items()}
 
