@@ -12,6 +12,8 @@ import functools
 import json
 import os
 import re
+import sys
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +26,8 @@ from ..config import CONFIG, DATA, Config, work_dir
 from ..host.files import shown, write_whole
 from ..host.processes import in_parallel
 from . import gtzan, mini_set, reading, splits
+from .decoding import SUFFIXES
 
-SUFFIXES = (".wav", ".flac", ".au", ".aiff", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".alac", ".wma", ".webm", ".wv")
 OTHER_BLOCK = 5  # neighbouring numbers in names of other music that form a group: they often share an artist
 SHORT = 5.0  # seconds: a shorter song is repeated where it is heard as a stream
 SPLIT_LISTS = DATA / "gtzan_splits"
@@ -97,7 +99,7 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     source, recordings = (part and os.path.expanduser(part) for part in (source, recordings))
     built_in = {"mini": mini_set.folder, "gtzan": lambda: gtzan.fetch(config)}
     folders = [(built_in.get(source, lambda: _find_folder(Path(source), config))(), "")]
-    folders += [(_find_folder(Path(recordings), config, "recordings/"), "recordings/")] if recordings else []
+    folders += [(_find_folder(Path(recordings), config), "recordings/")] if recordings else []
     found = [entry for root, prefix in folders for entry in _list_files(root, prefix, config)]
     own = mini_set.OTHERS if source == "mini" else gtzan.GENRES
     found += [entry for name in _other_folders(folders[0][0], config) if name in own
@@ -105,13 +107,7 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     found += [entry for root in ([other] if isinstance(other, (str, Path)) else other or [])
               for entry in _list_others(Path(os.path.expanduser(root)), config)]
     unread = [prefix + name for root, prefix in folders for name in _other_folders(root, config) if name not in own]
-    read = in_parallel((joblib.delayed(_try_read)(path, config) for path, _ in found), prefer="threads")
-    songs, skipped = [], []
-    for (_, song), result in zip(found, tqdm(read, total=len(found), desc="reading songs", unit="file")):
-        if isinstance(result, str):
-            skipped.append({"file": song.path, "reason": result})
-        else:
-            _add_pieces(song, result, songs, skipped, config)
+    songs, skipped = _read_songs(found, config)
     others = [song for song in songs if song.genre not in config.genres]
     songs = [song for song in songs if song.genre in config.genres]
     _check_genres(songs, skipped, config)
@@ -119,11 +115,26 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     return SongSet(songs, skipped, unread, " + ".join(names), others)
 
 
-def _find_folder(root: Path, config: Config, prefix: str = "") -> Path:
-    """The folder that holds the genres' sub-folders; for recordings, which may lack genres, else `root` itself."""
-    found = gtzan.find_genres(root, config) or (root if prefix and root.is_dir() else None)
+def _read_songs(found: list[tuple[Path, Song]], config: Config) -> tuple[list[Song], list[dict]]:
+    """Songs and skipped files. A warning about a file becomes one line above the progress bar."""
+    songs, skipped = [], []
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: tqdm.write(f"note: {message}", file=sys.stderr)
+        read = in_parallel((joblib.delayed(_try_read)(path, config) for path, _ in found), prefer="threads")
+        for (_, song), result in zip(found, tqdm(read, total=len(found), desc="reading songs", unit="file")):
+            if isinstance(result, str):
+                skipped.append({"file": song.path, "reason": result})
+            else:
+                _add_pieces(song, result, songs, skipped, config)
+    return songs, skipped
+
+
+def _find_folder(root: Path, config: Config) -> Path:
+    """The folder that holds the genres' sub-folders."""
+    found = gtzan.find_genres(root, config)
     if found is None:
-        here = f"it has {_other_folders(root, config)}" if root.is_dir() else "it is missing, or no folder"
+        here = (f"it has {_named(root, config)}" if root.is_dir() else "it is missing" if not root.is_file() else
+                f"it is a file: {'give its folder' if root.suffix.lower() in SUFFIXES else 'unpack it'}")
         raise FileNotFoundError(f"no data set in {shown(root)}: {here}. It should hold one sub-folder per genre "
                                 f"({', '.join(config.genres)}). They were looked for in it and up to {gtzan.LEVELS} "
                                 "levels below: name another folder, change the genres (GENRES in notebook 02), or use "
@@ -138,7 +149,7 @@ def _list_files(root: Path, prefix: str, config: Config) -> list[tuple[Path, Son
         if not (root / genre).is_dir():
             if prefix:  # recordings may lack a genre
                 continue
-            raise FileNotFoundError(f"{shown(root)} has no sub-folder {genre!r}, but {_other_folders(root, config)}: "
+            raise FileNotFoundError(f"{shown(root)} has no sub-folder {genre!r}, but {_named(root, config)}: "
                                     "add it, rename one, or change the genres (GENRES in notebook 02)")
         names = {f"{genre}/{path.name}" for path in _entries(root / genre)
                  if not path.name.startswith(".") and path.suffix != ".json"}
@@ -236,6 +247,13 @@ def _gtzan_facts() -> dict[str, dict]:
 def _other_folders(root: Path, config: Config) -> list[str]:
     return sorted(path.name for path in root.iterdir()
                   if path.is_dir() and path.name not in config.genres and not path.name.startswith("."))
+
+
+def _named(root: Path, config: Config) -> str:
+    """The folders that are no genres, for a message."""
+    names = _other_folders(root, config)
+    near = [name for name in names if name.lower() in map(str.lower, config.genres)]
+    return f"{names}" + f" ({', '.join(near)}: differs in case only)" * bool(near)
 
 
 def _try_read(path: Path, config: Config) -> list[np.ndarray] | str:

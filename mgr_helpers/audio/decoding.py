@@ -3,6 +3,8 @@
 Notebooks: 02.
 """
 
+import io
+import mmap
 import re
 import warnings
 from pathlib import Path
@@ -11,13 +13,20 @@ from typing import Iterator
 import av
 import numpy as np
 
+SUFFIXES = (".wav", ".flac", ".au", ".aiff", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".alac", ".wma", ".webm", ".wv")
 FORMATS = "wav,w64,aiff,au,caf,flac,wv,mp3,aac,ogg,mov,asf,matroska"  # no playlists: they would open other files
 LOOSE = ("wav", "au", "flac", "wv", "mp3", "aac")  # tags may follow the sound, or lie between files that were joined
+READ_ON = ("flac", "mp3", "aac", "ogg")  # FFmpeg reads joined ones to the end, or reports why not
+CHUNKED = (b"RIFF", b"RF64", b"FORM")  # WAV and AIFF: named chunks follow each other
 TAGS, RUBBISH = (b"ID3", b"TAG", b"APE", b"LYR"), 4096  # bytes that may follow where no length is told
 SHORTFALL = 0.1  # seconds that may be missing at the end: encoders pad, and some writers claim a byte too many
 CLAIMS = {"wav": rb"data(.{4})", "asf": rb"\xa1\xdc\xab\x8c.{36}(.{8})"}  # how many bytes there should be
 STREAMED = 2**31 - 2**16  # a WAV that claims as many bytes or more was written before its length was known
-WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|!--|html|head|body|script|p|\?xml)", re.IGNORECASE)
+NO_SOUND = {  # how a file begins that is not audio, and the reason
+    rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*<\0?(!|\?|[a-z][a-z0-9\0]*[\s/>])": "looks like a web page",
+    rb"version https://git-lfs": "a Git LFS pointer: fetch the file with git lfs pull"}
+LENGTH_0 = rb"(?:\.snd.{4}|FORM.{4}AIF[FC].*?SSND|RF64.{8}ds64.{12})(\0{4})"  # FFmpeg reads nothing of these
+NEVER_FINISHED = "never finished by its recorder: its header tells no length; read to its end"
 av.logging.set_level(av.logging.WARNING)  # FFmpeg's messages are captured below, not printed
 av.logging.set_skip_repeated(False)
 
@@ -36,34 +45,85 @@ def decode(path: Path) -> Iterator[av.AudioFrame]:
     """
     if not path.is_file():
         raise UnusableFile("is a folder, not a sound file" if path.is_dir() else "missing, or not a regular file")
-    if path.stat().st_size == 0:
+    start = np.fromfile(path, np.uint8, 65536).tobytes()
+    if not start:
         raise UnusableFile("empty file")
-    beginning = np.fromfile(path, np.uint8, 1024).tobytes()
-    if WEB_PAGE.match(beginning):
-        raise UnusableFile("not audio: looks like a web page")
-    if beginning.startswith(b"version https://git-lfs"):
-        raise UnusableFile("a pointer of Git LFS in the place of the sound: fetch it with `git lfs pull`")
+    for begin, reason in NO_SOUND.items():
+        if re.match(begin, start, re.DOTALL | re.IGNORECASE):
+            raise UnusableFile(f"not audio: {reason}")
+    source = _lengthened(path, start)
+    yield from _decode(path, start, source, not isinstance(source, str))
+
+
+def _decode(path: Path, start: bytes, source: str | io.BytesIO, unfinished: bool) -> Iterator[av.AudioFrame]:
+    """Yield the pieces of a file, or of a part of it in memory."""
     options = {"format_whitelist": FORMATS}
-    with av.logging.Capture() as log, av.open(f"file:{path}", metadata_errors="replace", options=options) as file:
-        stream = next((stream for stream in file.streams.audio if stream.codec_context), None)
+    with av.logging.Capture() as log, av.open(source, metadata_errors="replace", options=options) as file:
+        name, stream = file.format.name, next((stream for stream in file.streams.audio if stream.codec_context), None)
         if stream is None:
             raise UnusableFile("corrupt or not audio: holds no sound that FFmpeg knows")
+        parts = _flacs(path) if name == "flac" and isinstance(source, str) else []
+        for part in parts:
+            yield from _decode(path, start, part, False)
+        if parts:
+            return
         stream.codec_context.thread_count, stream.codec_context.options = 1, {"err_detect": "crccheck"}
-        guessed = any("Estimating duration" in text for _, _, text in log)
+        guessed = any("Estimating duration" in text for _, _, text in log) or unfinished
         log.clear()
-        seconds, damage = yield from _undamaged(file, stream, log)
-        promised = _promised(path, file, stream, seconds, guessed)
-    if promised - seconds > SHORTFALL:
+        seconds, damage, end = yield from _undamaged(file, stream, log)
+        promised = _promised(path, start, file, stream, seconds, guessed)
+    if promised - seconds > SHORTFALL and not (damage and name == "ogg"):  # damage says what it is: another stream
         raise UnusableFile(f"cut short or corrupt: {seconds:.2f} of {promised:.2f} s can be read")
-    rubbish = promised and file.format.name in LOOSE and "switching" not in damage  # FLACs of several depths, joined
-    if damage and not rubbish:
+    if damage and not unfinished and not (promised and name in LOOSE):
         raise UnusableFile(f"cut short, corrupt or of several streams; after {seconds:.2f} s: {damage}")
+    if end and name not in READ_ON and _goes_on(path, name, start, end):
+        raise UnusableFile(f"several files joined, or a wrong length in its header: it ends after {seconds:.2f} s")
+
+
+def _flacs(path: Path) -> list[io.BytesIO]:
+    """FLACs that were joined, one by one: FFmpeg drops some of the sound where they meet. [] if there is only one."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        _, *joints = [found.start() for found in re.finditer(rb"fLaC[\0\x80]\0\0\x22", content)] or [0]
+        return [io.BytesIO(content[begin:end]) for begin, end in zip([0, *joints], [*joints, None]) if joints]
+
+
+def _lengthened(path: Path, start: bytes) -> str | io.BytesIO:
+    """The file for FFmpeg; where its header tells length 0, its bytes with a large one, so that all is read."""
+    found = re.match(LENGTH_0, start, re.DOTALL)
+    if not found:
+        return f"file:{path}"
+    warnings.warn(f"{path}: {NEVER_FINISHED}")
+    return io.BytesIO(start[:found.start(1)] + b"\x7f\xff\xff\x7f" + path.read_bytes()[found.end(1):])
+
+
+def _goes_on(path: Path, name: str, start: bytes, end: int) -> bool:
+    """Whether another file of the same form, or more samples of a WAV or AIFF, lie behind the last sample."""
+    between = (b"", start[4:8]) if name == "au" else (rb".{4}", start[8:12])  # most hold the file's size there
+    header = re.compile(re.escape(start[:4]) + between[0] + re.escape(between[1]), re.DOTALL)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        joined = header.search(content, 12 if name in ("wav", "au") else end)  # FFmpeg may take these for samples
+        samples = start[:4] in CHUNKED and not re.search(rb"[ -~]{4}|^\0*$", content[end:end + 8])  # no name of a tag
+        return bool(joined) or samples and len(content) - end > RUBBISH
 
 
 def _undamaged(file: av.container.InputContainer, stream, log: list):
-    """Yield the pieces, raise where damage lies between them, and return their seconds and the damage at the end."""
-    loose, packets, packet = file.format.name in LOOSE, file.demux(stream), True
-    seconds, damage, lost, tag = 0.0, "", 0, False
+    """Yield the pieces, raise where damage lies between them; return their seconds, damage at the end, and where."""
+    loose, seconds, damage, lost, tag, end = file.format.name in LOOSE, 0.0, "", 0, False, 0
+    for packet, frames, problem in _packets(file, stream, log):
+        end = max(end, packet.pos + packet.size if packet and packet.pos is not None else 0)
+        if frames and damage:  # not at the end
+            raise UnusableFile(f"corrupt at {seconds:.2f} s: {damage}")
+        yield from frames
+        seconds += sum(frame.samples / frame.sample_rate for frame in frames)
+        tag = loose and not frames and (tag or packet and bytes(packet)[:3] in TAGS)
+        if problem and not tag and (seconds or not loose):  # a cut may leave a part of a frame at the start
+            damage, lost = problem, lost + (loose and not frames and packet.size)
+    return seconds, "" if loose and lost <= RUBBISH else damage, end
+
+
+def _packets(file: av.container.InputContainer, stream, log: list):
+    """Yield each packet with its decoded pieces and what FFmpeg says is wrong with it; None is the last one."""
+    packets, packet = file.demux(stream), True
     while packet:
         frames, problem = [], ""
         try:
@@ -73,17 +133,11 @@ def _undamaged(file: av.container.InputContainer, stream, log: list):
             problem = error.strerror
         problem = next((text.strip() for level, _, text in log if level <= av.logging.ERROR), problem)
         log.clear()
-        if frames and damage:  # not at the end
-            raise UnusableFile(f"corrupt at {seconds:.2f} s: {damage}")
-        yield from frames
-        seconds += sum(frame.samples / frame.sample_rate for frame in frames)
-        tag = loose and not frames and (tag or packet and bytes(packet)[:3] in TAGS)
-        if problem and not tag and (seconds or not loose):  # a cut may leave a part of a frame at the start
-            damage, lost = problem, lost + (loose and not frames and packet.size)
-    return seconds, "" if loose and lost <= RUBBISH else damage
+        yield packet, frames, problem
 
 
-def _promised(path: Path, file: av.container.InputContainer, stream, seconds: float, guessed: bool) -> float:
+def _promised(path: Path, start: bytes, file: av.container.InputContainer, stream, seconds: float,
+              guessed: bool) -> float:
     """Seconds that the file claims to hold; 0 where it claims none, as an MP3 whose header has no count of frames."""
     size, pattern = path.stat().st_size, CLAIMS.get(file.format.name)
     if file.format.name == "ogg":  # its last page counts the samples; FFmpeg overlooks a page that is cut
@@ -91,10 +145,10 @@ def _promised(path: Path, file: av.container.InputContainer, stream, seconds: fl
         end = [b"", *re.findall(rb"OggS\0.(?!\xff{8})(.{8})", tail, re.DOTALL)][-1]
         return float((int.from_bytes(end, "little") - (stream.start_time or 0)) * stream.time_base)
     if pattern and guessed:  # the file's size is another than its header says
-        found = re.search(pattern, np.fromfile(path, np.uint8, 65536).tobytes(), re.DOTALL)
+        found = re.search(pattern, start, re.DOTALL)
         claimed = int.from_bytes(found[1], "little") if found else 0
         if not claimed:
-            warnings.warn(f"{path}: never finished by its recorder: its header tells no length; read to its end")
+            warnings.warn(f"{path}: {NEVER_FINISHED}")
         return seconds * claimed / max(1, size - found.end()) if 0 < claimed < STREAMED else 0.0
     if guessed or not stream.duration and len(file.streams) > 1:  # the pictures of a film may last longer
         return 0.0

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from ..config import CONFIG, DATA, Config
 from ..host.files import build_whole, shown
+from .decoding import SUFFIXES
 
 URL = "https://huggingface.co/datasets/marsyas/gtzan/resolve/main/data/genres.tar.gz"
 SIZE = 1_225_571_541  # bytes
@@ -68,18 +69,22 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
 
 
 def find_genres(folder: Path, config: Config = CONFIG) -> Path | None:
-    """The folder with most of the genres' sub-folders: `folder`, or one up to LEVELS below it; None without one."""
-    folder, best, most = Path(folder), None, 0
+    """The folder that holds most genres: `folder`, or one up to LEVELS below it, the first of equals; None without."""
+    folder, found, most = Path(folder), None, (0, 0)
     for level in range(LEVELS + 1):
         for place in sorted(folder.glob("*/" * level)) if level else [folder]:
-            # hidden: being built, or what macOS adds to an archive
-            hidden = any(part.startswith((".", "__MACOSX")) for part in place.relative_to(folder).parts)
-            n = sum((place / genre).is_dir() for genre in config.genres)
-            if n > most and not hidden:
-                best, most = place, n
-        if most == len(config.genres):
+            hidden = any(part.startswith((".", "__MACOSX")) for part in place.relative_to(folder).parts)  # "." is built
+            count = (0, 0) if hidden else _count_genres(place, config)
+            found, most = (place, count) if count > most else (found, most)
+        if most[0] == len(config.genres):
             break
-    return best
+    return found
+
+
+def _count_genres(place: Path, config: Config) -> tuple[int, int]:
+    """How many sub-folders of genres hold sound files, and how many there are."""
+    there = [place / genre for genre in config.genres if (place / genre).is_dir()]
+    return sum(any(path.suffix.lower() in SUFFIXES for path in folder.glob("*")) for folder in there), len(there)
 
 
 def _genres_of(folder: Path, config: Config) -> Path:

@@ -222,6 +222,51 @@ def test_kaggles_layout_is_found_inside_any_folder(folder):
     assert len(recordings.songs) == 12
 
 
+@pytest.mark.parametrize("stray", ["jazz/", "down/__MACOSX/jazz/a.wav", "down/images/jazz/a.png", "down/a/jazz/a.wav"])
+def test_the_folder_with_most_genres_is_found(folder, stray):
+    """An empty folder above the set, what macOS adds to an archive, pictures, or one genre beside it don't win."""
+    root = folder.parent / "root"
+    (root / "down").mkdir(parents=True)
+    folder.rename(root / "down" / "songs")
+    (root / stray).parent.mkdir(parents=True, exist_ok=True)
+    (root / stray).mkdir() if stray.endswith("/") else (root / stray).write_bytes(b"x")
+    if "images" in stray:
+        for genre in CONFIG.genres:
+            (root / "down" / "images" / genre).mkdir(exist_ok=True)
+    assert len(dataset.load_songs(root).songs) == 9
+
+
+def test_genres_in_capitals_are_named(folder):
+    (folder / "jazz").rename(folder / "JAZZ.")
+    (folder / "JAZZ.").rename(folder / "JAZZ")
+    if (folder / "jazz").is_dir():
+        pytest.skip("this file system takes no notice of case")
+    for genres in (CONFIG.genres, ("jazz", "polka")):
+        with pytest.raises(FileNotFoundError, match="JAZZ: differs in case only"):
+            dataset.load_songs(folder, Config(genres=genres))
+
+
+@pytest.mark.parametrize("name, remedy", [("songs.zip", "unpack it"), ("a.mp3", "give its folder")])
+def test_a_file_as_the_data_set(tmp_path, name, remedy):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(FileNotFoundError, match=f"{name}: it is a file: {remedy}"):
+        dataset.load_songs(tmp_path / name)
+
+
+def test_recordings_without_a_genre_are_named(folder):
+    with pytest.raises(FileNotFoundError, match=r"no data set in .*songs/jazz: it has \[\]"):
+        dataset.load_songs(folder, recordings=folder / "jazz")
+
+
+def test_a_note_about_a_file_is_one_line(folder, capsys):
+    content = bytearray((folder / "jazz" / "a.wav").read_bytes())
+    content[40:44] = bytes(4)
+    (folder / "jazz" / "a.wav").write_bytes(content)
+    assert dataset.load_songs(folder).skipped == []
+    printed = capsys.readouterr().err
+    assert "jazz/a.wav: never finished by its recorder" in printed and "UserWarning" not in printed
+
+
 def test_the_message_says_where_genres_were_looked_for(folder):
     with pytest.raises(FileNotFoundError, match=r"songs: it has \['disco', 'jazz', 'metal'\].*in it and up to 3 levels"):
         dataset.load_songs(folder, Config(genres=("polka", "waltz")))

@@ -79,21 +79,38 @@ def test_joined_mp3s_are_read_to_the_end(read, kind, between):
     assert abs(seconds_of(read(one + between + one, "a.mp3")) - 8) < 0.1
 
 
-def test_joined_flacs_are_read_to_the_end(read):
-    one = made(KINDS["flac.flac"])
-    assert len(read(one + one, "a.flac")) == 8 * RATE
+@pytest.mark.parametrize("rate, channels, depth", [(44100, 2, "PCM_16"), (44100, 2, "PCM_24"), (44100, 1, "PCM_16"),
+                                                   (16000, 2, "PCM_16"), (8000, 8, "PCM_24")])
+def test_joined_flacs_are_read_to_the_end(read, rate, channels, depth):
+    """FFmpeg alone drops a block where rate or channels change, or blocks are large, and stops at another depth."""
+    one, two = (audio_files.encoded(tone(4, *form[:2]), form[0], "FLAC", form[2]) for form in (
+        (44100, 2, "PCM_16"), (rate, channels, depth)))
+    assert len(read(one + two + two + one, "a.flac")) == 16 * RATE
+    assert "cut short" in refused(read, one + two[:-40000] + one, "a.flac")
+
+
+@pytest.mark.parametrize("name", ["wavpack.wv", "aac.m4a", "wmav2.wma", "a.wav", "a.aiff", "a.au"])
+def test_what_is_joined_to_a_file_that_is_read_alone_is_named(read, name):
+    one, two = (made(KINDS[name], seconds) if name in KINDS else
+                audio_files.encoded(tone(seconds), 44100, name[2:].upper(), "PCM_16") for seconds in (2, 4))
+    assert "several files joined" in refused(read, one + two, name)
+
+
+def test_a_wav_of_no_length_joined_to_another_is_named(read):
+    """FFmpeg takes the second one's header for sound."""
+    assert "several files joined" in refused(read, made(WAV, pipe=True) + made(WAV, pipe=True), "a.wav")
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF"])
+@pytest.mark.parametrize("behind", [b"id3 " + bytes([1, 2, 3]) * 40_000, bytes(50_000)], ids=["tag", "zeros"])
+def test_long_tags_and_zeros_behind_the_sound_are_no_damage(read, kind, behind):
+    content = audio_files.encoded(tone(), 44100, kind, "PCM_16")
+    assert len(read(content + behind, f"a.{kind.lower()}")) == 4 * RATE
 
 
 def test_joined_mp3s_may_have_several_rates(read):
     parts = [audio_files.encoded(tone(3, rate), rate, "MP3", "MPEG_LAYER_III") for rate in (44100, 48000)]
     assert abs(seconds_of(read(parts[0] + parts[1], "a.mp3")) - 6) < 0.15
-
-
-@pytest.mark.parametrize("depths", [("PCM_16", "PCM_24"), ("PCM_24", "PCM_16")])
-def test_joined_flacs_of_several_depths_are_named(read, depths):
-    """FFmpeg stops at the second one. The first one tells a length, which is there."""
-    parts = [audio_files.encoded(tone(3), 44100, "FLAC", depth) for depth in depths]
-    assert "several streams; after 3.00 s: switching bps" in refused(read, parts[0] + parts[1], "a.flac")
 
 
 def test_joined_oggs_of_several_rates_are_named(read):
@@ -133,6 +150,20 @@ def test_a_wav_of_length_0_is_told_of(read):
         read(content, "a.wav")
 
 
+@pytest.mark.parametrize("kind, place, size", [("AU", 8, 4), ("AIFF", 42, 4), ("RF64", 28, 8)])
+def test_other_files_of_length_0_are_read_to_their_end(read, kind, place, size):
+    content = bytearray(audio_files.encoded(tone(), 44100, kind, "PCM_16"))
+    content[place:place + size] = bytes(size)
+    with pytest.warns(UserWarning, match="never finished by its recorder"):
+        assert len(read(content, f"a.{kind.lower()}")) == 4 * RATE
+
+
+def test_a_wav_that_claims_half_of_its_length_is_named(read):
+    content = bytearray(audio_files.encoded(tone(), 44100, "WAV", "PCM_16"))
+    content[40:44] = (2 * 44100 * 4).to_bytes(4, "little")
+    assert "wrong length in its header: it ends after 2.00 s" in refused(read, content, "a.wav")
+
+
 # --- the right reason
 def refused(read, content, name):
     with pytest.raises(reading.UnusableFile) as caught:
@@ -140,12 +171,24 @@ def refused(read, content, name):
     return str(caught.value)
 
 
+@pytest.mark.parametrize("page", [b" " * 160 + b"<html>", b"\xef\xbb\xbf\n<p>no", b"<!-- a -->", b"<script>x",
+                                  "<!DOCTYPE html>".encode("utf-16"), "<html>".encode("utf-16-be")])
+def test_web_pages(read, page):
+    assert refused(read, page + b"x" * 500, "a.mp3") == "not audio: looks like a web page"
+
+
+def test_a_pointer_of_git_lfs(read):
+    assert "git lfs pull" in refused(read, b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n", "a.wav")
+
+
+def test_an_ogg_of_vorbis_then_opus_is_named(read):
+    parts = [audio_files.encoded(tone(3, 48000), 48000, "OGG", kind) for kind in ("VORBIS", "OPUS")]
+    assert "of several streams; after 3.00 s" in refused(read, parts[0] + parts[1], "a.ogg")
+
+
 def test_reasons(read):
     page = (ODD / "html.mp3").read_bytes()
     assert refused(read, page, "a.mp3") == refused(read, page, "a.wav") == "not audio: looks like a web page"
-    for begin in (b" " * 160 + b"<html>", b"<!-- a page --><p>", b"<script>"):
-        assert refused(read, begin + b"x" * 200, "a.mp3") == "not audio: looks like a web page"
-    assert "git lfs pull" in refused(read, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a.wav")
     opposite = tone(2, channels=1) * [1, -1]
     for sound, reason in ((opposite, "channels cancel each other"), (0 * opposite, "silent: its peak is")):
         assert reason in refused(read, audio_files.encoded(sound, 44100, "FLAC", "PCM_16"), "a.flac")

@@ -265,20 +265,50 @@ def endless_mp3(rng: np.random.Generator) -> tuple[bytes, float]:
     return content + frames[0][: rng.integers(0, len(frames[0]))], length  # a part of a frame at the end
 
 
+def lengths_in(folder: str, contents: dict[str, bytes]) -> dict[str, float | str]:
+    """Write files and read them in another process: the seconds of each, or the reason why it isn't used."""
+    for name, content in contents.items():
+        (Path(folder) / name).write_bytes(content)
+    return json.loads(python(READ_LENGTHS, folder, seconds=600).stdout.splitlines()[-1])
+
+
 def lengths_of_mp3s() -> dict:
     """MP3s as from a pipe, a stream or a cut. Estimating their length from the first frames loses most of them."""
     rng, n = np.random.default_rng(11), times(300)
+    contents, wanted = {}, {}
+    for number in tqdm(range(n), desc="making MP3s", leave=False):
+        contents[f"{number}.mp3"], wanted[f"{number}.mp3"] = endless_mp3(rng)
     with tempfile.TemporaryDirectory() as folder:
-        wanted = {}
-        for number in tqdm(range(n), desc="making MP3s", leave=False):
-            content, wanted[f"{number}.mp3"] = endless_mp3(rng)
-            (Path(folder) / f"{number}.mp3").write_bytes(content)
-        done = python(READ_LENGTHS, folder, seconds=600)
-    lengths = json.loads(done.stdout.splitlines()[-1])
+        lengths = lengths_in(folder, contents)
     broke = [f"{name}: {lengths[name]}, not {length:.2f} s" for name, length in wanted.items()
              if not isinstance(lengths[name], float) or abs(lengths[name] - length) > 0.1]
     return result("MP3s of constant and variable bit rate that tell no length (piped, cut at both ends, joined, with "
                   "tags, with silence at the beginning): all of their sound is read, within 0.1 s", n, broke)
+
+
+def joined_files() -> dict:
+    """Two or three files of one format, end to end. Many libraries read the first one only, without a word."""
+    rng, n = np.random.default_rng(13), times(20 * len(KINDS))
+    broke, read = [], 0
+    for first in tqdm(range(0, n, BATCH), desc="batches of joined files", leave=False):
+        parts = {}
+        for number in range(first, min(first + BATCH, n)):
+            one, *others = (whole_file(rng, number) for _ in range(rng.integers(2, 4)))
+            parts[number] = [one, *(rng.choice([0, 1]) and others or [one])]  # of the same rate and channels, or not
+        files = {f"{number} {place}.{suffix}": content for number, each in parts.items()
+                 for place, (suffix, content) in enumerate(each)}
+        files |= {f"{number} joined.{each[0][0]}": b"".join(content for _, content in each)
+                  for number, each in parts.items()}
+        with tempfile.TemporaryDirectory() as folder:
+            lengths = lengths_in(folder, files)
+        for number, each in parts.items():
+            got = lengths[f"{number} joined.{each[0][0]}"]
+            whole = sum(lengths[f"{number} {place}.{suffix}"] for place, (suffix, _) in enumerate(each))
+            read += isinstance(got, float)
+            if abs(got - whole) > 0.1 * len(each) if isinstance(got, float) else not got.strip():
+                broke.append(f"{number} joined.{each[0][0]}: {got}, not {whole:.2f} s")
+    return result("two or three files of each format and of several rates and channels, joined end to end: all of the "
+                  "sound is read, within 0.1 s a file, or the file is named", n, broke, read=read, named=n - read)
 
 
 # --- names and places ---------------------------------------------------------------------------------------------
@@ -478,5 +508,6 @@ def three_hours() -> dict:
 
 def campaigns() -> list[tuple[str, Callable[[], dict]]]:
     """Name and callable of each campaign."""
-    return [("mutated files", mutated_files), ("lengths of MP3s", lengths_of_mp3s), ("names and places", odd_entries),
+    return [("mutated files", mutated_files), ("lengths of MP3s", lengths_of_mp3s),
+            ("joined files", joined_files), ("names and places", odd_entries),
             ("manifests", manifests), ("takes with gaps", gaps), ("three hours", three_hours)]
