@@ -140,10 +140,12 @@ def _promised(path: Path, start: bytes, file: av.container.InputContainer, strea
               guessed: bool) -> float:
     """Seconds that the file claims to hold; 0 where it claims none, as an MP3 whose header has no count of frames."""
     size, pattern = path.stat().st_size, CLAIMS.get(file.format.name)
-    if file.format.name == "ogg":  # its last page counts the samples; FFmpeg overlooks a page that is cut
-        tail = np.fromfile(path, np.uint8, offset=max(0, size - 65536)).tobytes()
-        end = [b"", *re.findall(rb"OggS\0.(?!\xff{8})(.{8})", tail, re.DOTALL)][-1]
-        return float((int.from_bytes(end, "little") - (stream.start_time or 0)) * stream.time_base)
+    if file.format.name == "ogg":  # a stream's last page counts its samples; FFmpeg overlooks a page that is cut
+        ends = [0]
+        for kind, count in re.findall(rb"OggS\0(.)(?!\xff{8})(.{8})", path.read_bytes(), re.DOTALL):
+            ends += [0] if kind[0] & 2 else []  # another stream begins
+            ends[-1] = int.from_bytes(count, "little")
+        return float((sum(ends) - (len(ends) - 1) * (stream.start_time or 0)) * stream.time_base)
     if pattern and guessed:  # the file's size is another than its header says
         found = re.search(pattern, start, re.DOTALL)
         claimed = int.from_bytes(found[1], "little") if found else 0

@@ -113,6 +113,14 @@ def test_joined_mp3s_may_have_several_rates(read):
     assert abs(seconds_of(read(parts[0] + parts[1], "a.mp3")) - 6) < 0.15
 
 
+@pytest.mark.parametrize("kind", ["VORBIS", "OPUS"])
+def test_joined_oggs_of_which_one_is_cut_are_named(read, kind):
+    one = audio_files.encoded(tone(4, 48000), 48000, "OGG", kind)
+    assert abs(seconds_of(read(one + one + one, "a.ogg")) - 12) < 0.15
+    for cut in (one[:-9000] + one, one + one[:-9000]):
+        assert "c" in refused(read, cut, "a.ogg")
+
+
 def test_joined_oggs_of_several_rates_are_named(read):
     parts = [audio_files.encoded(tone(3, rate), rate, "OGG", "VORBIS") for rate in (44100, 22050)]
     assert "several streams; after 3.00 s: Sample rate change" in refused(read, parts[0] + parts[1], "a.ogg")
