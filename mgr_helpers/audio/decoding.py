@@ -4,7 +4,6 @@ Notebooks: 02.
 """
 
 import io
-import mmap
 import re
 import warnings
 from pathlib import Path
@@ -18,13 +17,15 @@ FORMATS = "wav,w64,aiff,au,caf,flac,wv,mp3,aac,ogg,mov,asf,matroska"  # no playl
 LOOSE = ("wav", "au", "flac", "wv", "mp3", "aac")  # tags may follow the sound, or lie between files that were joined
 READ_ON = ("flac", "mp3", "aac", "ogg")  # FFmpeg reads joined ones to the end, or reports why not
 CHUNKED = (b"RIFF", b"RF64", b"FORM")  # WAV and AIFF: named chunks follow each other
+PIECE = 2**22  # bytes that are searched at a time
 TAGS, RUBBISH = (b"ID3", b"TAG", b"APE", b"LYR"), 4096  # bytes that may follow where no length is told
 SHORTFALL = 0.1  # seconds that may be missing at the end: encoders pad, and some writers claim a byte too many
 CLAIMS = {"wav": rb"data(.{4})", "asf": rb"\xa1\xdc\xab\x8c.{36}(.{8})"}  # how many bytes there should be
 STREAMED = 2**31 - 2**16  # a WAV that claims as many bytes or more was written before its length was known
-NO_SOUND = {  # how a file begins that is not audio, and the reason
-    rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*<\0?(!|\?|[a-z][a-z0-9\0]*[\s/>])": "looks like a web page",
-    rb"version https://git-lfs": "a Git LFS pointer: fetch the file with git lfs pull"}
+UNREADABLE = {  # how a file begins, and the reason
+    rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*<\0?(!|\?|[a-z][a-z0-9\0]*[\s/>])": "not audio: looks like a web page",
+    rb"RIFX": "a big-endian WAV (RIFX), which FFmpeg misreads: save it as WAV or FLAC",
+    rb"version https://git-lfs": "not audio: a Git LFS pointer: fetch the file with git lfs pull"}
 LENGTH_0 = rb"(?:\.snd.{4}|FORM.{4}AIF[FC].*?SSND|RF64.{8}ds64.{12})(\0{4})"  # FFmpeg reads nothing of these
 NEVER_FINISHED = "never finished by its recorder: its header tells no length; read to its end"
 av.logging.set_level(av.logging.WARNING)  # FFmpeg's messages are captured below, not printed
@@ -45,12 +46,12 @@ def decode(path: Path) -> Iterator[av.AudioFrame]:
     """
     if not path.is_file():
         raise UnusableFile("is a folder, not a sound file" if path.is_dir() else "missing, or not a regular file")
-    start = np.fromfile(path, np.uint8, 65536).tobytes()
+    start = _bytes(path, 0, 65536)
     if not start:
         raise UnusableFile("empty file")
-    for begin, reason in NO_SOUND.items():
+    for begin, reason in UNREADABLE.items():
         if re.match(begin, start, re.DOTALL | re.IGNORECASE):
-            raise UnusableFile(f"not audio: {reason}")
+            raise UnusableFile(reason)
     source = _lengthened(path, start)
     yield from _decode(path, start, source, not isinstance(source, str))
 
@@ -62,6 +63,8 @@ def _decode(path: Path, start: bytes, source: str | io.BytesIO, unfinished: bool
         name, stream = file.format.name, next((stream for stream in file.streams.audio if stream.codec_context), None)
         if stream is None:
             raise UnusableFile("corrupt or not audio: holds no sound that FFmpeg knows")
+        if stream.codec_context.name == "pcm_f24le":
+            raise UnusableFile("24 bits in 32, which FFmpeg misreads: save it as 24-bit WAV or FLAC")
         parts = _flacs(path) if name == "flac" and isinstance(source, str) else []
         for part in parts:
             yield from _decode(path, start, part, False)
@@ -74,6 +77,8 @@ def _decode(path: Path, start: bytes, source: str | io.BytesIO, unfinished: bool
         promised = _promised(path, start, file, stream, seconds, guessed)
     if promised - seconds > SHORTFALL and not (damage and name == "ogg"):  # damage says what it is: another stream
         raise UnusableFile(f"cut short or corrupt: {seconds:.2f} of {promised:.2f} s can be read")
+    if not seconds:
+        raise UnusableFile("corrupt, empty or not audio: holds no samples")
     if damage and not unfinished and not (promised and name in LOOSE):
         raise UnusableFile(f"cut short, corrupt or of several streams; after {seconds:.2f} s: {damage}")
     if end and name not in READ_ON and _goes_on(path, name, start, end):
@@ -82,9 +87,19 @@ def _decode(path: Path, start: bytes, source: str | io.BytesIO, unfinished: bool
 
 def _flacs(path: Path) -> list[io.BytesIO]:
     """FLACs that were joined, one by one: FFmpeg drops some of the sound where they meet. [] if there is only one."""
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        _, *joints = [found.start() for found in re.finditer(rb"fLaC[\0\x80]\0\0\x22", content)] or [0]
-        return [io.BytesIO(content[begin:end]) for begin, end in zip([0, *joints], [*joints, None]) if joints]
+    places = _places(path, rb"fLaC[\0\x80]\0\0\x22")
+    parts = zip([0, *places[1:]], [*places[1:], path.stat().st_size])
+    return [io.BytesIO(_bytes(path, begin, end - begin)) for begin, end in parts if len(places) > 1]
+
+
+def _places(path: Path, pattern: bytes, begin: int = 0) -> list[int]:
+    """Where a pattern of up to 16 bytes lies from byte `begin` on. The file is read in pieces: it may be large."""
+    return [offset + found.start() for offset in range(begin, path.stat().st_size, PIECE)
+            for found in re.finditer(pattern, _bytes(path, offset, PIECE + 15), re.DOTALL) if found.start() < PIECE]
+
+
+def _bytes(path: Path, begin: int, count: int) -> bytes:
+    return np.fromfile(path, np.uint8, count, offset=begin).tobytes()
 
 
 def _lengthened(path: Path, start: bytes) -> str | io.BytesIO:
@@ -99,11 +114,11 @@ def _lengthened(path: Path, start: bytes) -> str | io.BytesIO:
 def _goes_on(path: Path, name: str, start: bytes, end: int) -> bool:
     """Whether another file of the same form, or more samples of a WAV or AIFF, lie behind the last sample."""
     between = (b"", start[4:8]) if name == "au" else (rb".{4}", start[8:12])  # most hold the file's size there
-    header = re.compile(re.escape(start[:4]) + between[0] + re.escape(between[1]), re.DOTALL)
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        joined = header.search(content, 12 if name in ("wav", "au") else end)  # FFmpeg may take these for samples
-        samples = start[:4] in CHUNKED and not re.search(rb"[ -~]{4}|^\0*$", content[end:end + 8])  # no name of a tag
-        return bool(joined) or samples and len(content) - end > RUBBISH
+    header = re.escape(start[:4]) + between[0] + re.escape(between[1])
+    if _places(path, header, 12 if name in ("wav", "au") else end):  # FFmpeg may take these for samples
+        return True
+    behind = _bytes(path, end, RUBBISH + 1)
+    return start[:4] in CHUNKED and len(behind) > RUBBISH and not re.match(rb".{,4}[ -~]{4}|\0{8}", behind, re.DOTALL)
 
 
 def _undamaged(file: av.container.InputContainer, stream, log: list):

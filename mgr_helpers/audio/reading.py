@@ -69,9 +69,7 @@ def _floats(frame: av.AudioFrame) -> np.ndarray:
 
 
 def check_samples(samples: np.ndarray, config: Config, loudest: float = 0.0) -> None:
-    """Raise UnusableFile where samples are no song: none, fewer than a clip's, or silent (while a channel isn't)."""
-    if not len(samples):
-        raise UnusableFile("holds no samples")
+    """Raise UnusableFile where samples are no song: fewer than a clip's, or silent (while a channel isn't)."""
     if len(samples) < config.clip_length:
         seconds, needed = len(samples) * 100 // config.sample_rate / 100, config.clip_length / config.sample_rate
         raise UnusableFile(f"{seconds:.2f} s long, a clip needs {needed:.2f} s")

@@ -1,6 +1,7 @@
 """Sound files of all formats: their true length, exact integers, and the right reason where one can't be used."""
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,21 @@ def test_web_pages(read, page):
 
 def test_a_pointer_of_git_lfs(read):
     assert "git lfs pull" in refused(read, b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n", "a.wav")
+
+
+def test_what_ffmpeg_misreads_is_named(read):
+    big = io.BytesIO()
+    soundfile.write(big, tone(), 44100, "PCM_16", "BIG", "WAV")
+    assert "big-endian WAV" in refused(read, big.getvalue(), "a.wav")
+    wide = bytearray(audio_files.encoded(tone(), 44100, "WAVEX", "PCM_32"))
+    place = wide.index(b"fmt ") + 26
+    wide[place:place + 2] = (24).to_bytes(2, "little")  # valid bits of a sample
+    assert "24 bits in 32" in refused(read, wide, "a.wav")
+
+
+@pytest.mark.parametrize("content", [b"404: Not Found", bytes(50_000)])
+def test_rubbish_named_flac(read, content):
+    assert refused(read, content, "a.flac") == "corrupt, empty or not audio: holds no samples"
 
 
 def test_an_ogg_of_vorbis_then_opus_is_named(read):
