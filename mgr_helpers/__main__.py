@@ -5,6 +5,7 @@ Arguments are declared here, and a command's module is imported only when it run
 
 import argparse
 import importlib
+import re
 import sys
 
 from .config import DATA, PRETRAINED
@@ -130,6 +131,7 @@ def main(words: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (_, add_arguments, _, what) in COMMANDS.items():
         own[name] = commands.add_parser(name, help=what, description=what)
+        own[name]._negative_number_matcher = re.compile(r"-\.?\d")  # argparse's own takes -1e1 for an option
         add_arguments(own[name])
     arguments = parser.parse_args(words)
     module, _, check, _ = COMMANDS[arguments.command]

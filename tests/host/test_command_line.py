@@ -56,6 +56,12 @@ def test_numbers_of_other_commands_have_ranges(words, capsys):
     assert "number from" in usage_error(capsys, *words.split())
 
 
+@pytest.mark.parametrize("word, value", [("-1e1", -10.0), ("-.5E1", -5.0), ("-12", -12.0)])
+def test_a_negative_number_is_no_option(word, value, monkeypatch):
+    monkeypatch.setattr(__main__, "run_command", lambda run, arguments: arguments.gain)
+    assert __main__.main(["pico", "--audio", "mini", "--gain", word]) == value
+
+
 @pytest.mark.parametrize("words", [["record", "--port", ""], ["record", "--label", " "], ["flash", "--port", ""],
                                    ["record", "--drive-folder", ""], ["evaluate", "--audio", ""],
                                    ["pico", "--audio", "mini", "--model", ""]])
