@@ -115,6 +115,13 @@ def test_the_series_needs_a_folder_that_exists():
     assert done.returncode == 2 and done.stderr.endswith("there is no folder /nope\n")
 
 
+@pytest.mark.parametrize("output", ["LICENSE", "LICENSE/x"])
+def test_the_series_is_not_written_into_a_file(output):
+    done = run("notebooks.run", "--only", "00", "--output", output)
+    assert done.returncode == 2 and f"error: {output} can't be a folder" in done.stderr.splitlines()[-1]
+    assert done.stdout == "" and "--output" in done.stderr
+
+
 def test_a_model_is_used_for_one_recording_too(tmp_path, monkeypatch, capsys):
     assert __main__.main(["pico", "--audio", str(tmp_path / "f.wav"), "--model", "/nope"]) == 1
     assert capsys.readouterr().err.startswith("error: no file /nope")
@@ -132,7 +139,7 @@ def test_the_home_folder_is_expanded_everywhere(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for command in __main__.COMMANDS:
         for action in options_of(command):
-            if action.dest in ("audio", "model", "output", "client_secrets", "generated"):
+            if action.dest in ("audio", "model", "output", "client_secrets", "generated", "port"):
                 assert str(action.type("~/x")) == f"{tmp_path}/x", f"{command} {action.dest}"
     monkeypatch.setenv("MGR_WORK", "~/work")
     monkeypatch.setenv("MGR_BUILD", "~/built")
