@@ -25,8 +25,7 @@ def set_up(keep_on_drive: bool) -> None:
     RuntimeError
         With one sentence that says what failed, and the remedy.
     """
-    wheels = _use_drive() if keep_on_drive else None
-    _install(wheels)
+    _install(_use_drive() if keep_on_drive else None)
     made = [name for file, name in MADE.items() if (work_dir() / file).is_file()]
     print(f"From earlier notebooks: {', '.join(made)}." if made else
           "Nothing from earlier notebooks: this one takes what ships, and a small synthetic set of songs.")
@@ -63,9 +62,7 @@ def _install(wheels: Path | None) -> None:
 def _pip(what: str, *arguments: str) -> None:
     process = subprocess.Popen([sys.executable, "-m", "pip", "--no-color", *arguments], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    lines = []
-    for line in tqdm(process.stdout, desc=what, unit=" lines of pip", leave=False):
-        lines.append(line.strip())
+    lines = [line.strip() for line in tqdm(process.stdout, desc=what, unit=" lines of pip", leave=False)]
     if process.wait() != 0:
         errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
         raise RuntimeError(f"pip failed ({errors[0] if errors else 'it said nothing'}): run this cell again; if that "

@@ -257,10 +257,8 @@ def run(args) -> int:
     """`python -m mgr_helpers flash`. Returns 0 when the board said that it works."""
     file = arduino.build(args.sketch, args.board, args.generated)
     say(f"built {shown(file)}")
-    if BOARDS[args.board].chip:
-        port = flash_drive(file, args.board, args.port)
-    else:
-        port = flash_artemis(args.sketch, args.board, args.port, args.generated)
+    port = (flash_drive(file, args.board, args.port) if BOARDS[args.board].chip else
+            flash_artemis(args.sketch, args.board, args.port, args.generated))
     say(f"listening at {port}")
     hear(port, args.sketch)
     say(SKETCHES[args.sketch][3].format(port=port))

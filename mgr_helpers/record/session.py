@@ -414,8 +414,7 @@ def run(args) -> int:
             signal.signal(signal.SIGINT, before)
             session.display.clear()
             if session.writer is not None and session.writer.header:  # Ctrl-C came again, or the disk is full
-                say("a take is on disk, not finished: record to the same folder again in "
-                    f"{takes.ABANDONED_SECONDS:.0f} s, and it is recovered")
+                say(f"unfinished take: record to this folder again in {takes.ABANDONED_SECONDS:.0f} s to recover it")
     say(f"{len(session.kept)} takes in {shown(args.output)}")
     if uploader:
         uploader.close()

@@ -277,7 +277,7 @@ def test_ctrl_c_again_names_how_to_recover_the_take(pico, tmp_path, monkeypatch)
     pico.wait_for("S")
     script.send_signal(signal.SIGINT)
     out, err = script.communicate(timeout=20)
-    assert "not finished: record to the same folder again in 10 s" in out
+    assert "unfinished take: record to this folder again in 10 s to recover it" in out
     assert script.returncode == 130 and err == "\nstopped\n"
     monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
     (path,) = takes.recover(tmp_path / "recordings")
