@@ -4,7 +4,6 @@ Notebooks: none.
 """
 
 import argparse
-import contextlib
 import multiprocessing
 import os
 import sys
@@ -74,11 +73,9 @@ def run_command(run: Callable[[Arguments], int], arguments: Arguments) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not under some test runners
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="replace", line_buffering=True)  # else only the exit might see a broken pipe
     try:
-        status = run(arguments)
-        print(end="", flush=True)  # not at the exit, where an error can't be caught
-        return status
+        return run(arguments)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr, flush=True)
         return 130
@@ -92,8 +89,6 @@ def run_command(run: Callable[[Arguments], int], arguments: Arguments) -> int:
 def at_once(status: int) -> int:
     """The exit status. After Ctrl-C, or without a reader, the process ends here: libraries at work then say nothing."""
     if status in (130, 141):
-        with contextlib.suppress(BrokenPipeError):
-            sys.stdout.flush()
         for process in multiprocessing.active_children():  # joblib's, too; they would finish their tasks first
             process.terminate()
         os._exit(status)
