@@ -5,6 +5,7 @@ Arguments are declared here, and a command's module is imported only when it run
 
 import argparse
 import importlib
+import re
 import sys
 
 from .config import DATA, PRETRAINED
@@ -14,12 +15,13 @@ from .host.command_line import (
 
 DB = -96.0, 24.0  # levels that make sense
 DAY = 86400.0  # seconds
+PORT = {"type": lambda word: str(as_path(word)), "help": "serial port of a board that runs (default: the one found)"}
 
 
 def record_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``record``."""
     parser.add_argument("--label", type=as_text, help="genre of the takes (without it, the script asks)")
-    parser.add_argument("--port", type=as_text, help="serial port (without it, the Pico is found by its USB ID)")
+    parser.add_argument("--port", **PORT)
     add_number(parser, "--seconds", 0.0, DAY, "length of a take; 0, the default: until the button is pressed")
     add_number(parser, "--takes", 0, 100_000, "stop after this many takes; 0, the default: never", default=0)
     parser.add_argument("--start", action="store_true", help="start each take at once, without the button")
@@ -103,7 +105,7 @@ def flash_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--board", choices=BOARDS, default="pico", help="default: pico")
     parser.add_argument("--sketch", choices=("genre_recognizer", "recorder"), default="genre_recognizer",
                         help="default: genre_recognizer")
-    parser.add_argument("--port", type=as_text, help="serial port of a board that runs (without it, the board is found)")
+    parser.add_argument("--port", **PORT)
     add_generated(parser)
 
 
@@ -130,6 +132,7 @@ def main(words: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (_, add_arguments, _, what) in COMMANDS.items():
         own[name] = commands.add_parser(name, help=what, description=what)
+        own[name]._negative_number_matcher = re.compile(r"-\.?\d")  # argparse's own takes -1e1 for an option
         add_arguments(own[name])
     arguments = parser.parse_args(words)
     module, _, check, _ = COMMANDS[arguments.command]

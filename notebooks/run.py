@@ -263,6 +263,10 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         if str(folder) not in ("mini", "gtzan") and not folder.is_dir():
             parser.error(f"there is no folder {folder}")
     args.data = str(args.data or "mini")
+    try:
+        (args.output or NOTEBOOKS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"{args.output} can't be a folder ({error.strerror}): name another one by --output")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -99,8 +99,7 @@ def build(sketch: str, board: str, generated: Path | None = None) -> Path:
 
 
 def run(arguments) -> int:
-    """`python -m mgr_helpers firmware`: complete Arduino sketches and zips under build/sketches/, and with --board the
-    files for that board."""
+    """`python -m mgr_helpers firmware`: complete sketches and zips in build/sketches/, and the files for a --board."""
     for source in sorted(FIRMWARE.glob("*/*.ino")):
         name = source.parent.name
         own = arguments.generated if (source.parent / "src" / "generated" / "model.h").is_file() else None

@@ -1,4 +1,4 @@
-"""What the set-up cell of the notebooks does in Colab, once the project is there: packages, and a work folder in Drive.
+"""What the set-up cell of the notebooks does once the project is there: in Colab packages, and a work folder in Drive.
 
 Notebooks: 00, 01, 02, 03, 04, 05, 06, 07, 08, 09.
 """
@@ -6,6 +6,7 @@ Notebooks: 00, 01, 02, 03, 04, 05, 06, 07, 08, 09.
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -15,18 +16,20 @@ from ..config import ROOT, work_dir
 DRIVE = ROOT.parent / "drive"  # /content/drive: the set-up cell clones to /content
 FOLDER = "MyDrive/music-genre-pico"  # in Drive: the work folder, and the wheel of cmsisdsp
 MADE = {"clips.npz": "clips (notebook 02)", "model.keras": "network (05)", "model_int8.tflite": "int8 model (06)"}
+# with what these need, and with tqdm and matplotlib, they are all of requirements.txt
+PACKAGES = "av cmsisdsp cobs elftools filelock ipywidgets librosa pandas serial tensorflow tf_keras".split()
 
 
 def set_up(keep_on_drive: bool) -> None:
-    """Mount Drive when asked, install the packages, and tell which work the notebook goes on with.
+    """In Colab mount Drive when asked, install the packages, and tell which work the notebook goes on with.
 
-    Raises
-    ------
-    RuntimeError
-        With one sentence that says what failed, and the remedy.
+    Elsewhere an ImportError names a package that is missing. A RuntimeError says what failed in Colab, and the remedy.
     """
-    wheels = _use_drive() if keep_on_drive else None
-    _install(wheels)
+    if "google.colab" not in sys.modules:
+        if missing := [name for name in PACKAGES if not find_spec(name)]:
+            raise ImportError(f"No module named {missing[0]!r}")
+        return
+    _install(_use_drive() if keep_on_drive else None)
     made = [name for file, name in MADE.items() if (work_dir() / file).is_file()]
     print(f"From earlier notebooks: {', '.join(made)}." if made else
           "Nothing from earlier notebooks: this one takes what ships, and a small synthetic set of songs.")
@@ -63,9 +66,7 @@ def _install(wheels: Path | None) -> None:
 def _pip(what: str, *arguments: str) -> None:
     process = subprocess.Popen([sys.executable, "-m", "pip", "--no-color", *arguments], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    lines = []
-    for line in tqdm(process.stdout, desc=what, unit=" lines of pip", leave=False):
-        lines.append(line.strip())
+    lines = [line.strip() for line in tqdm(process.stdout, desc=what, unit=" lines of pip", leave=False)]
     if process.wait() != 0:
         errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
         raise RuntimeError(f"pip failed ({errors[0] if errors else 'it said nothing'}): run this cell again; if that "

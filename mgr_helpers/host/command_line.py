@@ -68,28 +68,27 @@ def ask(question: str) -> str:
 def run_command(run: Callable[[Arguments], int], arguments: Arguments) -> int:
     """Run a command and return its exit status.
 
-    An expected error ends in one line and 1; Ctrl-C, or Ctrl-D at a question, in one line and 130. What the terminal
-    can't print is printed as "?".
+    An expected error ends in one line and 1; Ctrl-C, or Ctrl-D at a question (`ask`), in one line and 130. What the
+    terminal can't print is printed as "?".
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not under some test runners
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="replace", line_buffering=True)  # else only the exit might see a broken pipe
     try:
         return run(arguments)
-    except (KeyboardInterrupt, EOFError) as end:
-        if isinstance(end, EOFError) and "reading a line" not in str(end):  # a file that ends early is no Ctrl-D
-            raise
+    except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr, flush=True)
         return 130
+    except BrokenPipeError:  # what read the output has left, as `head` does: nobody is there to be told
+        return 141
     except (OSError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
 def at_once(status: int) -> int:
-    """The exit status; after Ctrl-C the process ends here, so that libraries at work say nothing on their way out."""
-    if status == 130:
-        sys.stdout.flush()
+    """The exit status. After Ctrl-C, or without a reader, the process ends here: libraries at work then say nothing."""
+    if status in (130, 141):
         for process in multiprocessing.active_children():  # joblib's, too; they would finish their tasks first
             process.terminate()
         os._exit(status)

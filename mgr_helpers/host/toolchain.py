@@ -256,11 +256,11 @@ def _needs(source: Path, folder: str) -> bool:
 
 
 def _own_headers(generated: Path | None) -> list[Path]:
-    """The headers in a folder of `headers.write_headers`; FileNotFoundError when it is none."""
+    """The headers in a folder of `headers.write_headers`; FileNotFoundError when one is missing, empty or cut off."""
     own = [Path(generated) / name for name in GENERATED_HEADERS] if generated else []
-    if missing := [file.name for file in own if not file.is_file()]:
-        raise FileNotFoundError(f"{shown(generated)} lacks {', '.join(missing)}: give a folder that notebook 08 or "
-                                "headers.write_headers wrote")
+    if bad := [file.name for file in own if not file.is_file() or "#endif" not in file.read_text(errors="replace")]:
+        raise FileNotFoundError(f"{shown(generated)} lacks {', '.join(bad)} (missing, empty or cut off): give a folder "
+                                "that notebook 08 or headers.write_headers wrote, or write it anew so")
     return own
 
 

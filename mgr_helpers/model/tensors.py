@@ -189,8 +189,7 @@ def _pooling(parsed: schema.ModelT, kind: str, op: schema.OperatorT) -> dict | N
     if kind == "MEAN":
         axis = np.ravel(tensor_at(parsed, int(op.inputs[1]))["data"])
         _need(np.array_equal(axis, [1]), "MEAN isn't over the steps")
-        _need(2.0**-15 < x["scale"] / output["scale"] < 2.0**8 and x["shape"][1] < 2**12,
-              "MEAN's scales are far apart")
+        _need(2.0**-15 < x["scale"] / output["scale"] < 2.0**8 and x["shape"][1] < 2**12, "MEAN's scales are far apart")
         return {"n": x["shape"][1], **_ends(x, output)}
     begin, _, strides = (_constants(parsed, i, (3,)) for i in op.inputs[1:4])
     _need(begin[1] in (-1, x["shape"][1] - 1) and np.array_equal(strides, [1, 1, 1]),

@@ -20,7 +20,6 @@ from ..model.tflite import SHIPPED, Model, load_model
 from . import headers, listen
 from .image import build_image
 
-
 SEED = 0  # of the microphone simulation; each clip draws its own parameters
 COMPARED = ("window", "vote", "confidence", "says", "scores")  # fields of a decision that must equal Python's
 
@@ -28,9 +27,8 @@ COMPARED = ("window", "vote", "confidence", "says", "scores")  # fields of a dec
 def choose_clips(songs: list, n: int, config: Config = CONFIG) -> list:
     """The middle parts of `n` songs (dataset.Song), as many of each genre. Each part is at most one vote long.
 
-    Kinds of other music count as genres here.
-
-    The songs are spread evenly over the data set. A genre has fewer if too few of its songs are as long as a window.
+    Kinds of other music count as genres here. The songs are spread evenly over the data set. A genre has fewer if too
+    few of its songs are as long as a window.
     """
     length, chosen = config.window_length + (config.vote_windows - 1) * config.window_step, []
     kinds = list(dict.fromkeys([*config.genres, *(song.genre for song in songs)]))

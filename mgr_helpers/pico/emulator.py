@@ -2,8 +2,7 @@
 
 The emulated Pico is rp2040js: a Cortex-M0+ with the RP2040's ADC, DMA, UART and timers. A sketch is the same `.ino` as
 on a board, over small stand-ins for the Arduino core (firmware/emulator/). Not covered: the real core, USB, the
-second-stage boot loader, waits for flash (cache misses are counted, not timed), and the 15 cycles of entering an
-interrupt.
+second-stage boot loader, waits for flash (cache misses are counted, not timed), the 15 cycles of entering an interrupt.
 
 Notebooks: 01, 08.
 """

@@ -63,7 +63,7 @@ def find_drives() -> dict[Path, str]:
 def touch(port: str) -> str:
     """Open and close a port at 1200 baud, with DTR low. Returns why that failed, "" if it didn't.
 
-    A board may leave so fast that the opening fails. RuntimeError when another program or missing rights prevent it.
+    A board may leave so fast that the opening fails. RuntimeError for a reason that lasts.
     """
     board = serial.Serial(baudrate=TOUCH_BAUD, exclusive=None if sys.platform == "win32" else True)
     board.port, board.dtr = port, False
@@ -71,8 +71,8 @@ def touch(port: str) -> str:
         with board:
             return ""
     except Exception as error:  # noqa: BLE001 - an OSError, or termios.error, which Windows doesn't know
-        why, final = why_closed(port, error)
-        if final:
+        why, kind = why_closed(port, error)
+        if kind != "passing":
             raise RuntimeError(why) from error
         return why
 
@@ -231,7 +231,7 @@ def hear(port: str, sketch: str) -> None:
     baud_rate, question, new_listener, _ = SKETCHES[sketch]
     listener, count, asked = new_listener(), 0, time.monotonic()
     deadline = asked + HEAR_SECONDS
-    with Link(port, baud_rate) as link:
+    with Link(port, baud_rate, patient=False) as link:
         while time.monotonic() < deadline:
             if time.monotonic() - asked > ASK_SECONDS:
                 asked = time.monotonic()
@@ -257,10 +257,8 @@ def run(args) -> int:
     """`python -m mgr_helpers flash`. Returns 0 when the board said that it works."""
     file = arduino.build(args.sketch, args.board, args.generated)
     say(f"built {shown(file)}")
-    if BOARDS[args.board].chip:
-        port = flash_drive(file, args.board, args.port)
-    else:
-        port = flash_artemis(args.sketch, args.board, args.port, args.generated)
+    port = (flash_drive(file, args.board, args.port) if BOARDS[args.board].chip else
+            flash_artemis(args.sketch, args.board, args.port, args.generated))
     say(f"listening at {port}")
     hear(port, args.sketch)
     say(SKETCHES[args.sketch][3].format(port=port))

@@ -65,16 +65,15 @@ class TextDecoder:
                 events += self.finish("length")
 
     def _start(self, number: int | None, size: int, events: list[Event]) -> None:
+        rate, self._rate = self._rate, None
         if number is None or number <= 0:
             events.append(Error("neither a sample rate nor a sample count", size))
-            self._rate = None
-        elif self._rate is None:
+        elif rate is None:
             self._rate = number
         else:
             self._take, self._count, self._position = self._take + 1, number, 0
-            events.append(Header(take=self._take, recording=True, clock_hz=self._rate, period=256, planned=number,
+            events.append(Header(take=self._take, recording=True, clock_hz=rate, period=256, planned=number,
                                  firmware="text format"))
-            self._rate = None
 
     def _flush(self, values: list[int], events: list[Event]) -> None:
         if values:

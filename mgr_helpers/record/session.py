@@ -37,12 +37,14 @@ STOP_SECONDS = 2.0  # after Ctrl-C the Pico has so long to end its take
 METER_DB, METER_WIDTH = 48, 24  # range and characters of the level meter
 LONGEST_SECONDS = (2**32 - takes.WAV_HEADER) // 2 / Header().rate  # of a WAV file; the Pico counts to 2**32 samples
 OPEN_ADVICE = {  # what to do when a port can't be opened
+    errno.EAGAIN: "close the program that uses it",  # its lock is there
     errno.EBUSY: "another program uses it. ModemManager lets go in ten seconds (`sudo systemctl stop ModemManager`)",
     **dict.fromkeys((errno.ENOTTY, errno.EISDIR, errno.EINVAL),
-                    "this is no serial port. Stop, and choose the board's with --port"),
+                    "this is no serial port: choose the board's with --port"),
     errno.EIO: "the board does not answer. Pull its cable and plug it in again",
     errno.EPROTO: "the USB connection fails. Try another cable, and a socket of the computer itself, not of a hub",
 }
+LASTING = errno.EAGAIN, errno.ENOTTY, errno.EISDIR  # reasons that don't pass by themselves
 
 
 def ports_of(vendor: int = PICO_VENDOR) -> list[str]:
@@ -60,14 +62,15 @@ def find_port(port: str | None = None, vendor: int = PICO_VENDOR) -> str | None:
     return boards[0] if boards else None
 
 
-def why_closed(name: str, error: Exception) -> tuple[str, bool]:
-    """What to tell about a port that can't be opened, and whether another program or missing rights keep it closed."""
-    if "ermission" in str(error) or "lock" in str(error):
+def why_closed(name: str, error: Exception) -> tuple[str, str]:
+    """What to tell about a port that can't be opened, and the kind of reason: "denied", "lasting" or "passing"."""
+    if "ermission" in str(error):  # in Windows also when another program uses it
         return (f"{name} cannot be opened ({error}): close the program that uses it; on Linux, "
-                "`sudo usermod -aG dialout $USER` and a new login give you the right to"), True
+                "`sudo usermod -aG dialout $USER` and a new login give you the right to"), "denied"
     numbers = *error.args, *getattr(error.__context__, "args", ())  # pyserial leaves out that of termios.error
-    advice = next((OPEN_ADVICE[code] for code in numbers if code in OPEN_ADVICE), "plug the board in again")
-    return f"{name} cannot be opened ({error}): {advice}", False
+    code = next((code for code in numbers if code in OPEN_ADVICE), None)
+    return (f"{name} cannot be opened ({error}): {OPEN_ADVICE.get(code, 'plug the board in again')}",
+            "lasting" if code in LASTING else "passing")
 
 
 def ports_found(port: str | None) -> str:
@@ -80,12 +83,13 @@ class Link(threading.Thread):
     """Reads the port in a thread, and opens it again when the board comes back.
 
     `messages` receives ("connected", port name), ("data", bytes), ("gone" or "waiting", why) and ("failed", exception).
+    With `patient` False a port that is locked, or no serial port, is a failure. A denied one always is.
     """
 
-    def __init__(self, port: str | None = None, baud_rate: int = BAUD_RATE) -> None:
+    def __init__(self, port: str | None = None, baud_rate: int = BAUD_RATE, patient: bool = True) -> None:
         super().__init__(daemon=True)
         self.messages: queue.Queue = queue.Queue()
-        self.baud_rate = baud_rate
+        self.baud_rate, self._final = baud_rate, ("denied",) if patient else ("denied", "lasting")
         self._wanted, self._port, self._stop_asked = port, None, threading.Event()
         self._told, self._failures = {""}, 0
 
@@ -132,8 +136,8 @@ class Link(threading.Thread):
             self._failures += 1
             if self._failures < PATIENT_TRIES:
                 return None
-            why, final = why_closed(name, error)
-            if final:
+            why, kind = why_closed(name, error)
+            if kind in self._final:
                 raise RuntimeError(why) from error
             self._tell(f"{why}. Trying again until it works, or Ctrl-C")
 
@@ -248,7 +252,7 @@ class Session:
         self.new_decoder = TextDecoder if settings.text_format else Decoder
         self.decoder = self.new_decoder()
         self.connected_at: float | None = None
-        self._peak = self._ended = 0
+        self._peak = self.ended = 0
         self.interrupted = self._asking = self._stopping = self._asked_to_start = False
 
     @property
@@ -256,7 +260,7 @@ class Session:
         """Whether all takes are recorded, or after Ctrl-C the last one has ended."""
         if self._stopping:
             return self.writer is None
-        return self.interrupted or bool(self.settings.count) and self._ended >= self.settings.count
+        return self.interrupted or bool(self.settings.count) and self.ended >= self.settings.count
 
     def interrupt(self, *signal_and_frame) -> None:
         """Handle Ctrl-C: stop after the current message; at once when it is the second, or while a question is open."""
@@ -353,7 +357,7 @@ class Session:
             say("a take was lost before any of its samples arrived")
             return
         say(takes.summary(path))
-        self._ended += 1
+        self.ended += 1
         self._asked_to_start = False
         if self.settings.ask:
             path = self._review(path)
@@ -385,7 +389,7 @@ def record_take(label: str, seconds: float, port: str | None = None, folder: Pat
 
 
 def run(args) -> int:
-    """`python -m mgr_helpers record`. Returns 0, also after Ctrl-C."""
+    """`python -m mgr_helpers record`. Returns 0; 130 when Ctrl-C came before a take, or all that were asked for."""
     interactive = sys.stdin is not None and sys.stdin.isatty() and not args.yes
     if args.label is None and not interactive:
         raise ValueError("--label is needed where nobody can be asked")
@@ -409,7 +413,9 @@ def run(args) -> int:
         finally:
             signal.signal(signal.SIGINT, before)
             session.display.clear()
+            if session.writer is not None and session.writer.header:  # Ctrl-C came again, or the disk is full
+                say(f"unfinished take: record to this folder again in {takes.ABANDONED_SECONDS:.0f} s to recover it")
     say(f"{len(session.kept)} takes in {shown(args.output)}")
     if uploader:
         uploader.close()
-    return 0
+    return 130 if session.interrupted and session.ended < max(1, args.takes) else 0

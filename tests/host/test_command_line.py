@@ -56,6 +56,12 @@ def test_numbers_of_other_commands_have_ranges(words, capsys):
     assert "number from" in usage_error(capsys, *words.split())
 
 
+@pytest.mark.parametrize("word, value", [("-1e1", -10.0), ("-.5E1", -5.0), ("-12", -12.0)])
+def test_a_negative_number_is_no_option(word, value, monkeypatch):
+    monkeypatch.setattr(__main__, "run_command", lambda run, arguments: arguments.gain)
+    assert __main__.main(["pico", "--audio", "mini", "--gain", word]) == value
+
+
 @pytest.mark.parametrize("words", [["record", "--port", ""], ["record", "--label", " "], ["flash", "--port", ""],
                                    ["record", "--drive-folder", ""], ["evaluate", "--audio", ""],
                                    ["pico", "--audio", "mini", "--model", ""]])
@@ -109,6 +115,13 @@ def test_the_series_needs_a_folder_that_exists():
     assert done.returncode == 2 and done.stderr.endswith("there is no folder /nope\n")
 
 
+@pytest.mark.parametrize("output", ["LICENSE", "LICENSE/x"])
+def test_the_series_is_not_written_into_a_file(output):
+    done = run("notebooks.run", "--only", "00", "--output", output)
+    assert done.returncode == 2 and f"error: {output} can't be a folder" in done.stderr.splitlines()[-1]
+    assert done.stdout == "" and "--output" in done.stderr
+
+
 def test_a_model_is_used_for_one_recording_too(tmp_path, monkeypatch, capsys):
     assert __main__.main(["pico", "--audio", str(tmp_path / "f.wav"), "--model", "/nope"]) == 1
     assert capsys.readouterr().err.startswith("error: no file /nope")
@@ -126,7 +139,7 @@ def test_the_home_folder_is_expanded_everywhere(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for command in __main__.COMMANDS:
         for action in options_of(command):
-            if action.dest in ("audio", "model", "output", "client_secrets", "generated"):
+            if action.dest in ("audio", "model", "output", "client_secrets", "generated", "port"):
                 assert str(action.type("~/x")) == f"{tmp_path}/x", f"{command} {action.dest}"
     monkeypatch.setenv("MGR_WORK", "~/work")
     monkeypatch.setenv("MGR_BUILD", "~/built")
@@ -156,9 +169,8 @@ def raising(error):
     return command
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), EOFError("EOF when reading a line")])
-def test_an_interrupted_command_ends_in_one_line(error, capsys):
-    assert command_line.run_command(raising(error), None) == 130
+def test_an_interrupted_command_ends_in_one_line(capsys):
+    assert command_line.run_command(raising(KeyboardInterrupt()), None) == 130
     assert capsys.readouterr().err == "\nstopped\n"
 
 
@@ -200,6 +212,28 @@ def test_ctrl_c(words, seconds, tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130, said
     assert "Traceback" not in said and said.endswith("\nstopped\n")
+
+
+PRINTING = """import sys
+from mgr_helpers.host.command_line import at_once, run_command
+def command(arguments):
+    for _ in range(arguments):
+        print("a line")
+    return 0
+sys.exit(at_once(run_command(command, int(sys.argv[1]))))
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 10_000])
+def test_a_command_whose_reader_left_ends_quietly(lines):
+    """A single line would wait for the exit, many lines would not."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run([sys.executable, "-c", PRINTING, str(lines)], cwd=ROOT, env=buffered, stdout=writing,
+                          stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 WORKERS = """import joblib, signal

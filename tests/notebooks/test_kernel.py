@@ -4,12 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import venv
+from importlib import metadata
 
 import nbformat
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from mgr_helpers.config import REPO_URL, ROOT
+from mgr_helpers.host import colab
 from notebooks import run
 
 pytest.importorskip("ipykernel", reason="ipykernel is an extra: pip install ipykernel")
@@ -60,6 +65,22 @@ def test_set_up_cell_names_the_remedy_in_another_kernel(other_kernel, tmp_path):
     assert caught.value.ename == "SetUpError"
     for words in ("named 'mgr_helpers'", "`make kernel`", "'Music genre (Pico)'", "%pip install -e", REPO_URL):
         assert words in caught.value.evalue
+
+
+@pytest.mark.parametrize("package", ["cmsisdsp", "tensorflow"])
+def test_set_up_cell_names_the_remedy_without_a_package(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(Exception, match=f"^No module named '{package}'. This kernel .*`make kernel`"):
+        exec(SET_UP, {})
+
+
+def test_set_up_cell_looks_for_every_package():
+    """By name, or as one that librosa or TensorFlow can't be without."""
+    named = {canonicalize_name(metadata.packages_distributions()[module][0]) for module in colab.PACKAGES}
+    theirs = {canonicalize_name(Requirement(line).name) for name in named for line in metadata.requires(name) or ()}
+    lines = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    ours = {canonicalize_name(needed.name) for needed in map(Requirement, lines) if not needed.marker}
+    assert ours - named - theirs <= {"matplotlib", "tqdm"}  # the cell itself imports them
 
 
 def test_make_kernel_registers_a_kernel_that_has_the_package(tmp_path, monkeypatch):

@@ -457,6 +457,12 @@ def test_port_that_another_program_uses(world, capsys):
     assert not board.got
 
 
+@pytest.mark.parametrize("name", [os.devnull, str(ROOT / "LICENSE"), str(ROOT)])
+def test_port_that_is_no_serial_port(world, capsys, monkeypatch, name):
+    monkeypatch.setattr(flash, "DRIVE_SECONDS", float("inf"))  # no drive is waited for
+    assert f"{name} cannot be opened" in (said := fails(capsys, "--port", name)) and "no serial port: choose" in said
+
+
 def test_port_that_another_program_opens_first(world, capsys):
     """As ModemManager may do when the board comes back."""
     board = world.new()

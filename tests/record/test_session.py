@@ -256,6 +256,34 @@ def test_ctrl_c_with_a_silent_pico(pico, tmp_path):
     script.communicate()
 
 
+def test_ctrl_c_before_all_takes_are_there(pico, tmp_path):
+    """A script that wants two takes must see that there is but one."""
+    script = start_script(pico, tmp_path, "--takes", "2")
+    pico.wait_for("H")
+    pico.start(noise(300))
+    pico.end(300)
+    while "s, peak" not in script.stdout.readline():
+        pass
+    script.send_signal(signal.SIGINT)
+    assert "1 takes in" in script.communicate(timeout=20)[0] and script.returncode == 130
+
+
+def test_ctrl_c_again_names_how_to_recover_the_take(pico, tmp_path, monkeypatch):
+    script = start_script(pico, tmp_path)
+    pico.wait_for("H")
+    pico.start(noise(3000))
+    part_of(tmp_path, 3000)
+    script.send_signal(signal.SIGINT)
+    pico.wait_for("S")
+    script.send_signal(signal.SIGINT)
+    out, err = script.communicate(timeout=20)
+    assert "unfinished take: record to this folder again in 10 s to recover it" in out
+    assert script.returncode == 130 and err == "\nstopped\n"
+    monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
+    (path,) = takes.recover(tmp_path / "recordings")
+    assert (read(path)[0] == noise(3000)).all()
+
+
 def test_ctrl_c_at_the_question_keeps_the_take(pico, tmp_path, monkeypatch):
     with session_of(pico, tmp_path, ask=True) as session:
         monkeypatch.setattr(review, "__defaults__", (lambda prompt: session.interrupt(),))
@@ -344,9 +372,14 @@ def test_take_in_the_text_format(pico, tmp_path):
 def test_port_in_use_is_explained(pico, tmp_path):
     with Link(str(pico.link_name)) as first:
         assert first.messages.get(timeout=5)[0] == "connected"
-        with Link(str(pico.link_name)) as second:
+        with Link(str(pico.link_name), patient=False) as second:
             kind, error = second.messages.get(timeout=5)
-    assert kind == "failed" and "close the program that uses it" in str(error)
+        assert kind == "failed" and "close the program that uses it" in str(error)
+        with Link(str(pico.link_name)) as third:
+            kind, text = third.messages.get(timeout=5)
+            assert kind == "waiting" and "close the program that uses it. Trying again" in text
+            first.__exit__()
+            assert third.messages.get(timeout=5)[0] == "connected"
 
 
 def test_find_port(monkeypatch):
@@ -368,6 +401,7 @@ def test_port_that_is_no_serial_port_is_told_once_and_tried_again(tmp_path):
     assert script.poll() is None, "it gave up"
     script.send_signal(signal.SIGINT)
     rest, err = script.communicate(timeout=20)
+    assert script.returncode == 130 and rest.startswith("0 takes")
     assert line.startswith(f"{os.devnull} cannot be opened") and "no serial port" in line and "--port" in line
     assert "cannot be opened" not in rest + err and "Traceback" not in err
 
@@ -384,7 +418,8 @@ def fails(name, number, by_termios):
 
 
 @pytest.mark.parametrize("number, by_termios, advice", [
-    (errno.EBUSY, False, "ModemManager"), (errno.EIO, False, "plug it in again"), (errno.EIO, True, "plug it in again"),
+    (errno.EAGAIN, False, "close the program"), (errno.EBUSY, False, "ModemManager"),
+    (errno.EIO, False, "plug it in again"), (errno.EIO, True, "plug it in again"),
     (errno.EPROTO, True, "another cable"), (errno.EISDIR, False, "--port"),
     (errno.EINVAL, True, "--port"), (errno.ENOTTY, True, "--port"), (errno.ENXIO, False, "plug the board in"),
 ])
