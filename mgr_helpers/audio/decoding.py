@@ -113,8 +113,8 @@ def _lengthened(path: Path, start: bytes) -> str | io.BytesIO:
 
 def _goes_on(path: Path, name: str, start: bytes, end: int) -> bool:
     """Whether another file of the same form, or more samples of a WAV or AIFF, lie behind the last sample."""
-    between = (b"", start[4:8]) if name == "au" else (rb".{4}", start[8:12])  # most hold the file's size there
-    header = re.escape(start[:4]) + between[0] + re.escape(between[1])
+    header = (re.escape(start[4:12]) if start[4:8] == b"ftyp" else re.escape(start[:8]) if name == "au" else
+              re.escape(start[:4]) + rb".{4}" + re.escape(start[8:12]))  # a size lies between them
     if _places(path, header, 12 if name in ("wav", "au") else end):  # FFmpeg may take these for samples
         return True
     behind = _bytes(path, end, RUBBISH + 1)
