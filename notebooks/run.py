@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mgr_helpers.config import ROOT, artifact, build_dir, work_dir
 from mgr_helpers.host import files
-from mgr_helpers.host.command_line import as_path, as_text, main, refuse_unused
+from mgr_helpers.host.command_line import advised, as_path, as_text, main, refuse_unused
 
 NOTEBOOKS = ROOT / "notebooks"
 AUDIO_NOTE = "(audio player: run the notebook to listen)"
@@ -162,7 +162,7 @@ def run_notebook(path: Path, output: Path, keep_players: bool) -> float:
     except CellExecutionError as error:
         failed = build_dir() / "failed" / path.name
         files.write_text(failed, nbformat.writes(notebook))
-        raise RuntimeError(f"{path.name} stopped: {error.ename}: {error.evalue}\n"
+        raise RuntimeError(f"{path.name} stopped: {error.ename}: {advised(error.evalue)}\n"
                            f"see its outputs in {files.shown(failed)}") from error
     if not keep_players:
         notebook = nbformat.from_dict(clean(notebook))

@@ -6,13 +6,13 @@ the same C on the emulated Cortex-M0+, over some windows of each genre, by every
 
 from __future__ import annotations
 
+import tools  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
+
 import argparse
 import json
 import shutil
 import sys
 from pathlib import Path
-
-import tools  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
 
 import joblib
 import numpy as np

@@ -4,8 +4,10 @@ Notebooks: none.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +67,12 @@ def ask(question: str) -> str:
         raise KeyboardInterrupt from None
 
 
+def advised(text: str) -> str:
+    """The text of an error, or what to do about a full disk, of which Python, shutil and NumPy only tell."""
+    full = re.match(r"(?s)(\[\(.*)?\[Errno \d+\] (No space left|Disk quota)|\d+ requested and \d+ written", text)
+    return "the disk is full: make room, or set MGR_WORK, MGR_BUILD or TMPDIR to another place" if full else text
+
+
 def run_command(run: Callable[[Arguments], int], arguments: Arguments) -> int:
     """Run a command and return its exit status.
 
@@ -82,23 +90,26 @@ def run_command(run: Callable[[Arguments], int], arguments: Arguments) -> int:
     except BrokenPipeError:  # what read the output has left, as `head` does: nobody is there to be told
         return 141
     except (OSError, RuntimeError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {advised(str(error))}", file=sys.stderr)
         return 1
 
 
 def at_once(status: int) -> int:
     """The exit status. After Ctrl-C, or without a reader, the process ends here: libraries at work then say nothing."""
-    if status in (130, 141):
-        for process in multiprocessing.active_children():  # joblib's, too; they would finish their tasks first
-            process.terminate()
-        os._exit(status)
-    return status
+    with contextlib.suppress(OSError):  # of a full disk: `run_command` told of it, and Python's exit would once more
+        sys.stdout.flush()
+        if status not in (130, 141):
+            return status
+    for process in multiprocessing.active_children():  # joblib's, too; they would finish their tasks first
+        process.terminate()
+    os._exit(status or 1)
 
 
 def main(description: str, add_arguments: Callable[[argparse.ArgumentParser], None], run: Callable[[Arguments], int],
          check: Callable[[argparse.ArgumentParser, Arguments], None] = lambda *of: None) -> int:
     """Parse and check the arguments of a module that is a command (``python -m tools.site``), and run it."""
-    parser = new_parser(description)
+    spec = sys.modules["__main__"].__spec__  # None for a file that is run by its path
+    parser = new_parser(description, spec and f"python -m {spec.name}")
     add_arguments(parser)
     arguments = parser.parse_args()
     check(parser, arguments)

@@ -4,6 +4,7 @@ Notebooks: 08.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -24,20 +25,28 @@ def shown(path: Path) -> str:
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.as_posix()
 
 
+def _make_folder(path: Path) -> None:
+    """Make the folder of a file or folder; a PermissionError says what to do when nothing can be written there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise PermissionError(f"can't write {shown(path)} ({error.strerror}): give yourself write permission, or set "
+                              "the environment variable MGR_WORK (what notebooks write) or MGR_BUILD (what is built)"
+                              ) from error
+
+
 def write_whole(path: Path, write: Callable) -> Path:
     """Write a file so that a reader sees the old one or the new one, never a part of it. Returns `path`.
 
     `write` is called with an open binary file, which it fills. A missing folder is made.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    except PermissionError as error:
-        raise PermissionError(f"no permission to write {shown(path)}: give yourself write permission, or set the "
-                              "environment variable MGR_WORK (what notebooks write) or MGR_BUILD (what is built)"
-                              ) from error
+    _make_folder(path)
+    _sweep(path)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
@@ -72,7 +81,7 @@ def build_whole(folder: Path, fill: Callable[[Path], None], stamp: str) -> Path:
     folder = Path(folder)
     if _has_stamp(folder, stamp):  # before the lock: the folder may be read-only
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     with FileLock(folder.parent / f".{folder.name}.lock"):  # the system frees the lock of a process that was killed
         if _has_stamp(folder, stamp):
             return folder

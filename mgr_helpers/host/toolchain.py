@@ -56,6 +56,9 @@ def call(command: list, what: str, remedy: str, **options) -> str:
     except OSError as error:
         raise RuntimeError(f"{what}: cannot start {command[0]} ({error.strerror}). {remedy}") from error
     if done.returncode:
+        if re.search(r"failed to parse '.*\.d'", done.stderr):  # zig's list of the files that it has read
+            raise RuntimeError(f"{what}: zig can't compile in a path with a colon, a backslash or quotation marks: "
+                               "move the project (or what MGR_BUILD or TMPDIR names) to another folder")
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
         raise RuntimeError(f"{what} failed (exit status {done.returncode}). {remedy}\n{said}")
     return done.stdout + done.stderr

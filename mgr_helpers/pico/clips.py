@@ -134,10 +134,11 @@ def run(arguments: argparse.Namespace) -> int:
         kept = {key: value for key, value in result.items() if key not in left_out}
         print(json.dumps({**kept, "image": image_size(image)}))
         return 0
-    print(f"{'time':>8}  {'window':8}{'vote':8}{'confidence':>10}   {'says':8}{'scores'}")
+    wide = 1 + max(map(len, (*model.config.genres, "silence")))
+    print(f"{'time':>8}  {'window':{wide}}{'vote':{wide}}{'confidence':>10}   {'says':{wide}}{'scores'}")
     for decision in result["decisions"]:
-        print(f"{decision['time_ms'] / 1000:6.2f} s  {decision['label']:8}{decision['vote']:8}"
-              f"{decision['confidence']:8d} %   {decision['says']:8}"
+        print(f"{decision['time_ms'] / 1000:6.2f} s  {decision['label']:{wide}}{decision['vote']:{wide}}"
+              f"{decision['confidence']:8d} %   {decision['says']:{wide}}"
               f"{' '.join(f'{score:4d}' for score in decision['scores'])}")
     for line in result["overruns"]:
         print(line)

@@ -222,9 +222,9 @@ class DriveFolder:
             items = [] if NO_NAME.search(title) else self.list(parent, title)
             found = [item for item in items if item["mimeType"] == FOLDER_TYPE]
             found = found or (self._by_id() if label is None else [])
-            if not found and (not create or NO_NAME.search(title)):
-                raise DriveError(f"this program sees no folder {title!r} in My Drive: give its name, or its address as "
-                                 "the browser shows it")
+            if not found and (not create or NO_NAME.search(title) or re.search("/|^my ?drive$", title, re.I)):
+                raise DriveError(f"this program sees no folder {title!r} in My Drive: give a folder's own name (no "
+                                 "path, nor My Drive itself), or its address as the browser shows it")
             self._folders[label] = tuple(item["id"] for item in found or [self._insert(parent, title, FOLDER_TYPE)])
         return self._folders[label]
 
@@ -397,7 +397,7 @@ def _own_paths(items: list[tuple[dict, dict]], to: Path) -> dict[Path, dict]:
     for folder, item in sorted(items, key=lambda pair: (
             pair[1]["title"].endswith(".json"), pair[1].get("createdDate", ""), pair[1]["id"])):
         label, name, number = folder["title"], Path(item["title"]), 1
-        if Path(label).name != label or name.name != item["title"]:
+        if any(title in ("", "..") or Path(title).name != title for title in (label, item["title"])):
             raise DriveError(f"{label}/{item['title']} is no name for a file: rename it in Drive")
         take = sounds.setdefault((folder["id"], name.stem), [])  # the second a.json belongs to the second a.wav
         if name.suffix == ".json" and take:

@@ -2,9 +2,11 @@
 
 import argparse
 import contextlib
+import errno
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,7 +77,8 @@ def test_an_empty_text_is_refused(words, capsys):
                                    "tools.pretrained --data mini --seed -1"])
 def test_numbers_of_tools_have_ranges(words):
     done = run(*words.split())
-    assert done.returncode == 2 and "number from" in done.stderr.splitlines()[-1]
+    assert done.returncode == 2 and "number from" in (last := done.stderr.splitlines()[-1])
+    assert last.startswith(f"python -m {words.split()[0]}: error: ")
 
 
 @pytest.mark.parametrize("command", __main__.COMMANDS)
@@ -174,6 +177,20 @@ def test_an_interrupted_command_ends_in_one_line(capsys):
     assert capsys.readouterr().err == "\nstopped\n"
 
 
+@pytest.mark.parametrize("error", [
+    OSError(errno.ENOSPC, "No space left on device", "a.bin"), OSError("661794 requested and 102400 written"),
+    shutil.Error([("a", "b", "[Errno 28] No space left on device: 'a' -> 'b'")] * 9)], ids=["write", "numpy", "shutil"])
+def test_a_full_disk_ends_in_advice(error, capsys):
+    assert command_line.run_command(raising(error), None) == 1
+    assert capsys.readouterr().err.startswith("error: the disk is full: make room, or set MGR_WORK")
+
+
+def test_advice_of_our_own_on_a_full_disk_stays(capsys):
+    said = "a.part can't be written ([Errno 28] No space left on device): run again"
+    command_line.run_command(raising(OSError(said)), None)
+    assert capsys.readouterr().err == f"error: {said}\n"
+
+
 def test_a_file_that_ends_early_is_no_interruption():
     with pytest.raises(EOFError):
         command_line.run_command(raising(EOFError("No data left in file")), None)
@@ -189,6 +206,23 @@ def test_ctrl_d_at_a_question(in_terminal, tmp_path):
     said = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in said[1] and said[1].endswith("stopped\n")
     os.close(controller), os.close(terminal)
+
+
+STARTING = """import runpy, sys
+class Stop:
+    def find_spec(name, *_):
+        if name == "argparse":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Stop)
+runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("module", ["tests.exactness", "tests.stress", "tools.site"])
+def test_ctrl_c_while_a_command_starts(module):
+    """At the first library that all of them load."""
+    done = subprocess.run([sys.executable, "-c", STARTING, module], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "\nstopped\n")
 
 
 @pytest.mark.slow
@@ -234,6 +268,14 @@ def test_a_command_whose_reader_left_ends_quietly(lines):
                           stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_output_to_a_full_disk_ends_in_one_line():
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", PRINTING, "1"], cwd=ROOT, env=buffered, stdout=full,
+                              stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and re.fullmatch("error: the disk is full.*\n", done.stderr)
 
 
 WORKERS = """import joblib, signal

@@ -1,5 +1,6 @@
 """Files and folders are whole or absent."""
 
+import errno
 import os
 
 import pytest
@@ -35,9 +36,20 @@ def test_a_built_folder_is_used_even_if_it_is_read_only(tmp_path, monkeypatch):
 
     monkeypatch.setattr(files, "FileLock", refuse)
     assert files.build_whole(folder, fill, "1") == folder
-    monkeypatch.setattr(files.tempfile, "mkstemp", lambda **_: refuse())
-    with pytest.raises(PermissionError, match="a.bin: give yourself.*MGR_WORK"):
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", lambda **_: refuse())
+    with pytest.raises(PermissionError, match="a.bin .*: give yourself.*MGR_WORK"):
         files.write_whole(tmp_path / "a.bin", lambda file: None)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_place_that_cannot_be_written_names_the_variables(number, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", refuse)
+    for write in (files.write_whole, lambda *path_and_fill: files.build_whole(*path_and_fill, "1")):
+        with pytest.raises(PermissionError, match=f"a .{os.strerror(number)}.: give yourself.*MGR_BUILD"):
+            write(tmp_path / "a", fill)
 
 
 def test_a_work_folder_that_cannot_be_made_names_its_variable(tmp_path, monkeypatch):

@@ -180,6 +180,15 @@ def test_a_failing_program_is_quoted():
         toolchain.call(["no-such-program"], "trying", "Do that.")
 
 
+@pytest.mark.parametrize("name", ["a\\b", 'a "b" c'])
+def test_a_path_that_zig_cannot_read_is_named(name, tmp_path):
+    file = tmp_path / name / "a.c"
+    file.parent.mkdir()
+    file.write_text("int a;\n")
+    with pytest.raises(RuntimeError, match="zig can't compile in a path with.*: move the project"):
+        toolchain.call([*toolchain.find_compiler("zig").command, "-c", file, "-o", "a.o"], "trying", "", cwd=tmp_path)
+
+
 def test_firmware_command():
     done = subprocess.run([sys.executable, "-m", "mgr_helpers", "firmware"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from mgr_helpers.__main__ import main
 from mgr_helpers.audio import mini_set
 from mgr_helpers.audio.adc import ideal_counts
 from mgr_helpers.audio.dataset import Song
-from mgr_helpers.config import CONFIG
+from mgr_helpers.config import CONFIG, PRETRAINED
 from mgr_helpers.host import host_c, toolchain
 from mgr_helpers.model import recognizer
 from mgr_helpers.model.tflite import load_model
-from mgr_helpers.pico import emulator, listen
+from mgr_helpers.pico import clips, emulator, listen
 from mgr_helpers.pico.clips import _clip_figures, choose_clips, hear_clip
 from mgr_helpers.pico.image import build_image
 from tests import host_decisions, serial_port
@@ -401,6 +402,18 @@ def test_clips_through_the_emulated_pico_equal_python(tmp_path):
     assert found["decisions"] == {"n": 30, "equal": 30, "missed": 0} and found["overruns"] == 0
     assert found["self_tests"] == 3 and found["votes"]["n"] == 3 and 0 <= found["windows"]["accuracy"] <= 1
     assert found["decided"]["n"] == round(30 * found["said"]["genre"]) and found["microphone_db"] == -12
+
+
+def test_long_names_of_genres_have_a_space_behind_them(monkeypatch, capsys):
+    decision = {"time_ms": 990, "confidence": 99, "scores": [1]}
+    decision |= dict.fromkeys(("label", "vote", "says"), "classical")
+    monkeypatch.setattr(clips, "build_image", lambda *_, **__: {"flash_bytes": 1, "ram_static": 1})
+    monkeypatch.setattr(listen, "listen", lambda *_, **__: {
+        "decisions": [decision], "overruns": [], "self_test": True, "awake_share": 1, "stack_bytes": 1, "genre": ""})
+    assert main(["pico", "--audio", "a.wav", "--model", str(PRETRAINED / "ten_genres.tflite")]) == 0
+    head, row, *_ = capsys.readouterr().out.splitlines()
+    assert row.split() == ["0.99", "s", *["classical"] * 2, "99", "%", "classical", "1"]
+    assert head.index("vote") == row.index("classical", 15) and head.index("says") == row.rindex("classical")
 
 
 def test_other_music_has_no_part_in_the_accuracy():

@@ -20,6 +20,7 @@ from drive_server import DriveServer, add_all, logged_in, redirected  # noqa: E4
 from mgr_helpers.record import drive  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+FOLDER = "application/vnd.google-apps.folder"
 LONG = bool(os.environ.get("MGR_LONG"))
 
 
@@ -72,8 +73,9 @@ def test_changed_sidecar_replaces_the_old_one(server, tmp_path):
     assert server.contents("recordings")["disco"]["disco_0.json"] == b"{}"
 
 
-def test_folder_name_with_quotes(server, tmp_path):
-    folder = "rock'n'roll \\ 1"
+@pytest.mark.parametrize("folder", ["rock'n'roll \\ 1", "AC/DC", "My Drive"])
+def test_odd_name_of_a_folder_that_is_there(server, tmp_path, folder):
+    server.store({"title": folder, "mimeType": FOLDER})
     expected = make_takes(tmp_path, 1, ["jazz"])
     upload_all(server, tmp_path, folder)
     upload_all(server, tmp_path, folder)
@@ -184,16 +186,17 @@ def test_download_fetches_only_what_is_missing(server, tmp_path):
     assert server.requests - requests == 6  # the folder, its labels, three lists, one file
 
 
-def test_download_refuses_names_that_leave_the_folder(server, tmp_path):
+@pytest.mark.parametrize("folder, file", [
+    ("jazz", "../../evil.wav"), ("..", "evil.wav"), ("", "evil.wav"), ("jazz", ".."), ("jazz", "")])
+def test_download_refuses_names_that_leave_the_folder(server, tmp_path, folder, file):
     root = server.store({"title": "recordings", "mimeType": "application/vnd.google-apps.folder"})
-    label = server.store({"title": "jazz", "mimeType": "application/vnd.google-apps.folder", "parents": [root]})
-    server.store({"title": "../../evil.wav", "parents": [label]}, b"x")
-    with pytest.raises(drive.DriveError, match="rename it"):
+    label = server.store({"title": folder, "mimeType": "application/vnd.google-apps.folder", "parents": [root]})
+    server.store({"title": file, "parents": [label]}, b"x")
+    with pytest.raises(drive.DriveError, match="no name for a file: rename it"):
         drive.download_recordings(logged_in(server.url), "recordings", tmp_path / "to")
     assert not list(tmp_path.rglob("evil*"))
 
 
-FOLDER = "application/vnd.google-apps.folder"
 LONG_NAMES = ["recordings_of_the_summer_2025", "A" * 25, "MyPicoRecordingsFromTheSummer2025"]
 
 
@@ -233,7 +236,9 @@ def test_folder_by_its_id_or_its_pasted_address(server, tmp_path, address, share
 @pytest.mark.parametrize("name, words", [
     ("1" + "x" * 32, "Give a folder's name instead"), ("https://drive.google.com/drive/folders/gone", "can't find it"),
     ("https://drive.google.com/drive/my-drive", "its address as"), ("{file}", "in the bin"), ("{bin}", "in the bin"),
-    ("drive.google.com/drive/my-drive", "its address as"), ("Drive.Google.com/", "its address as"),
+    ("drive.google.com/drive/my-drive", "nor My Drive itself"), ("Drive.Google.com/", "its address as"),
+    ("My Drive", "nor My Drive itself"), ("MyDrive", "nor My Drive itself"),
+    ("/content/drive/MyDrive/music", "no path"), ("music/sub", "own name"),
     ("", "its address as"), (" ", "its address as"), ("'' ", "its address as"),
 ])
 def test_what_is_no_folder_is_not_made_one(server, tmp_path, capsys, name, words):

@@ -6,6 +6,8 @@ returns what was tried, how often, how often it held, what broke, and figures (s
 
 from __future__ import annotations
 
+import tools  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
+
 import os
 import re
 import shutil

@@ -15,12 +15,10 @@ import time
 import traceback
 from pathlib import Path
 
-import tools  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
-
 from tqdm.auto import tqdm
 
 from mgr_helpers.config import ROOT, build_dir
-from mgr_helpers.host.command_line import add_number, new_parser, run_command
+from mgr_helpers.host.command_line import add_number, at_once, new_parser, run_command
 from mgr_helpers.host.files import write_whole
 from mgr_helpers.model import runtimes
 
@@ -88,4 +86,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(at_once(main()))
