@@ -3,6 +3,8 @@
 Arguments are declared here, and a command's module is imported only when it runs. So `--help` loads no library.
 """
 
+from .host import ctrl_c  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
+
 import argparse
 import importlib
 import re

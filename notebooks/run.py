@@ -6,6 +6,8 @@ folder. Without ``--output`` they are run in place, so that their outputs are ke
 
 from __future__ import annotations
 
+from mgr_helpers.host import ctrl_c  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
+
 import argparse
 import contextlib
 import json

@@ -6,7 +6,7 @@ the same C on the emulated Cortex-M0+, over some windows of each genre, by every
 
 from __future__ import annotations
 
-import tools  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
+from mgr_helpers.host import ctrl_c  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
 
 import argparse
 import json

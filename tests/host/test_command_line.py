@@ -218,7 +218,7 @@ runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
 """
 
 
-@pytest.mark.parametrize("module", ["tests.exactness", "tests.stress", "tools.site"])
+@pytest.mark.parametrize("module", ["mgr_helpers", "notebooks.run", "tests.exactness", "tests.stress", "tools.site"])
 def test_ctrl_c_while_a_command_starts(module):
     """At the first library that all of them load."""
     done = subprocess.run([sys.executable, "-c", STARTING, module], cwd=ROOT, capture_output=True, text=True)

@@ -6,7 +6,7 @@ returns what was tried, how often, how often it held, what broke, and figures (s
 
 from __future__ import annotations
 
-import tools  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
+from mgr_helpers.host import ctrl_c  # noqa: F401 - first: Ctrl-C then ends in one line while the rest is loaded
 
 import os
 import re
