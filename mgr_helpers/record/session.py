@@ -413,8 +413,8 @@ def run(args) -> int:
         finally:
             signal.signal(signal.SIGINT, before)
             session.display.clear()
-            if session.writer is not None and session.writer.header:  # Ctrl-C came again, or the disk is full
-                say(f"unfinished take: record to this folder again in {takes.ABANDONED_SECONDS:.0f} s to recover it")
+            if (writer := session.writer) and writer.header and writer.samples:  # Ctrl-C came again, or a full disk
+                say("unfinished take: record to this folder again to recover it")
     say(f"{len(session.kept)} takes in {shown(args.output)}")
     if uploader:
         uploader.close()
