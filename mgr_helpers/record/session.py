@@ -200,13 +200,13 @@ def play(path: Path) -> None:
     sounddevice.play(*soundfile.read(path, dtype="int16"), blocking=True)
 
 
-def review(path: Path, ask=input) -> Path | None:
-    """Ask the user to keep, play, relabel or discard a take. Returns its path, None when discarded."""
+def review(path: Path, ask=input) -> tuple[Path | None, bool]:
+    """Let the user keep, play, relabel or discard a take. Returns its path, if kept, and whether Ctrl-C or -D came."""
     while True:
         try:
             answer = ask("Enter keeps it · p play · r relabel · d discard > ").strip().lower()
             if answer == "":
-                return path
+                return path, False
             if answer == "p":
                 play(path)
             elif answer == "r":
@@ -215,11 +215,12 @@ def review(path: Path, ask=input) -> Path | None:
             elif answer == "d":
                 path.unlink()
                 path.with_suffix(".json").unlink(missing_ok=True)
-                return None
-        except (RuntimeError, ValueError) as error:
+                return None, False
+        except (OSError, RuntimeError, ValueError) as error:
             say(str(error))
-        except EOFError:
-            return path
+        except (EOFError, KeyboardInterrupt):
+            say("")  # the cursor is behind the question
+            return path, True
 
 
 @dataclasses.dataclass
@@ -360,21 +361,13 @@ class Session:
         self.ended += 1
         self._asked_to_start = False
         if self.settings.ask:
-            path = self._review(path)
+            self._asking = True
+            path, stopped = review(path)
+            self._asking, self.interrupted = False, self.interrupted or stopped
         if path is not None:
             self.settings.label = path.parent.name
             self.kept.append(path)
             self.on_take(path)
-
-    def _review(self, path: Path) -> Path | None:
-        self._asking = True
-        try:
-            return review(path)
-        except KeyboardInterrupt:  # keep the take, and stop
-            self.interrupted = True
-            return path
-        finally:
-            self._asking = False
 
 
 def record_take(label: str, seconds: float, port: str | None = None, folder: Path = takes.RECORDINGS) -> Path:

@@ -283,13 +283,27 @@ def test_ctrl_c_again_names_how_to_recover_the_take(pico, tmp_path):
     assert (read(path)[0] == noise(3000)).all()
 
 
-def test_ctrl_c_at_the_question_keeps_the_take(pico, tmp_path, monkeypatch):
+@pytest.mark.parametrize("key", ["ctrl-c", "ctrl-d"])
+@pytest.mark.parametrize("answers", [[], ["r"], ["r", "metal"]])
+def test_ctrl_c_or_ctrl_d_at_the_question_keeps_the_take(pico, tmp_path, monkeypatch, key, answers):
+    told, words = [], iter(answers)
+
+    def answer(prompt):
+        if (word := next(words, None)) is not None:
+            return word
+        if key == "ctrl-d":
+            raise EOFError
+        session.interrupt()
+
+    monkeypatch.setattr(review, "__defaults__", (answer,))
     with session_of(pico, tmp_path, ask=True) as session:
-        monkeypatch.setattr(review, "__defaults__", (lambda prompt: session.interrupt(),))
+        session.on_take = told.append
         pico.start(noise(300))
         pico.end(300)
         session.run(PATIENCE)
-    assert session.interrupted and len(session.kept) == 1 and read(session.kept[0])[1]["complete"]
+    (path,) = session.kept
+    assert session.done and session.interrupted and told == [path] and read(path)[1]["complete"]
+    assert path.parent.name == (answers[1] if len(answers) > 1 else "jazz")
 
 
 def no_room(*args, **options):
@@ -585,16 +599,16 @@ def test_save_takes_from_memory(tmp_path):
 def test_review_relabels_and_discards(tmp_path):
     path = kept_take(tmp_path, "old_label")
     answers = iter(["r", "no/label", "r", "metal", ""])
-    new = review(path, lambda prompt: next(answers))
-    assert new.parent.name == "metal" and new.name == f"metal_{path.name.removeprefix('old_label_')}"
+    new, stopped = review(path, lambda prompt: next(answers))
+    assert not stopped and new.parent.name == "metal" and new.name == f"metal_{path.name.removeprefix('old_label_')}"
     assert read(new)[1]["label"] == "metal" and not list(path.parent.iterdir())
-    assert review(new, lambda prompt: "d") is None and not list(new.parent.iterdir())
+    assert review(new, lambda prompt: "d") == (None, False) and not list(new.parent.iterdir())
 
 
 def test_relabelling_to_the_same_label_loses_nothing(tmp_path):
     path = kept_take(tmp_path, "jazz")
     answers = iter(["r", "jazz", ""])
-    assert review(path, lambda prompt: next(answers)) == path
+    assert review(path, lambda prompt: next(answers)) == (path, False)
     assert read(path)[1]["label"] == "jazz"
 
 
