@@ -52,14 +52,14 @@ def ports_of(vendor: int = PICO_VENDOR) -> list[str]:
     return sorted(info.device for info in list_ports.comports() if info.vid == vendor)
 
 
-def find_port(port: str | None = None, vendor: int = PICO_VENDOR) -> str | None:
-    """Name of the board's port (`port` itself, if it is there), None if there is none; ValueError for several."""
+def find_port(port: str | None = None, vendor: int = PICO_VENDOR, before: str | None = None) -> str | None:
+    """The board's port (`port`, if it is there; of several that of `before`), None for none; ValueError for several."""
     if port is not None:
         return port if Path(port).exists() or port in [info.device for info in list_ports.comports()] else None
     boards = ports_of(vendor)
-    if len(boards) > 1:
+    if len(boards) > 1 and before not in boards:
         raise ValueError(f"several boards are plugged in ({', '.join(boards)}): choose one with --port")
-    return boards[0] if boards else None
+    return before if before in boards else boards[0] if boards else None
 
 
 def why_closed(name: str, error: Exception) -> tuple[str, str]:
@@ -91,7 +91,7 @@ class Link(threading.Thread):
         self.messages: queue.Queue = queue.Queue()
         self.baud_rate, self._final = baud_rate, ("denied",) if patient else ("denied", "lasting")
         self._wanted, self._port, self._stop_asked = port, None, threading.Event()
-        self._told, self._failures = {""}, 0
+        self._told, self._failures, self._used = {""}, 0, None
 
     def __enter__(self) -> "Link":
         self.start()
@@ -112,15 +112,16 @@ class Link(threading.Thread):
         """Body of the thread."""
         try:
             while not self._stop_asked.is_set():
-                name = find_port(self._wanted)
-                port = self._open(name) if name else self._tell(ports_found(self._wanted))
+                name = find_port(self._wanted, before=self._used)
+                port = self._open(name) if name else self.tell(ports_found(self._wanted))
                 if port is not None:
                     self._read_until_gone(port, name)
                 self._stop_asked.wait(RETRY_SECONDS)
         except Exception as error:  # noqa: BLE001 - the main thread raises it
             self.messages.put(("failed", error))
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
+        """Send a text as a message, but once."""
         if text not in self._told:
             self._told.add(text)
             self.messages.put(("waiting", text))
@@ -139,12 +140,12 @@ class Link(threading.Thread):
             why, kind = why_closed(name, error)
             if kind in self._final:
                 raise RuntimeError(why) from error
-            self._tell(f"{why}. Trying again until it works, or Ctrl-C")
+            self.tell(f"{why}. Trying again until it works, or Ctrl-C")
 
     def _read_until_gone(self, port: serial.Serial, name: str) -> None:
         """Read the port until it goes away."""
         with port:
-            self._port = port
+            self._port, self._used = port, name
             self.messages.put(("connected", name))
             try:
                 while not self._stop_asked.is_set():

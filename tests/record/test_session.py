@@ -464,6 +464,25 @@ def test_find_port(monkeypatch):
     boards.append(Info(device="COM4", vid=0x2E8A))
     with pytest.raises(ValueError, match="COM3, COM4.*--port"):
         find_port()
+    assert find_port(before="COM4") == "COM4"
+
+
+def test_a_second_board_does_not_end_the_session(pico, tmp_path, monkeypatch):
+    """It is plugged in while the first one is away: that one is used again."""
+    from types import SimpleNamespace as Info
+    names = [str(pico.link_name)]
+    monkeypatch.setattr(list_ports, "comports", lambda: [Info(device=name, vid=0x2E8A) for name in names])
+    with Link() as link:
+        session = Session(link, Settings("jazz", tmp_path, count=1))
+        wait_connected(pico, session)
+        pico.unplug()
+        names.append(str(tmp_path / "another"))
+        pico.plug()
+        wait_connected(pico, session)
+        pico.start(noise(300))
+        pico.end(300)
+        session.run(PATIENCE)
+    assert len(session.kept) == 1
 
 
 def test_port_that_is_no_serial_port_is_told_once_and_tried_again(tmp_path):
