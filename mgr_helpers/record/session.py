@@ -26,13 +26,13 @@ from ..host.command_line import ask
 from ..host.files import shown
 from . import drive, takes
 from .book_text import TextDecoder
-from .protocol import BAUD_RATE, Decoder, End, Event, Gap, Header, Samples
+from .protocol import BAUD_RATE, Decoder, End, Error, Event, Gap, Header, Samples
 from .takes import say
 
 PICO_VENDOR = 0x2E8A  # Raspberry Pi's USB vendor id; Waveshare and Seeed use it too, Adafruit, Arduino, SparkFun don't
 RETRY_SECONDS = 0.3  # between two looks for the port
 PATIENT_TRIES = 3  # a port that comes or goes can't be opened for a moment: that is not worth a message
-SILENT_SECONDS = 5.0  # a port without a frame for so long is not our sketch
+SILENT_SECONDS = 5.0  # a port without a frame for so long is not our sketch, or hangs
 STOP_SECONDS = 2.0  # after Ctrl-C the Pico has so long to end its take
 METER_DB, METER_WIDTH = 48, 24  # range and characters of the level meter
 LONGEST_SECONDS = (2**32 - takes.WAV_HEADER) // 2 / Header().rate  # of a WAV file; the Pico counts to 2**32 samples
@@ -253,7 +253,8 @@ class Session:
         self.writer: takes.TakeWriter | None = None
         self.new_decoder = TextDecoder if settings.text_format else Decoder
         self.decoder = self.new_decoder()
-        self.connected_at: float | None = None
+        self._quiet_since: float | None = None  # None: not connected, or told
+        self._data_came = self._answered = False  # from this connection; the latter by frames, or samples of a text
         self._peak = self.ended = 0
         self.interrupted = self._asking = self._stopping = self._asked_to_start = False
 
@@ -285,16 +286,19 @@ class Session:
     def handle(self, kind: str, value) -> None:
         """Handle one message of the link."""
         if kind == "data":
+            self._data_came = True
             self._events(self.decoder.feed(value))
+            self._quiet_since = time.monotonic() if self._answered else self._quiet_since
         elif kind == "connected":
             say(f"connected to {value}")
-            self.decoder, self.connected_at, self._asked_to_start = self.new_decoder(), time.monotonic(), False
+            self.decoder, self._quiet_since = self.new_decoder(), time.monotonic()
+            self._data_came = self._answered = self._asked_to_start = False
             self.link.send(f"L{round(self.settings.seconds * Header().rate)}")
             self.link.send("H")
         elif kind == "gone":
             self._events(self.decoder.finish("unplugged"))
             self.display.clear()
-            self.connected_at = None
+            self._quiet_since = None
             say("unplugged: what was recorded is kept; waiting for the board to come back")
         elif kind == "waiting":
             say(value)
@@ -312,14 +316,23 @@ class Session:
         self.display.clear()
 
     def _check_silence(self) -> None:
-        if self.connected_at and self.writer is None and time.monotonic() - self.connected_at > SILENT_SECONDS:
-            self.connected_at = None
-            if not self.settings.text_format:
-                say("no frame has come from this port: is firmware/recorder on the board? (for the book's sketch: "
-                    "--format text)")
+        if self._quiet_since is None or time.monotonic() - self._quiet_since <= SILENT_SECONDS:
+            return
+        self._quiet_since, text = None, self.settings.text_format
+        if self.writer is not None or self._answered and not text:
+            say("the board sends nothing: what was recorded is kept; pull its cable and plug it in again, or Ctrl-C")
+        elif not self._answered:
+            say(("this isn't the book's text: leave out --format text" if self._data_came else
+                 "no text has come from this port: press the button; is the book's sketch on the board?") if text else
+                "no frame has come from this port: is firmware/recorder on the board? (for the book's sketch: "
+                "--format text)")
 
     def _events(self, events: list[Event]) -> None:
         for event in events:
+            if not isinstance(event, Error):
+                self._answered = True
+            elif event.advice:
+                self._quiet_since = self.link.tell(event.reason)  # None: that is told
             if isinstance(event, Header):
                 self._header(event)
             elif isinstance(event, End):
@@ -337,7 +350,6 @@ class Session:
         return self.writer
 
     def _header(self, header: Header) -> None:
-        self.connected_at = None  # a recorder is there: no need to check for silence
         if header.recording:
             self._writer().add(header)
         elif self.writer is None:

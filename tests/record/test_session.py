@@ -560,6 +560,48 @@ def test_a_port_that_talks_but_sends_no_frames_is_told(tmp_path, monkeypatch, ca
     os.close(ours), os.close(theirs)
 
 
+def test_silence_of_a_board_is_told_once(pico, tmp_path, monkeypatch, capsys):
+    """Before a take and in its middle, while its port stays."""
+    monkeypatch.setattr(record_session, "SILENT_SECONDS", 0.4)
+    with session_of(pico, tmp_path) as session:
+        session.run(1)
+        assert capsys.readouterr().out.count("no frame has come from this port") == 1  # it never answered
+        pico.start(noise(300))
+        run_until(session, lambda: session.writer and session.writer.samples == 300)
+        session.run(1)
+        said = capsys.readouterr().out
+        assert said.count("the board sends nothing: what was recorded is kept") == 1 and "Ctrl-C" in said
+        pico.end(300)
+        run_until(session, lambda: session.kept)
+    assert read(session.kept[0])[1]["complete"]
+
+
+def test_another_version_of_the_protocol_is_told_once(pico, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(record_session, "SILENT_SECONDS", 0.4)
+    frames = [protocol.header_frame(pico.header(version=2), number) for number in range(20)]
+    with session_of(pico, tmp_path) as session:
+        for frame in frames:
+            pico.raw(frame)
+            session.run(0.05)
+    said = capsys.readouterr().out
+    assert said.count("the Pico speaks protocol 2, this helper 1: update the older one") == 1 and "no frame" not in said
+
+
+@pytest.mark.parametrize("sent, told", [(b"\xff\0noise\n", "leave out --format text"), (b"", "press the button")])
+def test_a_port_without_the_books_text_is_told(pico, tmp_path, monkeypatch, capsys, sent, told):
+    monkeypatch.setattr(record_session, "SILENT_SECONDS", 0.4)
+    with session_of(pico, tmp_path, text_format=True, count=1) as session:
+        for _ in range(20):
+            pico.raw(sent)
+            session.run(0.05)
+        assert capsys.readouterr().out.count(told) == 1
+        pico.raw(b"22050\r\n2\r\n1\r\n2\r\n")
+        session.run(PATIENCE)
+        session.settings.count = 2
+        session.run(1)  # after a take, silence is no fault
+    assert told not in (said := capsys.readouterr().out) and "sends nothing" not in said and len(session.kept) == 1
+
+
 def test_port_without_permission_ends_the_script(pico, monkeypatch):
     monkeypatch.setattr(serial, "Serial", lambda name, *args, **options: fails(name, errno.EACCES, False))
     with Link(str(pico.link_name)) as link:
