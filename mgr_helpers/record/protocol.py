@@ -122,10 +122,11 @@ class End:
 
 @dataclass(frozen=True)
 class Error:
-    """`size` bytes were not used, and why. Samples lost with them are reported as a `Gap`."""
+    """`size` bytes were not used, and why; with `advice` the user should know. Lost samples are reported as a `Gap`."""
 
     reason: str
     size: int
+    advice: bool = False
 
 
 Event = Header | Samples | Gap | End | Error
@@ -338,7 +339,7 @@ def _parse_header(session: int, take: int, fields: bytes) -> Header | Error:
     version, bits, recording, clock_hz, period, *rest = _HEADER.unpack_from(fields)
     if version != PROTOCOL_VERSION:
         return Error(f"the Pico speaks protocol {version}, this helper {PROTOCOL_VERSION}: update the older one",
-                     len(fields))
+                     len(fields), advice=True)
     if period == 0:
         return Error("header with a sampling period of zero", len(fields))
     firmware, board, *_ = (fields[_HEADER.size:] + b"\0\0").split(b"\0")

@@ -26,13 +26,13 @@ from ..host.command_line import ask
 from ..host.files import shown
 from . import drive, takes
 from .book_text import TextDecoder
-from .protocol import BAUD_RATE, Decoder, End, Event, Gap, Header, Samples
+from .protocol import BAUD_RATE, Decoder, End, Error, Event, Gap, Header, Samples
 from .takes import say
 
 PICO_VENDOR = 0x2E8A  # Raspberry Pi's USB vendor id; Waveshare and Seeed use it too, Adafruit, Arduino, SparkFun don't
 RETRY_SECONDS = 0.3  # between two looks for the port
 PATIENT_TRIES = 3  # a port that comes or goes can't be opened for a moment: that is not worth a message
-SILENT_SECONDS = 5.0  # a port without a frame for so long is not our sketch
+SILENT_SECONDS = 5.0  # a port without a frame for so long is not our sketch, or hangs
 STOP_SECONDS = 2.0  # after Ctrl-C the Pico has so long to end its take
 METER_DB, METER_WIDTH = 48, 24  # range and characters of the level meter
 LONGEST_SECONDS = (2**32 - takes.WAV_HEADER) // 2 / Header().rate  # of a WAV file; the Pico counts to 2**32 samples
@@ -52,14 +52,14 @@ def ports_of(vendor: int = PICO_VENDOR) -> list[str]:
     return sorted(info.device for info in list_ports.comports() if info.vid == vendor)
 
 
-def find_port(port: str | None = None, vendor: int = PICO_VENDOR) -> str | None:
-    """Name of the board's port (`port` itself, if it is there), None if there is none; ValueError for several."""
+def find_port(port: str | None = None, vendor: int = PICO_VENDOR, before: str | None = None) -> str | None:
+    """The board's port (`port`, if it is there; of several that of `before`), None for none; ValueError for several."""
     if port is not None:
         return port if Path(port).exists() or port in [info.device for info in list_ports.comports()] else None
     boards = ports_of(vendor)
-    if len(boards) > 1:
+    if len(boards) > 1 and before not in boards:
         raise ValueError(f"several boards are plugged in ({', '.join(boards)}): choose one with --port")
-    return boards[0] if boards else None
+    return before if before in boards else boards[0] if boards else None
 
 
 def why_closed(name: str, error: Exception) -> tuple[str, str]:
@@ -91,7 +91,7 @@ class Link(threading.Thread):
         self.messages: queue.Queue = queue.Queue()
         self.baud_rate, self._final = baud_rate, ("denied",) if patient else ("denied", "lasting")
         self._wanted, self._port, self._stop_asked = port, None, threading.Event()
-        self._told, self._failures = {""}, 0
+        self._told, self._failures, self._used = {""}, 0, None
 
     def __enter__(self) -> "Link":
         self.start()
@@ -112,15 +112,16 @@ class Link(threading.Thread):
         """Body of the thread."""
         try:
             while not self._stop_asked.is_set():
-                name = find_port(self._wanted)
-                port = self._open(name) if name else self._tell(ports_found(self._wanted))
+                name = find_port(self._wanted, before=self._used)
+                port = self._open(name) if name else self.tell(ports_found(self._wanted))
                 if port is not None:
                     self._read_until_gone(port, name)
                 self._stop_asked.wait(RETRY_SECONDS)
         except Exception as error:  # noqa: BLE001 - the main thread raises it
             self.messages.put(("failed", error))
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
+        """Send a text as a message, but once."""
         if text not in self._told:
             self._told.add(text)
             self.messages.put(("waiting", text))
@@ -139,12 +140,12 @@ class Link(threading.Thread):
             why, kind = why_closed(name, error)
             if kind in self._final:
                 raise RuntimeError(why) from error
-            self._tell(f"{why}. Trying again until it works, or Ctrl-C")
+            self.tell(f"{why}. Trying again until it works, or Ctrl-C")
 
     def _read_until_gone(self, port: serial.Serial, name: str) -> None:
         """Read the port until it goes away."""
         with port:
-            self._port = port
+            self._port, self._used = port, name
             self.messages.put(("connected", name))
             try:
                 while not self._stop_asked.is_set():
@@ -200,13 +201,13 @@ def play(path: Path) -> None:
     sounddevice.play(*soundfile.read(path, dtype="int16"), blocking=True)
 
 
-def review(path: Path, ask=input) -> Path | None:
-    """Ask the user to keep, play, relabel or discard a take. Returns its path, None when discarded."""
+def review(path: Path, ask=input) -> tuple[Path | None, bool]:
+    """Let the user keep, play, relabel or discard a take. Returns its path, if kept, and whether Ctrl-C or -D came."""
     while True:
         try:
             answer = ask("Enter keeps it · p play · r relabel · d discard > ").strip().lower()
             if answer == "":
-                return path
+                return path, False
             if answer == "p":
                 play(path)
             elif answer == "r":
@@ -215,11 +216,12 @@ def review(path: Path, ask=input) -> Path | None:
             elif answer == "d":
                 path.unlink()
                 path.with_suffix(".json").unlink(missing_ok=True)
-                return None
-        except (RuntimeError, ValueError) as error:
+                return None, False
+        except (OSError, RuntimeError, ValueError) as error:
             say(str(error))
-        except EOFError:
-            return path
+        except (EOFError, KeyboardInterrupt):
+            say("")  # the cursor is behind the question
+            return path, True
 
 
 @dataclasses.dataclass
@@ -251,7 +253,8 @@ class Session:
         self.writer: takes.TakeWriter | None = None
         self.new_decoder = TextDecoder if settings.text_format else Decoder
         self.decoder = self.new_decoder()
-        self.connected_at: float | None = None
+        self._quiet_since: float | None = None  # None: not connected, or told
+        self._data_came = self._answered = False  # from this connection; the latter by frames, or samples of a text
         self._peak = self.ended = 0
         self.interrupted = self._asking = self._stopping = self._asked_to_start = False
 
@@ -283,16 +286,19 @@ class Session:
     def handle(self, kind: str, value) -> None:
         """Handle one message of the link."""
         if kind == "data":
+            self._data_came = True
             self._events(self.decoder.feed(value))
+            self._quiet_since = time.monotonic() if self._answered else self._quiet_since
         elif kind == "connected":
             say(f"connected to {value}")
-            self.decoder, self.connected_at, self._asked_to_start = self.new_decoder(), time.monotonic(), False
+            self.decoder, self._quiet_since = self.new_decoder(), time.monotonic()
+            self._data_came = self._answered = self._asked_to_start = False
             self.link.send(f"L{round(self.settings.seconds * Header().rate)}")
             self.link.send("H")
         elif kind == "gone":
             self._events(self.decoder.finish("unplugged"))
             self.display.clear()
-            self.connected_at = None
+            self._quiet_since = None
             say("unplugged: what was recorded is kept; waiting for the board to come back")
         elif kind == "waiting":
             say(value)
@@ -310,14 +316,23 @@ class Session:
         self.display.clear()
 
     def _check_silence(self) -> None:
-        if self.connected_at and self.writer is None and time.monotonic() - self.connected_at > SILENT_SECONDS:
-            self.connected_at = None
-            if not self.settings.text_format:
-                say("no frame has come from this port: is firmware/recorder on the board? (for the book's sketch: "
-                    "--format text)")
+        if self._quiet_since is None or time.monotonic() - self._quiet_since <= SILENT_SECONDS:
+            return
+        self._quiet_since, text = None, self.settings.text_format
+        if self.writer is not None or self._answered and not text:
+            say("the board sends nothing: what was recorded is kept; pull its cable and plug it in again, or Ctrl-C")
+        elif not self._answered:
+            say(("this isn't the book's text: leave out --format text" if self._data_came else
+                 "no text has come from this port: press the button; is the book's sketch on the board?") if text else
+                "no frame has come from this port: is firmware/recorder on the board? (for the book's sketch: "
+                "--format text)")
 
     def _events(self, events: list[Event]) -> None:
         for event in events:
+            if not isinstance(event, Error):
+                self._answered = True
+            elif event.advice:
+                self._quiet_since = self.link.tell(event.reason)  # None: that is told
             if isinstance(event, Header):
                 self._header(event)
             elif isinstance(event, End):
@@ -335,7 +350,6 @@ class Session:
         return self.writer
 
     def _header(self, header: Header) -> None:
-        self.connected_at = None  # a recorder is there: no need to check for silence
         if header.recording:
             self._writer().add(header)
         elif self.writer is None:
@@ -360,21 +374,13 @@ class Session:
         self.ended += 1
         self._asked_to_start = False
         if self.settings.ask:
-            path = self._review(path)
+            self._asking = True
+            path, stopped = review(path)
+            self._asking, self.interrupted = False, self.interrupted or stopped
         if path is not None:
             self.settings.label = path.parent.name
             self.kept.append(path)
             self.on_take(path)
-
-    def _review(self, path: Path) -> Path | None:
-        self._asking = True
-        try:
-            return review(path)
-        except KeyboardInterrupt:  # keep the take, and stop
-            self.interrupted = True
-            return path
-        finally:
-            self._asking = False
 
 
 def record_take(label: str, seconds: float, port: str | None = None, folder: Path = takes.RECORDINGS) -> Path:
@@ -413,8 +419,8 @@ def run(args) -> int:
         finally:
             signal.signal(signal.SIGINT, before)
             session.display.clear()
-            if session.writer is not None and session.writer.header:  # Ctrl-C came again, or the disk is full
-                say(f"unfinished take: record to this folder again in {takes.ABANDONED_SECONDS:.0f} s to recover it")
+            if (writer := session.writer) and writer.header and writer.samples:  # Ctrl-C came again, or a full disk
+                say("unfinished take: record to this folder again to recover it")
     say(f"{len(session.kept)} takes in {shown(args.output)}")
     if uploader:
         uploader.close()

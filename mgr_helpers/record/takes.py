@@ -5,15 +5,16 @@ A take is written while it is recorded, as `<label>/.<name>.wav.part`. It gets i
 Notebooks: 01.
 """
 
+import contextlib
 import datetime
 import json
 import re
 import secrets
 import sys
 import tempfile
-import time
 import wave
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -24,7 +25,6 @@ from ..host.files import shown, write_text
 from .protocol import Decoder, End, Error, Event, Gap, Header, Samples
 
 RECORDINGS = DATA / "recordings"
-ABANDONED_SECONDS = 10.0  # a .part file that has not changed for this long has no writer any more
 WAV_HEADER = 44  # bytes
 AMPLIFIER_TOP = adc.OUTPUT_VOLTS[1] / adc.SUPPLY_VOLTS  # of the ADC's range: the microphone clips there, not at its end
 
@@ -47,8 +47,47 @@ def write_json(path: Path, values) -> None:
     write_text(path, json.dumps(values, indent=1) + "\n")
 
 
+@contextlib.contextmanager
+def _explained(part: Path, close=lambda: None):
+    """Let an error of the disk tell what to do. `close` is called first."""
+    try:
+        yield
+    except OSError as error:
+        close()
+        raise OSError(f"{shown(part)} can't be written ({error.strerror or error}): make room and run again; what was "
+                      "recorded until now is in it and will be recovered") from error
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a .part file until it is closed, or its script ends; False when another script has locked it."""
+    try:
+        import fcntl  # Windows has none
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError) as error:  # a file system without locks must not prevent a recording
+        return not isinstance(error, BlockingIOError)
+    return True
+
+
+class Figures(dict):
+    """What a sidecar tells about the counts of a take: mean, shift, peak, how many are clipped or saturated."""
+
+    def __init__(self, bias: int, bits: int) -> None:
+        super().__init__(mean=0.0, shift=16 - bits, peak=0, clipped=0, saturated=0)
+        self.bias, self.bits, self.samples, self.sum = bias, bits, 0, 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in counts, int32 (n,)."""
+        self.samples, self.sum = self.samples + len(values), self.sum + int(values.sum())
+        self["mean"] = round(self.sum / self.samples, 2)
+        self["peak"] = max(self["peak"], int(np.abs(values - self.bias).max()))
+        self["saturated"] += int((values - self.bias > 32767 >> (16 - self.bits)).sum())
+        if self.bias:  # 0 in the book's text format: no ADC counts there
+            top = 2**self.bits - 1 if self.bits == 16 else 2**self.bits * AMPLIFIER_TOP
+            self["clipped"] += int(((values == 0) | (values >= top)).sum())
+
+
 class TakeWriter:
-    """Writes one take to `folder/label`."""
+    """Writes one take to `folder/label`. Its methods raise an OSError that tells what to do when the disk is full."""
 
     def __init__(self, folder: Path, label: str) -> None:
         self.folder, self.label = Path(folder) / check_label(label), label
@@ -56,10 +95,9 @@ class TakeWriter:
         self.stem = f"{label}_{self.started:%Y%m%d-%H%M%S}_{secrets.token_hex(3)}"
         self.header: Header | None = None
         self.gaps: list[dict] = []
-        self.errors = self.samples = self.clipped = self.saturated = self.peak = 0
-        self._sum = self._bits = 0
+        self.errors = self.samples = self._bits = 0
         self._waiting: list[np.ndarray] = []  # samples that came before any header
-        self._wav = self._file = None
+        self.figures = self._wav = self._file = None
 
     @property
     def seconds(self) -> float:
@@ -68,74 +106,67 @@ class TakeWriter:
 
     def add(self, event: Event) -> None:
         """Take in a header, samples, a gap or an error."""
-        if isinstance(event, Header):
-            self._open(event)
-        elif isinstance(event, Samples):
-            self._waiting.append(event.values)
-            self._bits = event.bits
-            self.samples += len(event.values)
-            if self.header:
-                self._write()
-        elif isinstance(event, Gap):
-            self.gaps.append({"at": self.samples, "missing": event.count, "cause": event.cause})
-            if self.header:
-                self._prepare_recovery()
-        elif isinstance(event, Error):
-            self.errors += 1
+        with _explained(self._part, self._give_up):
+            if isinstance(event, Header) and self.header is None:
+                self._open(event)
+            elif isinstance(event, Samples):
+                self._waiting.append(event.values)
+                self._bits = event.bits
+                self.samples += len(event.values)
+                if self.header:
+                    self._write()
+            elif isinstance(event, Gap):
+                self.gaps.append({"at": self.samples, "missing": event.count, "cause": event.cause})
+                if self.header:
+                    self._prepare_recovery()
+            elif isinstance(event, Error):
+                self.errors += 1
 
     def finish(self, end: End) -> Path | None:
         """Close the take. Returns its WAV file, None when there is no sample."""
-        if self.samples == 0:
-            if self._wav is not None:
-                self._close()
-                self._part.unlink()
-                (self.folder / f"{self.stem}.json").unlink(missing_ok=True)
-            return None
-        if self.header is None:  # the header was lost: assume the nominal rate, and the mean as bias
-            mean = np.concatenate(self._waiting).mean()
-            self._open(Header(bias=round(float(mean)), bits=self._bits, firmware="unknown"))
-            self._write()
-        self._close()
-        self._write_sidecar(end)  # before the WAV gets its name: no WAV is ever without its sidecar
-        return self._part.replace(self.folder / f"{self.stem}.wav")
+        with _explained(self._part, self._give_up):
+            if self.samples == 0:
+                if self._wav is not None:
+                    self._give_up()
+                    self._part.unlink()
+                    (self.folder / f"{self.stem}.json").unlink(missing_ok=True)
+                return None
+            if self.header is None:  # the header was lost: assume the nominal rate, and the mean as bias
+                bias = round(float(np.concatenate(self._waiting).mean()))
+                self._open(Header(bias=bias, bits=self._bits, firmware="unknown"))
+                self._write()
+            self._wav.close()
+            self._write_sidecar(end)  # before the WAV gets its name: no WAV is ever without its sidecar
+            self._file.close()  # this unlocks it, so not before all is written
+            return self._part.replace(self.folder / f"{self.stem}.wav")
 
     @property
     def _part(self) -> Path:
         return self.folder / f".{self.stem}.wav.part"
 
     def _open(self, header: Header) -> None:
-        if self.header is not None:
-            return
-        self.header = header
+        self.header, self.figures = header, Figures(header.bias, header.bits)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._file = open(self._part, "wb")
+        while not (self._file and _lock(self._file) and self._part.exists()):  # `recover` deletes empty ones
+            self._file = open(self._part, "wb")
         self._wav = wave.open(self._file, "wb")
         self._wav.setparams((1, 2, round(header.rate), 0, "NONE", ""))
         self._prepare_recovery()
 
-    def _close(self) -> None:
-        self._wav.close()
-        self._file.close()
+    def _give_up(self) -> None:
+        """Close the file after an error. What is in it stays, for `recover`."""
+        for file in filter(None, (self._wav, self._file)):
+            with contextlib.suppress(OSError):  # it is told already
+                file.close()
 
     def _write(self) -> None:
         values = np.concatenate(self._waiting).astype(np.int32)
         self._waiting.clear()
-        if not len(values):
-            return
-        bias, bits = self.header.bias, self.header.bits
-        audio = adc.counts_to_audio(values, bias, bits)
-        self.peak = max(self.peak, int(np.abs(values - bias).max()))
-        self.saturated += int((values - bias > 32767 >> (16 - bits)).sum())
-        if bias:  # 0 in the book's text format: no ADC counts there
-            top = 2**bits - 1 if bits == 16 else 2**bits * AMPLIFIER_TOP
-            self.clipped += int(((values == 0) | (values >= top)).sum())
-        self._sum += int(values.sum())
-        try:
+        if len(values):
+            self.figures.add(values)
+            audio = adc.counts_to_audio(values, self.header.bias, self.header.bits)
             self._wav.writeframes(audio.astype("<i2").tobytes())  # also corrects the lengths in the WAV's header
             self._file.flush()
-        except OSError as error:
-            raise OSError(f"{shown(self._part)} can't be written ({error}): make room and run again; what was recorded "
-                          "until now is in it and will be recovered") from error
 
     def _prepare_recovery(self) -> None:
         """Write a sidecar now, in case this process is killed. `recover` keeps its gaps."""
@@ -147,43 +178,51 @@ class TakeWriter:
             "file": f"{self.stem}.wav", "label": self.label, "recorded_at": self.started.isoformat(timespec="seconds"),
             "samples": self.samples, "seconds": round(self.seconds, 3), "sample_rate": round(header.rate),
             "true_sample_rate": header.rate, "adc_bits": header.bits, "bias": header.bias,
-            "mean": round(self._sum / max(1, self.samples), 2), "shift": 16 - header.bits, "peak": self.peak,
-            "clipped": self.clipped, "saturated": self.saturated, "complete": end.complete and not self.gaps,
-            "end": end.reason, "gaps": self.gaps, "missing": sum(gap["missing"] for gap in self.gaps),
-            "unused_pieces": self.errors, "session": header.session, "take": header.take, "board": header.board,
-            "firmware": header.firmware, "protocol": header.version,
+            **self.figures, "complete": end.complete and not self.gaps, "end": end.reason, "gaps": self.gaps,
+            "missing": sum(gap["missing"] for gap in self.gaps), "unused_pieces": self.errors,
+            "session": header.session, "take": header.take, "board": header.board, "firmware": header.firmware,
+            "protocol": header.version,
         })
 
 
 def recover(folder: Path) -> list[Path]:
-    """Give the takes of a killed script their final names. Their sidecars say "recovered". Returns their WAV files."""
+    """Give the takes of killed scripts their final names. Their sidecars say "recovered". Returns their WAV files."""
     found = []
     for part in sorted(Path(folder).glob("*/.*.wav.part")):
-        if time.time() - part.stat().st_mtime < ABANDONED_SECONDS:
-            continue
-        path = part.with_name(part.name[1:-len(".part")])
-        sidecar = path.with_suffix(".json")
-        samples = max(0, (part.stat().st_size - WAV_HEADER) // 2)
-        if samples == 0:
-            part.unlink()
-            sidecar.unlink(missing_ok=True)
-            continue
-        _mend_wav(part, samples)
-        values = read_sidecar(path) if sidecar.exists() else {"file": path.name, "label": path.parent.name}
-        rate = values.get("sample_rate", CONFIG.sample_rate)
-        write_json(sidecar, {**values, "samples": samples, "seconds": round(samples / rate, 3), "complete": False,
-                             "recovered": True})
-        found.append(part.replace(path))
+        with _explained(part), contextlib.suppress(FileNotFoundError), open(part, "r+b") as file:
+            if _lock(file) and part.exists():  # else another script writes it, or has just given it its name
+                found += _recover(part, file)
     return found
 
 
-def _mend_wav(path: Path, samples: int) -> None:
-    """Write the true sizes into the header of a WAV file that was cut off."""
-    with open(path, "r+b") as file:
-        for at, value in ((4, WAV_HEADER - 8 + 2 * samples), (40, 2 * samples)):
-            file.seek(at)
-            file.write(value.to_bytes(4, "little"))
-        file.truncate(WAV_HEADER + 2 * samples)
+def _recover(part: Path, file: BinaryIO) -> list[Path]:
+    path = part.with_name(part.name[1:-len(".part")])
+    sidecar = path.with_suffix(".json")
+    samples = max(0, (part.stat().st_size - WAV_HEADER) // 2)
+    if samples == 0:
+        part.unlink()
+        sidecar.unlink(missing_ok=True)
+        return []
+    values = {"file": path.name, "label": path.parent.name, "sample_rate": CONFIG.sample_rate, "bias": 0, "gaps": [],
+              "adc_bits": CONFIG.adc_bits, "missing": 0, "end": "unknown",
+              **(read_sidecar(path) if sidecar.exists() else {})}
+    figures = _mend_wav(file, samples, values["bias"], values["adc_bits"])
+    write_json(sidecar, {**values, **figures, "samples": samples, "seconds": round(samples / values["sample_rate"], 3),
+                         "complete": False, "recovered": True})
+    return [part.replace(path)]
+
+
+def _mend_wav(file: BinaryIO, samples: int, bias: int, bits: int) -> Figures:
+    """Write the true sizes into the header of a WAV file that was cut off. Returns the figures of its samples."""
+    for at, value in ((4, WAV_HEADER - 8 + 2 * samples), (40, 2 * samples)):
+        file.seek(at)
+        file.write(value.to_bytes(4, "little"))
+    file.truncate(WAV_HEADER + 2 * samples)
+    file.seek(WAV_HEADER)
+    figures = Figures(bias, bits)
+    while block := file.read(2**16):  # rounded up, what was saturated is again more than an int16 holds
+        figures.add(-(-np.frombuffer(block, "<i2").astype(np.int32) >> 16 - bits) + bias)
+    return figures
 
 
 def read_sidecar(path: Path) -> dict:
@@ -195,10 +234,11 @@ def check_folder(folder: Path) -> None:
     """Make the folder of a label and try to write there, before anything is recorded. ValueError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(2**16))  # an empty file fits on a full disk, too
     except OSError as error:
-        raise ValueError(f"takes can't be written to {shown(folder)} ({error.strerror}): choose another folder by "
-                         "--output") from error
+        raise ValueError(f"takes can't be written to {shown(folder)} ({error.strerror}): mend that, or choose another "
+                         "folder by --output") from error
 
 
 def relabel(path: Path, label: str) -> Path:

@@ -268,7 +268,7 @@ def test_ctrl_c_before_all_takes_are_there(pico, tmp_path):
     assert "1 takes in" in script.communicate(timeout=20)[0] and script.returncode == 130
 
 
-def test_ctrl_c_again_names_how_to_recover_the_take(pico, tmp_path, monkeypatch):
+def test_ctrl_c_again_names_how_to_recover_the_take(pico, tmp_path):
     script = start_script(pico, tmp_path)
     pico.wait_for("H")
     pico.start(noise(3000))
@@ -277,56 +277,129 @@ def test_ctrl_c_again_names_how_to_recover_the_take(pico, tmp_path, monkeypatch)
     pico.wait_for("S")
     script.send_signal(signal.SIGINT)
     out, err = script.communicate(timeout=20)
-    assert "unfinished take: record to this folder again in 10 s to recover it" in out
+    assert "unfinished take: record to this folder again to recover it" in out
     assert script.returncode == 130 and err == "\nstopped\n"
-    monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
     (path,) = takes.recover(tmp_path / "recordings")
     assert (read(path)[0] == noise(3000)).all()
 
 
-def test_ctrl_c_at_the_question_keeps_the_take(pico, tmp_path, monkeypatch):
+@pytest.mark.parametrize("key", ["ctrl-c", "ctrl-d"])
+@pytest.mark.parametrize("answers", [[], ["r"], ["r", "metal"]])
+def test_ctrl_c_or_ctrl_d_at_the_question_keeps_the_take(pico, tmp_path, monkeypatch, key, answers):
+    told, words = [], iter(answers)
+
+    def answer(prompt):
+        if (word := next(words, None)) is not None:
+            return word
+        if key == "ctrl-d":
+            raise EOFError
+        session.interrupt()
+
+    monkeypatch.setattr(review, "__defaults__", (answer,))
     with session_of(pico, tmp_path, ask=True) as session:
-        monkeypatch.setattr(review, "__defaults__", (lambda prompt: session.interrupt(),))
+        session.on_take = told.append
         pico.start(noise(300))
         pico.end(300)
         session.run(PATIENCE)
-    assert session.interrupted and len(session.kept) == 1 and read(session.kept[0])[1]["complete"]
+    (path,) = session.kept
+    assert session.done and session.interrupted and told == [path] and read(path)[1]["complete"]
+    assert path.parent.name == (answers[1] if len(answers) > 1 else "jazz")
 
 
-def test_full_disk_is_explained_and_nothing_is_lost(tmp_path, monkeypatch):
+def no_room(*args, **options):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def full_file(path, mode):
+    """A file of a disk that has become full."""
+    path.touch()
+    return open("/dev/full", mode)
+
+
+def samples(first, count=500):
+    return protocol.Samples(0, 0, first, noise(first + count)[first:].astype(np.int16))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")
+@pytest.mark.parametrize("since", ["the start", "the middle", "the end"])
+def test_full_disk_is_explained_and_nothing_is_lost(tmp_path, monkeypatch, since):
+    unraisable, writer = [], takes.TakeWriter(tmp_path, "jazz")
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="jazz.*part can't be.*No space left.*make room"):
+        if since == "the start":
+            patch.setattr(takes, "write_json", no_room)
+        elif since == "the middle":
+            patch.setattr(takes, "open", full_file, raising=False)
+        writer.add(protocol.Header(bias=BIAS))
+        writer.add(samples(0))
+        patch.setattr(takes, "write_json", no_room)
+        writer.finish(protocol.End(0, 0, 500, 0, BIAS, "host"))
+    del writer
+    assert not unraisable, "the file complained when it was deleted"
+    found = takes.recover(tmp_path)
+    assert [read(path)[0].tolist() for path in found] == ([noise(500).tolist()] if since == "the end" else [])
+    assert not list(tmp_path.glob("*/.*"))
+
+
+def test_recovery_on_a_full_disk_is_explained_and_can_be_repeated_at_once(tmp_path, monkeypatch):
     writer = takes.TakeWriter(tmp_path, "jazz")
-    writer.add(protocol.Header(bias=BIAS))
-    writer.add(protocol.Samples(0, 0, 0, noise(500).astype(np.int16)))
-
-    def full(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(wave.Wave_write, "writeframes", full)
-    with pytest.raises(OSError, match="jazz.*part can't be written.*No space left.*make room"):
-        writer.add(protocol.Samples(0, 0, 500, noise(500).astype(np.int16)))
-    monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
+    for event in (protocol.Header(bias=BIAS), samples(0)):
+        writer.add(event)
+    assert takes.recover(tmp_path) == [], "a take that is still written was taken away"
+    del writer, event  # as when the script ends
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="part can't be written.*make room"):
+        patch.setattr(takes, "write_json", no_room)
+        takes.recover(tmp_path)
     (path,) = takes.recover(tmp_path)
     assert read(path)[0].tolist() == noise(500).tolist()
 
 
-def test_killed_script_loses_nothing(pico, tmp_path, monkeypatch):
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")
+def test_full_disk_is_told_before_recording(tmp_path, monkeypatch):
+    monkeypatch.setattr(takes.tempfile, "TemporaryFile", lambda dir: open("/dev/full", "wb"))
+    with pytest.raises(ValueError, match="can't be written.*No space left"):
+        takes.check_folder(tmp_path)
+
+
+@pytest.mark.parametrize("bits, counts", [
+    (12, [1, 0, 4095, 3042, 3000, BIAS, BIAS + 2047]), (12, [BIAS - 80, BIAS + 3]), (16, [32000, 0, 65535, 40000])])
+def test_recovered_take_has_the_figures_of_its_samples(tmp_path, bits, counts):
+    """All but what the WAV's int16 can't hold: beyond it the peak is the limit."""
+    bias, sidecars = BIAS if bits == 12 else 32768, []
+    for killed in (False, True):
+        writer = takes.TakeWriter(tmp_path / str(killed), "jazz")
+        for event in (protocol.Header(bias=bias, bits=bits),
+                      protocol.Samples(0, 0, 0, np.array(counts, np.int16 if bits == 12 else np.uint16))):
+            writer.add(event)
+        if not killed:
+            path = writer.finish(protocol.End(0, 0, len(counts), 0, bias, "host"))
+        else:
+            del writer
+            (path,) = takes.recover(tmp_path / str(killed))
+        sidecars.append(json.loads(path.with_suffix(".json").read_text()))
+    whole, recovered = sidecars
+    assert (recovered["clipped"], recovered["saturated"]) == (whole["clipped"], whole["saturated"])
+    assert recovered["peak"] == (min(whole["peak"], 2048) if bits == 12 else whole["peak"])
+    assert whole["saturated"] or recovered["mean"] == whole["mean"]
+    assert f"peak {takes.level(recovered['peak'], bits):.0f} dB" in takes.summary(path)
+
+
+def test_killed_script_loses_nothing(pico, tmp_path):
     script = start_script(pico, tmp_path)
     pico.wait_for("H")
     pico.start(noise(6000))
     part_of(tmp_path, 6000)
+    assert takes.recover(tmp_path / "recordings") == []  # it is still written
     script.kill()
     script.communicate()
     assert not list(tmp_path.glob("recordings/metal/*.wav"))
-    assert takes.recover(tmp_path / "recordings") == []  # another script may still be writing it
-    monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
     (path,) = takes.recover(tmp_path / "recordings")
     values, sidecar = read(path)
     assert (values == noise(6000)).all() and sidecar["recovered"] and not sidecar["complete"]
     assert sidecar["samples"] == 6000 and not list(tmp_path.glob("recordings/*/.*"))
 
 
-def test_recover_corrects_the_header_of_a_cut_off_wav(tmp_path, monkeypatch):
-    monkeypatch.setattr(takes, "ABANDONED_SECONDS", 0.0)
+def test_recover_corrects_the_header_of_a_cut_off_wav(tmp_path):
     folder = tmp_path / "jazz"
     folder.mkdir()
     part = folder / ".jazz_1.wav.part"
@@ -338,6 +411,7 @@ def test_recover_corrects_the_header_of_a_cut_off_wav(tmp_path, monkeypatch):
     (path,) = takes.recover(tmp_path)
     with wave.open(str(path)) as file:
         assert file.getnframes() == 101
+    assert "101" in path.with_suffix(".json").read_text() and "INCOMPLETE" in takes.summary(path)  # it had no sidecar
     (folder / ".jazz_2.wav.part").write_bytes(b"RIFF")
     assert takes.recover(tmp_path) == [] and not list(folder.glob(".*"))
 
@@ -390,6 +464,25 @@ def test_find_port(monkeypatch):
     boards.append(Info(device="COM4", vid=0x2E8A))
     with pytest.raises(ValueError, match="COM3, COM4.*--port"):
         find_port()
+    assert find_port(before="COM4") == "COM4"
+
+
+def test_a_second_board_does_not_end_the_session(pico, tmp_path, monkeypatch):
+    """It is plugged in while the first one is away: that one is used again."""
+    from types import SimpleNamespace as Info
+    names = [str(pico.link_name)]
+    monkeypatch.setattr(list_ports, "comports", lambda: [Info(device=name, vid=0x2E8A) for name in names])
+    with Link() as link:
+        session = Session(link, Settings("jazz", tmp_path, count=1))
+        wait_connected(pico, session)
+        pico.unplug()
+        names.append(str(tmp_path / "another"))
+        pico.plug()
+        wait_connected(pico, session)
+        pico.start(noise(300))
+        pico.end(300)
+        session.run(PATIENCE)
+    assert len(session.kept) == 1
 
 
 def test_port_that_is_no_serial_port_is_told_once_and_tried_again(tmp_path):
@@ -467,6 +560,48 @@ def test_a_port_that_talks_but_sends_no_frames_is_told(tmp_path, monkeypatch, ca
     os.close(ours), os.close(theirs)
 
 
+def test_silence_of_a_board_is_told_once(pico, tmp_path, monkeypatch, capsys):
+    """Before a take and in its middle, while its port stays."""
+    monkeypatch.setattr(record_session, "SILENT_SECONDS", 0.4)
+    with session_of(pico, tmp_path) as session:
+        session.run(1)
+        assert capsys.readouterr().out.count("no frame has come from this port") == 1  # it never answered
+        pico.start(noise(300))
+        run_until(session, lambda: session.writer and session.writer.samples == 300)
+        session.run(1)
+        said = capsys.readouterr().out
+        assert said.count("the board sends nothing: what was recorded is kept") == 1 and "Ctrl-C" in said
+        pico.end(300)
+        run_until(session, lambda: session.kept)
+    assert read(session.kept[0])[1]["complete"]
+
+
+def test_another_version_of_the_protocol_is_told_once(pico, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(record_session, "SILENT_SECONDS", 0.4)
+    frames = [protocol.header_frame(pico.header(version=2), number) for number in range(20)]
+    with session_of(pico, tmp_path) as session:
+        for frame in frames:
+            pico.raw(frame)
+            session.run(0.05)
+    said = capsys.readouterr().out
+    assert said.count("the Pico speaks protocol 2, this helper 1: update the older one") == 1 and "no frame" not in said
+
+
+@pytest.mark.parametrize("sent, told", [(b"\xff\0noise\n", "leave out --format text"), (b"", "press the button")])
+def test_a_port_without_the_books_text_is_told(pico, tmp_path, monkeypatch, capsys, sent, told):
+    monkeypatch.setattr(record_session, "SILENT_SECONDS", 0.4)
+    with session_of(pico, tmp_path, text_format=True, count=1) as session:
+        for _ in range(20):
+            pico.raw(sent)
+            session.run(0.05)
+        assert capsys.readouterr().out.count(told) == 1
+        pico.raw(b"22050\r\n2\r\n1\r\n2\r\n")
+        session.run(PATIENCE)
+        session.settings.count = 2
+        session.run(1)  # after a take, silence is no fault
+    assert told not in (said := capsys.readouterr().out) and "sends nothing" not in said and len(session.kept) == 1
+
+
 def test_port_without_permission_ends_the_script(pico, monkeypatch):
     monkeypatch.setattr(serial, "Serial", lambda name, *args, **options: fails(name, errno.EACCES, False))
     with Link(str(pico.link_name)) as link:
@@ -525,16 +660,16 @@ def test_save_takes_from_memory(tmp_path):
 def test_review_relabels_and_discards(tmp_path):
     path = kept_take(tmp_path, "old_label")
     answers = iter(["r", "no/label", "r", "metal", ""])
-    new = review(path, lambda prompt: next(answers))
-    assert new.parent.name == "metal" and new.name == f"metal_{path.name.removeprefix('old_label_')}"
+    new, stopped = review(path, lambda prompt: next(answers))
+    assert not stopped and new.parent.name == "metal" and new.name == f"metal_{path.name.removeprefix('old_label_')}"
     assert read(new)[1]["label"] == "metal" and not list(path.parent.iterdir())
-    assert review(new, lambda prompt: "d") is None and not list(new.parent.iterdir())
+    assert review(new, lambda prompt: "d") == (None, False) and not list(new.parent.iterdir())
 
 
 def test_relabelling_to_the_same_label_loses_nothing(tmp_path):
     path = kept_take(tmp_path, "jazz")
     answers = iter(["r", "jazz", ""])
-    assert review(path, lambda prompt: next(answers)) == path
+    assert review(path, lambda prompt: next(answers)) == (path, False)
     assert read(path)[1]["label"] == "jazz"
 
 
@@ -723,13 +858,13 @@ def test_soak_of_half_an_hour(image, tmp_path):
     assert max(sizes) - sizes[0] < 5
 
 
-def test_gaps_of_a_killed_take_are_recovered(tmp_path, monkeypatch):
+def test_gaps_of_a_killed_take_are_recovered(tmp_path):
     writer = takes.TakeWriter(tmp_path, "jazz")
     writer.add(protocol.Header())
     for event in (protocol.Samples(1, 1, 0, np.full(500, 1600)), protocol.Gap(1, 1, 500, 70, "transport"),
                   protocol.Samples(1, 1, 570, np.full(300, 1600))):
         writer.add(event)
-    monkeypatch.setattr(takes, "ABANDONED_SECONDS", -1)  # the script is killed here
+    del writer  # the script is killed here
     path, = takes.recover(tmp_path)
     sidecar = json.loads(path.with_suffix(".json").read_text())
     assert sidecar["recovered"] and sidecar["samples"] == 800

@@ -46,7 +46,7 @@ def run(task, streams):
 
 def plain(event):
     """An event of protocol.py as the JavaScript decoder gives it."""
-    values = dict(vars(event))
+    values = {name: value for name, value in vars(event).items() if name != "advice"}  # only the terminal shows it
     if "values" in values:
         values["values"] = values["values"].tolist()
     return {"kind": type(event).__name__.lower(), **values}
