@@ -17,7 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = {path.name[:2]: path for path in run.find_notebooks()}
 # modules of the wings, and plots.py; `config` and the start of the command line serve all notebooks or none
 MODULES = [path for path in FILES if path.name != "__init__.py" and (path.parent != PACKAGE or path.stem == "plots")]
-LONGEST_FILE, ALL_LINES = 450, 9350
+LONGEST_FILE, ALL_LINES = 450, 9400
 FIELD = re.compile(r"^Notebooks: (none|\d\d(?:, \d\d)*)\.$")
 A_FILE_OF_OURS = re.compile(r"\b(?:mgr_helpers|notebooks|tools|tests|firmware)/[\w./-]*\w\.(?:py|c|h|ino|js|ipynb)\b")
 TEXTS = {".py", ".md", ".c", ".h", ".cpp", ".ino", ".js", ".ipynb"}

@@ -84,7 +84,7 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
         in itself or up to three levels below, as in Kaggle's archive. Beside the genres there may be a manifest.csv
         with the columns file and artist (or group), and fault_filtered_split.
     recordings : str or Path, optional
-        A second folder of the same form, whose songs are added: your own recordings. It may lack genres.
+        A second folder of the same form, whose songs are added: your own recordings. It may lack some of the genres.
     other : str or Path, or a list of them, optional
         Folders of music and sounds that are none of the genres, in sub-folders by kind or flat (kind "other"). The mini
         set has some of its own. Of GTZAN, the other genres are taken by themselves.
@@ -99,7 +99,7 @@ def load_songs(source: str | Path = "mini", config: Config = CONFIG, recordings:
     source, recordings = (part and os.path.expanduser(part) for part in (source, recordings))
     built_in = {"mini": mini_set.folder, "gtzan": lambda: gtzan.fetch(config)}
     folders = [(built_in.get(source, lambda: _find_folder(Path(source), config))(), "")]
-    folders += [(_find_folder(Path(recordings), config), "recordings/")] if recordings else []
+    folders += [(_find_recordings(Path(recordings), config), "recordings/")] if recordings else []
     found = [entry for root, prefix in folders for entry in _list_files(root, prefix, config)]
     own = mini_set.OTHERS if source == "mini" else gtzan.GENRES
     found += [entry for name in _other_folders(folders[0][0], config) if name in own
@@ -134,11 +134,21 @@ def _find_folder(root: Path, config: Config) -> Path:
     found = gtzan.find_genres(root, config)
     if found is None:
         here = (f"it has {_named(root, config)}" if root.is_dir() else "it is missing" if not root.is_file() else
-                f"it is a file: {'give its folder' if root.suffix.lower() in SUFFIXES else 'unpack it'}")
+                f"it is a file: {'give the folder of the genres' if root.suffix.lower() in SUFFIXES else 'unpack it'}")
         raise FileNotFoundError(f"no data set in {shown(root)}: {here}. It should hold one sub-folder per genre "
                                 f"({', '.join(config.genres)}). They were looked for in it and up to {gtzan.LEVELS} "
                                 "levels below: name another folder, change the genres (GENRES in notebook 02), or use "
                                 "\"mini\" or \"gtzan\"")
+    return found
+
+
+def _find_recordings(root: Path, config: Config) -> Path:
+    """The folder of the recordings' sub-folders. It may lack some of the genres, but not all."""
+    found = gtzan.find_genres(root, config)
+    if found is None:
+        here = f"it has {_named(root, config)}" if root.is_dir() else "it is missing, or no folder"
+        raise FileNotFoundError(f"no recordings of {', '.join(config.genres)} in {shown(root)}: {here}. Name the folder that "
+                                "holds one sub-folder per genre, or leave recordings out")
     return found
 
 
@@ -253,7 +263,7 @@ def _named(root: Path, config: Config) -> str:
     """The folders that are no genres, for a message."""
     names = _other_folders(root, config)
     near = [name for name in names if name.lower() in map(str.lower, config.genres)]
-    return f"{names}" + f" ({', '.join(near)}: differs in case only)" * bool(near)
+    return f"{names}" + f" ({', '.join(near)}: a genre but for capitals)" * bool(near)
 
 
 def _try_read(path: Path, config: Config) -> list[np.ndarray] | str:

@@ -17,13 +17,14 @@ FORMATS = "wav,w64,aiff,au,caf,flac,wv,mp3,aac,ogg,mov,asf,matroska"  # no playl
 LOOSE = ("wav", "au", "flac", "wv", "mp3", "aac")  # tags may follow the sound, or lie between files that were joined
 READ_ON = ("flac", "mp3", "aac", "ogg")  # FFmpeg reads joined ones to the end, or reports why not
 CHUNKED = (b"RIFF", b"RF64", b"FORM")  # WAV and AIFF: named chunks follow each other
+TRAILER = rb"ID3|.{,4}[ -~]{4}|\0{8}|\xff{8}"  # a tag, a chunk with a name, or padding
 PIECE = 2**22  # bytes that are searched at a time
 TAGS, RUBBISH = (b"ID3", b"TAG", b"APE", b"LYR"), 4096  # bytes that may follow where no length is told
 SHORTFALL = 0.1  # seconds that may be missing at the end: encoders pad, and some writers claim a byte too many
 CLAIMS = {"wav": rb"data(.{4})", "asf": rb"\xa1\xdc\xab\x8c.{36}(.{8})"}  # how many bytes there should be
 STREAMED = 2**31 - 2**16  # a WAV that claims as many bytes or more was written before its length was known
 UNREADABLE = {  # how a file begins, and the reason
-    rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*<\0?(!|\?|[a-z][a-z0-9\0]*[\s/>])": "not audio: looks like a web page",
+    rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(\s\0?)*\0?<\0?(!|\?|[a-z][a-z0-9\0]*[\s/>])": "not audio: looks like a web page",
     rb"RIFX": "a big-endian WAV (RIFX), which FFmpeg misreads: save it as WAV or FLAC",
     rb"version https://git-lfs": "not audio: a Git LFS pointer: fetch the file with git lfs pull"}
 LENGTH_0 = rb"(?:\.snd.{4}|FORM.{4}AIF[FC].*?SSND|RF64.{8}ds64.{12})(\0{4})"  # FFmpeg reads nothing of these
@@ -66,8 +67,8 @@ def _decode(path: Path, start: bytes, source: str | io.BytesIO, unfinished: bool
         if stream.codec_context.name == "pcm_f24le":
             raise UnusableFile("24 bits in 32, which FFmpeg misreads: save it as 24-bit WAV or FLAC")
         parts = _flacs(path) if name == "flac" and isinstance(source, str) else []
-        for part in parts:
-            yield from _decode(path, start, part, False)
+        for begin, end in parts:
+            yield from _decode(path, start, io.BytesIO(_bytes(path, begin, end - begin)), False)
         if parts:
             return
         stream.codec_context.thread_count, stream.codec_context.options = 1, {"err_detect": "crccheck"}
@@ -85,11 +86,10 @@ def _decode(path: Path, start: bytes, source: str | io.BytesIO, unfinished: bool
         raise UnusableFile(f"several files joined, or a wrong length in its header: it ends after {seconds:.2f} s")
 
 
-def _flacs(path: Path) -> list[io.BytesIO]:
-    """FLACs that were joined, one by one: FFmpeg drops some of the sound where they meet. [] if there is only one."""
+def _flacs(path: Path) -> list[tuple[int, int]]:
+    """Where FLACs that were joined begin and end. FFmpeg drops some of the sound where they meet. [] for only one."""
     places = _places(path, rb"fLaC[\0\x80]\0\0\x22")
-    parts = zip([0, *places[1:]], [*places[1:], path.stat().st_size])
-    return [io.BytesIO(_bytes(path, begin, end - begin)) for begin, end in parts if len(places) > 1]
+    return list(zip([0, *places[1:]], [*places[1:], path.stat().st_size])) if len(places) > 1 else []
 
 
 def _places(path: Path, pattern: bytes, begin: int = 0) -> list[int]:
@@ -108,7 +108,9 @@ def _lengthened(path: Path, start: bytes) -> str | io.BytesIO:
     if not found:
         return f"file:{path}"
     warnings.warn(f"{path}: {NEVER_FINISHED}")
-    return io.BytesIO(start[:found.start(1)] + b"\x7f\xff\xff\x7f" + path.read_bytes()[found.end(1):])
+    content = io.BytesIO(path.read_bytes())
+    content.getbuffer()[found.start(1):found.end(1)] = b"\x7f\xff\xff\x7f"
+    return content
 
 
 def _goes_on(path: Path, name: str, start: bytes, end: int) -> bool:
@@ -118,7 +120,7 @@ def _goes_on(path: Path, name: str, start: bytes, end: int) -> bool:
     if _places(path, header, 12 if name in ("wav", "au") else end):  # FFmpeg may take these for samples
         return True
     behind = _bytes(path, end, RUBBISH + 1)
-    return start[:4] in CHUNKED and len(behind) > RUBBISH and not re.match(rb".{,4}[ -~]{4}|\0{8}", behind, re.DOTALL)
+    return start[:4] in CHUNKED and len(behind) > RUBBISH and not re.match(TRAILER, behind, re.DOTALL)
 
 
 def _undamaged(file: av.container.InputContainer, stream, log: list):

@@ -70,21 +70,22 @@ def fetch(config: Config = CONFIG, folder: Path = DATA / "gtzan", url: str = URL
 
 def find_genres(folder: Path, config: Config = CONFIG) -> Path | None:
     """The folder that holds most genres: `folder`, or one up to LEVELS below it, the first of equals; None without."""
-    folder, found, most = Path(folder), None, (0, 0)
+    folder, found, most = Path(folder), None, (False, 0, 0)
     for level in range(LEVELS + 1):
         for place in sorted(folder.glob("*/" * level)) if level else [folder]:
-            hidden = any(part.startswith((".", "__MACOSX")) for part in place.relative_to(folder).parts)  # "." is built
-            count = (0, 0) if hidden else _count_genres(place, config)
+            hidden = any(part.startswith((".", "__MACOSX")) for part in place.relative_to(folder).parts)  # ".": unfinished
+            count = (False, 0, 0) if hidden else _count_genres(place, config)
             found, most = (place, count) if count > most else (found, most)
-        if most[0] == len(config.genres):
+        if most[0]:
             break
     return found
 
 
-def _count_genres(place: Path, config: Config) -> tuple[int, int]:
-    """How many sub-folders of genres hold sound files, and how many there are."""
+def _count_genres(place: Path, config: Config) -> tuple[bool, int, int]:
+    """Whether all genres are there, and sound; how many sub-folders of genres hold sound files; how many there are."""
     there = [place / genre for genre in config.genres if (place / genre).is_dir()]
-    return sum(any(path.suffix.lower() in SUFFIXES for path in folder.glob("*")) for folder in there), len(there)
+    heard = sum(any(path.suffix.lower() in SUFFIXES for path in folder.glob("*")) for folder in there)
+    return heard > 0 and len(there) == len(config.genres), heard, len(there)
 
 
 def _genres_of(folder: Path, config: Config) -> Path:

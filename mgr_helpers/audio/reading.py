@@ -15,6 +15,7 @@ import soxr
 from ..config import CONFIG, Config
 from .decoding import UnusableFile, decode
 
+KINDS = str.maketrans("sd", "if")  # FFmpeg's names of sample formats begin with u, s, f or d
 LOUDEST = 100.0  # times full scale: larger numbers are no sound from -1 to 1
 
 
@@ -57,8 +58,13 @@ def _resampled(path: Path, target: int) -> Iterator[tuple[np.ndarray, float]]:
 
 def _floats(frame: av.AudioFrame) -> np.ndarray:
     """A piece as float32 (n, channels); integers become exact fractions."""
-    values = frame.to_ndarray()
-    block = (values.T if frame.format.is_planar else values.reshape(frame.samples, -1)).astype(np.float32)
+    if frame.format.is_planar:  # PyAV's own to_ndarray reads beyond the planes of 8 channels or more
+        kind = f"{frame.format.name[0].translate(KINDS)}{frame.format.bytes}"
+        planes = itertools.islice(frame.planes, frame.layout.nb_channels)
+        values = np.stack([np.frombuffer(plane, kind, frame.samples) for plane in planes], axis=1)
+    else:
+        values = frame.to_ndarray().reshape(frame.samples, -1)
+    block = values.astype(np.float32)
     if values.dtype.kind in "iu":
         block = (block - 128 * (values.dtype.kind == "u")) / np.float32(2 ** (8 * values.itemsize - 1))
     highest = np.abs(block).max(initial=0)

@@ -95,9 +95,10 @@ def run_command(run: Callable[[Arguments], int], arguments: Arguments) -> int:
 
 
 def at_once(status: int) -> int:
-    """The exit status. After Ctrl-C, or without a reader, the process ends here: libraries at work then say nothing."""
+    """The exit status. After Ctrl-C, or when nobody reads on, the process ends here: libraries then say nothing."""
     with contextlib.suppress(OSError):  # of a full disk: `run_command` told of it, and Python's exit would once more
-        sys.stdout.flush()
+        if sys.stdout:  # None where it was closed before
+            sys.stdout.flush()
         if status not in (130, 141):
             return status
     for process in multiprocessing.active_children():  # joblib's, too; they would finish their tasks first

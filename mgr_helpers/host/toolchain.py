@@ -263,7 +263,7 @@ def _own_headers(generated: Path | None) -> list[Path]:
     own = [Path(generated) / name for name in GENERATED_HEADERS] if generated else []
     if bad := [file.name for file in own if not file.is_file() or "#endif" not in file.read_text(errors="replace")]:
         raise FileNotFoundError(f"{shown(generated)} lacks {', '.join(bad)} (missing, empty or cut off): give a folder "
-                                "that notebook 08 or headers.write_headers wrote, or write it anew so")
+                                "that notebook 08 or headers.write_headers wrote, or let one of them write it again")
     return own
 
 

@@ -37,7 +37,7 @@ STOP_SECONDS = 2.0  # after Ctrl-C the Pico has so long to end its take
 METER_DB, METER_WIDTH = 48, 24  # range and characters of the level meter
 LONGEST_SECONDS = (2**32 - takes.WAV_HEADER) // 2 / Header().rate  # of a WAV file; the Pico counts to 2**32 samples
 OPEN_ADVICE = {  # what to do when a port can't be opened
-    errno.EAGAIN: "close the program that uses it",  # its lock is there
+    errno.EAGAIN: "close the program that uses it",  # another program has locked it
     errno.EBUSY: "another program uses it. ModemManager lets go in ten seconds (`sudo systemctl stop ModemManager`)",
     **dict.fromkeys((errno.ENOTTY, errno.EISDIR, errno.EINVAL),
                     "this is no serial port: choose the board's with --port"),
@@ -53,7 +53,10 @@ def ports_of(vendor: int = PICO_VENDOR) -> list[str]:
 
 
 def find_port(port: str | None = None, vendor: int = PICO_VENDOR, before: str | None = None) -> str | None:
-    """The board's port (`port`, if it is there; of several that of `before`), None for none; ValueError for several."""
+    """The board's port, or `port` if it is there; None without one. Of several boards it is that at `before`.
+
+    ValueError when there are several, and none at `before`.
+    """
     if port is not None:
         return port if Path(port).exists() or port in [info.device for info in list_ports.comports()] else None
     boards = ports_of(vendor)
@@ -254,7 +257,7 @@ class Session:
         self.new_decoder = TextDecoder if settings.text_format else Decoder
         self.decoder = self.new_decoder()
         self._quiet_since: float | None = None  # None: not connected, or told
-        self._data_came = self._answered = False  # from this connection; the latter by frames, or samples of a text
+        self._data_came = self._answered = False  # over this connection: any byte; a frame, or samples as text
         self._peak = self.ended = 0
         self.interrupted = self._asking = self._stopping = self._asked_to_start = False
 
@@ -320,10 +323,11 @@ class Session:
             return
         self._quiet_since, text = None, self.settings.text_format
         if self.writer is not None or self._answered and not text:
-            say("the board sends nothing: what was recorded is kept; pull its cable and plug it in again, or Ctrl-C")
+            say("the board sends nothing: what was recorded is kept; pull its cable and plug it in again, or stop with "
+                "Ctrl-C")
         elif not self._answered:
             say(("this isn't the book's text: leave out --format text" if self._data_came else
-                 "no text has come from this port: press the button; is the book's sketch on the board?") if text else
+                 "no text has come from this port: is the book's sketch on the board? Then press its button") if text else
                 "no frame has come from this port: is firmware/recorder on the board? (for the book's sketch: "
                 "--format text)")
 
@@ -395,7 +399,7 @@ def record_take(label: str, seconds: float, port: str | None = None, folder: Pat
 
 
 def run(args) -> int:
-    """`python -m mgr_helpers record`. Returns 0; 130 when Ctrl-C came before a take, or all that were asked for."""
+    """`python -m mgr_helpers record`. Returns 0; 130 when Ctrl-C came before the first take, or the last one asked for."""
     interactive = sys.stdin is not None and sys.stdin.isatty() and not args.yes
     if args.label is None and not interactive:
         raise ValueError("--label is needed where nobody can be asked")

@@ -7,11 +7,13 @@ Notebooks: 01.
 
 import contextlib
 import datetime
+import errno
 import json
 import re
 import secrets
 import sys
 import tempfile
+import time
 import wave
 from pathlib import Path
 from typing import BinaryIO
@@ -25,14 +27,15 @@ from ..host.files import shown, write_text
 from .protocol import Decoder, End, Error, Event, Gap, Header, Samples
 
 RECORDINGS = DATA / "recordings"
+ABANDONED_SECONDS = 10.0  # where nothing can be locked: a .part file that hasn't changed for so long has no writer
 WAV_HEADER = 44  # bytes
 AMPLIFIER_TOP = adc.OUTPUT_VOLTS[1] / adc.SUPPLY_VOLTS  # of the ADC's range: the microphone clips there, not at its end
 
 
 def check_label(label: str) -> str:
     """The label, if it can be a folder's name; ValueError if not."""
-    if not re.fullmatch(r"[\w-]{1,40}", label):
-        raise ValueError(f"{label!r} can't be a label: use letters, digits, - and _")
+    if not re.fullmatch(r"\w[\w-]{0,39}", label):
+        raise ValueError(f"{label!r} can't be a label: use letters, digits, - and _, and begin with no -")
     return label
 
 
@@ -54,17 +57,23 @@ def _explained(part: Path, close=lambda: None):
         yield
     except OSError as error:
         close()
-        raise OSError(f"{shown(part)} can't be written ({error.strerror or error}): make room and run again; what was "
+        remedy = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
+        raise OSError(f"{shown(part)} can't be written ({error.strerror or error}): {remedy} and run again; what was "
                       "recorded until now is in it and will be recovered") from error
 
 
-def _lock(file: BinaryIO) -> bool:
-    """Lock a .part file until it is closed, or its script ends; False when another script has locked it."""
+def _lock(file: BinaryIO) -> bool | None:
+    """Lock a .part file until it is closed, or its script ends.
+
+    False when another script has locked it; None where nothing can be locked, which must not prevent a recording.
+    """
     try:
         import fcntl  # Windows has none
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError) as error:  # a file system without locks must not prevent a recording
-        return not isinstance(error, BlockingIOError)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return None
     return True
 
 
@@ -147,7 +156,7 @@ class TakeWriter:
     def _open(self, header: Header) -> None:
         self.header, self.figures = header, Figures(header.bias, header.bits)
         self.folder.mkdir(parents=True, exist_ok=True)
-        while not (self._file and _lock(self._file) and self._part.exists()):  # `recover` deletes empty ones
+        while self._file is None or _lock(self._file) is False or not self._part.exists():  # `recover` deletes empty ones
             self._file = open(self._part, "wb")
         self._wav = wave.open(self._file, "wb")
         self._wav.setparams((1, 2, round(header.rate), 0, "NONE", ""))
@@ -170,7 +179,7 @@ class TakeWriter:
 
     def _prepare_recovery(self) -> None:
         """Write a sidecar now, in case this process is killed. `recover` keeps its gaps."""
-        self._write_sidecar(End(0, 0, 0, 0, 0, "the script was killed", complete=False))
+        self._write_sidecar(End(0, 0, 0, 0, 0, "the script ended before the take", complete=False))
 
     def _write_sidecar(self, end: End) -> None:
         header = self.header
@@ -189,13 +198,22 @@ def recover(folder: Path) -> list[Path]:
     """Give the takes of killed scripts their final names. Their sidecars say "recovered". Returns their WAV files."""
     found = []
     for part in sorted(Path(folder).glob("*/.*.wav.part")):
-        with _explained(part), contextlib.suppress(FileNotFoundError), open(part, "r+b") as file:
-            if _lock(file) and part.exists():  # else another script writes it, or has just given it its name
-                found += _recover(part, file)
+        with _explained(part):
+            try:
+                with open(part, "r+b") as file:
+                    locked = _lock(file)
+                    if locked or locked is None and time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
+                        found += _recover(part, file)
+            except FileNotFoundError:  # another script has just given it its name
+                continue
+            except PermissionError as error:
+                say(f"{shown(part)} is left alone: {error.strerror or error}")
     return found
 
 
 def _recover(part: Path, file: BinaryIO) -> list[Path]:
+    if not part.exists():  # it got its name before it was locked
+        return []
     path = part.with_name(part.name[1:-len(".part")])
     sidecar = path.with_suffix(".json")
     samples = max(0, (part.stat().st_size - WAV_HEADER) // 2)
@@ -205,11 +223,18 @@ def _recover(part: Path, file: BinaryIO) -> list[Path]:
         return []
     values = {"file": path.name, "label": path.parent.name, "sample_rate": CONFIG.sample_rate, "bias": 0, "gaps": [],
               "adc_bits": CONFIG.adc_bits, "missing": 0, "end": "unknown",
-              **(read_sidecar(path) if sidecar.exists() else {})}
+              **_sidecar_of_part(path)}
     figures = _mend_wav(file, samples, values["bias"], values["adc_bits"])
     write_json(sidecar, {**values, **figures, "samples": samples, "seconds": round(samples / values["sample_rate"], 3),
                          "complete": False, "recovered": True})
     return [part.replace(path)]
+
+
+def _sidecar_of_part(path: Path) -> dict:
+    try:
+        return dict(read_sidecar(path))
+    except (OSError, TypeError, ValueError):  # none, or damaged: the samples are worth more
+        return {}
 
 
 def _mend_wav(file: BinaryIO, samples: int, bias: int, bits: int) -> Figures:
@@ -220,7 +245,7 @@ def _mend_wav(file: BinaryIO, samples: int, bias: int, bits: int) -> Figures:
     file.truncate(WAV_HEADER + 2 * samples)
     file.seek(WAV_HEADER)
     figures = Figures(bias, bits)
-    while block := file.read(2**16):  # rounded up, what was saturated is again more than an int16 holds
+    while block := file.read(2**16):  # rounding up makes saturated counts too large again, so they count
         figures.add(-(-np.frombuffer(block, "<i2").astype(np.int32) >> 16 - bits) + bias)
     return figures
 

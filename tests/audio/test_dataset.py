@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import tracemalloc
 
 import hypothesis
@@ -236,17 +237,26 @@ def test_the_folder_with_most_genres_is_found(folder, stray):
     assert len(dataset.load_songs(root).songs) == 9
 
 
+def test_a_copy_below_does_not_win_where_one_genre_is_empty(folder):
+    shutil.copytree(folder, folder.parent / "copy")
+    (folder.parent / "copy").rename(folder / "old")
+    shutil.rmtree(folder / "jazz")
+    (folder / "jazz").mkdir()
+    with pytest.raises(ValueError, match="no usable song of jazz"):
+        dataset.load_songs(folder)
+
+
 def test_genres_in_capitals_are_named(folder):
     (folder / "jazz").rename(folder / "JAZZ.")
     (folder / "JAZZ.").rename(folder / "JAZZ")
     if (folder / "jazz").is_dir():
         pytest.skip("this file system takes no notice of case")
     for genres in (CONFIG.genres, ("jazz", "polka")):
-        with pytest.raises(FileNotFoundError, match="JAZZ: differs in case only"):
+        with pytest.raises(FileNotFoundError, match="JAZZ: a genre but for capitals"):
             dataset.load_songs(folder, Config(genres=genres))
 
 
-@pytest.mark.parametrize("name, remedy", [("songs.zip", "unpack it"), ("a.mp3", "give its folder")])
+@pytest.mark.parametrize("name, remedy", [("songs.zip", "unpack it"), ("a.mp3", "give the folder of the genres")])
 def test_a_file_as_the_data_set(tmp_path, name, remedy):
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(FileNotFoundError, match=f"{name}: it is a file: {remedy}"):
@@ -254,7 +264,7 @@ def test_a_file_as_the_data_set(tmp_path, name, remedy):
 
 
 def test_recordings_without_a_genre_are_named(folder):
-    with pytest.raises(FileNotFoundError, match=r"no data set in .*songs/jazz: it has \[\]"):
+    with pytest.raises(FileNotFoundError, match=r"no recordings of disco, jazz, metal in .*songs/jazz: it has \[\]"):
         dataset.load_songs(folder, recordings=folder / "jazz")
 
 

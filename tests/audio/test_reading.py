@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -103,7 +104,8 @@ def test_a_wav_of_no_length_joined_to_another_is_named(read):
 
 
 @pytest.mark.parametrize("kind", ["WAV", "AIFF"])
-@pytest.mark.parametrize("behind", [b"id3 " + bytes([1, 2, 3]) * 40_000, bytes(50_000)], ids=["tag", "zeros"])
+@pytest.mark.parametrize("behind", [b"id3 " + bytes([1, 2, 3]) * 40_000, picture_tag(50_000), bytes(50_000)],
+                         ids=["chunk", "tag", "zeros"])
 def test_long_tags_and_zeros_behind_the_sound_are_no_damage(read, kind, behind):
     content = audio_files.encoded(tone(), 44100, kind, "PCM_16")
     assert len(read(content + behind, f"a.{kind.lower()}")) == 4 * RATE
@@ -140,6 +142,20 @@ def test_samples_are_those_of_libsndfile(tmp_path, kind, subtype, channels):
     soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, (2 * RATE, channels)), RATE, subtype, format=kind)
     mono = soundfile.read(path, dtype="float32", always_2d=True)[0].mean(axis=1, dtype=np.float32)
     assert np.array_equal(reading.read_audio(path), np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16))
+
+
+@pytest.mark.parametrize("name", ["libopus.opus", "aac.m4a", "wavpack.wv", "flac.flac"])
+@pytest.mark.parametrize("layout", ["7.1", "5.1", "mono"])
+def test_sounds_of_many_channels(read, tmp_path, name, layout):
+    """PyAV's own way to an array reads beyond the samples of eight channels, and may crash."""
+    _, container, codec, _, _ = KINDS[name]
+    with av.open(tmp_path / name, "w", format=container) as file:
+        stream = file.add_stream(codec, rate=48000, layout=layout)
+        sound = np.repeat(tone(4, 48000, 1), stream.layout.nb_channels, axis=1).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(sound.reshape(1, -1), format="flt", layout=layout)
+        frame.sample_rate, frame.pts = 48000, 0
+        file.mux([*stream.encode(frame), *stream.encode(None)])
+    assert abs(seconds_of(reading.read_audio(tmp_path / name)) - 4) < 0.1
 
 
 # --- a WAV that was never finished

@@ -278,6 +278,13 @@ def test_output_to_a_full_disk_ends_in_one_line():
     assert done.returncode == 1 and re.fullmatch("error: the disk is full.*\n", done.stderr)
 
 
+def test_a_command_without_output_works():
+    """A shell can close the output: `>&-`."""
+    done = subprocess.run(f"'{sys.executable}' -m notebooks.run --table >&-", shell=True, cwd=ROOT, text=True,
+                          stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 WORKERS = """import joblib, signal
 from mgr_helpers.host.processes import in_parallel
 def deaf(number):

@@ -416,6 +416,37 @@ def test_recover_corrects_the_header_of_a_cut_off_wav(tmp_path):
     assert takes.recover(tmp_path) == [] and not list(folder.glob(".*"))
 
 
+def a_part(folder):
+    (folder / "jazz").mkdir()
+    part = folder / "jazz" / ".jazz_1.wav.part"
+    with wave.open(str(part), "wb") as file:
+        file.setparams((1, 2, 22050, 0, "NONE", ""))
+        file.writeframes(np.arange(100, dtype="<i2").tobytes())
+    return part
+
+
+@pytest.mark.parametrize("damaged", ['{"gap', "[]", "7"])
+def test_a_damaged_sidecar_prevents_no_recovery(tmp_path, damaged):
+    a_part(tmp_path).with_name("jazz_1.json").write_text(damaged)
+    (path,) = takes.recover(tmp_path)
+    assert read(path)[1]["samples"] == 100 and "INCOMPLETE" in takes.summary(path)
+
+
+def test_without_locks_a_fresh_part_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(takes, "_lock", lambda file: None)
+    part = a_part(tmp_path)
+    assert takes.recover(tmp_path) == []
+    os.utime(part, (0, 0))
+    assert len(takes.recover(tmp_path)) == 1
+
+
+def test_a_part_of_another_user_is_named_and_left_alone(tmp_path, monkeypatch, capsys):
+    part = a_part(tmp_path)
+    monkeypatch.setattr(takes, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")), False)
+    assert takes.recover(tmp_path) == [] and part.exists()
+    assert ".jazz_1.wav.part is left alone: Permission denied" in capsys.readouterr().out
+
+
 def test_memory_does_not_grow_with_a_take(pico, tmp_path):
     psutil = pytest.importorskip("psutil")
     script = start_script(pico, tmp_path)
@@ -587,7 +618,7 @@ def test_another_version_of_the_protocol_is_told_once(pico, tmp_path, monkeypatc
     assert said.count("the Pico speaks protocol 2, this helper 1: update the older one") == 1 and "no frame" not in said
 
 
-@pytest.mark.parametrize("sent, told", [(b"\xff\0noise\n", "leave out --format text"), (b"", "press the button")])
+@pytest.mark.parametrize("sent, told", [(b"\xff\0noise\n", "leave out --format text"), (b"", "press its button")])
 def test_a_port_without_the_books_text_is_told(pico, tmp_path, monkeypatch, capsys, sent, told):
     monkeypatch.setattr(record_session, "SILENT_SECONDS", 0.4)
     with session_of(pico, tmp_path, text_format=True, count=1) as session:

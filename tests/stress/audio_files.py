@@ -39,6 +39,8 @@ ENDLESS = [("mp3", "mp3", "libmp3lame", VBR, {"write_xing": "0"}), ("aac", "adts
 KINDS = FORMATS + MADE + ENDLESS
 RATES = {"OPUS": (48000, 16000, 24000), "MPEG_LAYER_III": (44100, 22050, 16000, 48000), "libopus": (48000, 24000),
          "libmp3lame": (44100, 22050, 16000, 48000), "aac": (44100, 22050, 48000), "wmav2": (44100, 22050)}
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+STEREO = ("libmp3lame", "wmav2", "MPEG_LAYER_III", "OPUS", "VORBIS", "IMA_ADPCM")  # coders of no more channels here
 ANY_RATE = (22050, 44100, 16000, 8000, 48000, 96000, 192000)
 READ = """
 import json, sys
@@ -81,8 +83,8 @@ def made(audio: np.ndarray, rate: int, kind: tuple, pipe: bool = False) -> bytes
 
 
 def packets(stream, audio: np.ndarray) -> list:
-    """Encoded pieces of a sound (n, 1 or 2)."""
-    stream.layout, stream.bit_rate = ["mono", "stereo"][audio.shape[1] - 1], 128_000
+    """Encoded pieces of a sound (n, channels)."""
+    stream.layout, stream.bit_rate = LAYOUTS[audio.shape[1]], 128_000
     frame = av.AudioFrame.from_ndarray(audio.astype(np.float32).reshape(1, -1), format="flt", layout=stream.layout.name)
     frame.sample_rate, frame.pts = stream.rate, 0
     return [*stream.encode(frame), *stream.encode(None)]
@@ -94,9 +96,10 @@ def whole_file(rng: np.random.Generator, number: int) -> tuple[str, bytes]:
     codec = kind[2]
     rate = int(rng.choice(RATES.get(codec, ANY_RATE)))
     if len(kind) > 3:
-        return kind[0], made(sound(rng, rate, int(rng.choice([1, 2]))), rate, kind, kind in ENDLESS)
+        channels = int(rng.choice([1, 2] if codec in STEREO else list(LAYOUTS)))
+        return kind[0], made(sound(rng, rate, channels), rate, kind, kind in ENDLESS)
     suffix, container, _ = kind
-    most = 2 if codec in ("MPEG_LAYER_III", "OPUS", "VORBIS", "IMA_ADPCM") else 8 if container == "FLAC" else 11
+    most = 2 if codec in STEREO else 8 if container == "FLAC" else 11
     return suffix, encoded(sound(rng, rate, int(rng.choice([1, 2, most]))), rate, container, codec)
 
 
