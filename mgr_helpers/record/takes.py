@@ -156,7 +156,7 @@ class TakeWriter:
     def _open(self, header: Header) -> None:
         self.header, self.figures = header, Figures(header.bias, header.bits)
         self.folder.mkdir(parents=True, exist_ok=True)
-        while self._file is None or _lock(self._file) is False or not self._part.exists():  # `recover` deletes empty ones
+        while self._file is None or _lock(self._file) is False or not self._part.exists():  # an empty one is deleted
             self._file = open(self._part, "wb")
         self._wav = wave.open(self._file, "wb")
         self._wav.setparams((1, 2, round(header.rate), 0, "NONE", ""))

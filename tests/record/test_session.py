@@ -442,7 +442,8 @@ def test_without_locks_a_fresh_part_is_left_alone(tmp_path, monkeypatch):
 
 def test_a_part_of_another_user_is_named_and_left_alone(tmp_path, monkeypatch, capsys):
     part = a_part(tmp_path)
-    monkeypatch.setattr(takes, "open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")), False)
+    denied = (PermissionError(13, "Permission denied") for _ in range(1))
+    monkeypatch.setattr(takes, "open", lambda *_: denied.throw(next(denied)), False)
     assert takes.recover(tmp_path) == [] and part.exists()
     assert ".jazz_1.wav.part is left alone: Permission denied" in capsys.readouterr().out
 
