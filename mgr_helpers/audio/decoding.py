@@ -140,11 +140,12 @@ def _undamaged(file: av.container.InputContainer, stream, log: list):
 
 def _packets(file: av.container.InputContainer, stream, log: list):
     """Yield each packet with its decoded pieces and what FFmpeg says is wrong with it; None is the last one."""
-    packets, packet = file.demux(stream), True
-    while packet:
+    packets, packet, more = file.demux(stream), None, True
+    while more:
         frames, problem = [], ""
         try:
             packet = next(packets, None)
+            more = packet is not None
             frames = packet.decode() if packet else []
         except av.FFmpegError as error:
             problem = error.strerror

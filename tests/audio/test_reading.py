@@ -253,6 +253,14 @@ def test_damage_between_whole_parts_is_named_and_nothing_is_printed(read, name, 
     assert capfd.readouterr() == ("", "")
 
 
+def test_damage_in_the_first_packet_is_named(read):
+    """A WavPack of six channels has several blocks in a packet."""
+    content = audio_files.made(tone(4, 48000, 6), 48000, KINDS["wavpack.wv"])
+    second = content.index(b"wvpk", 4)
+    assert "cut short or corrupt: 0.00 of 4.00 s" in refused(
+        read, content[:second] + bytes(4) + content[second + 4:], "a.wv")
+
+
 def test_half_of_an_mp3_lost_in_zeros_is_named(read):
     content = made(MP3, pipe=True)
     content = content[:len(content) // 2] + bytes(len(content) // 2)
