@@ -133,12 +133,10 @@ def _find_folder(root: Path, config: Config) -> Path:
     """The folder that holds the genres' sub-folders."""
     found = gtzan.find_genres(root, config)
     if found is None:
-        here = (f"it has {_named(root, config)}" if root.is_dir() else "it is missing" if not root.is_file() else
-                f"it is a file: {'give the folder of the genres' if root.suffix.lower() in SUFFIXES else 'unpack it'}")
-        raise FileNotFoundError(f"no data set in {shown(root)}: {here}. It should hold one sub-folder per genre "
-                                f"({', '.join(config.genres)}). They were looked for in it and up to {gtzan.LEVELS} "
-                                "levels below: name another folder, change the genres (GENRES in notebook 02), or use "
-                                "\"mini\" or \"gtzan\"")
+        raise FileNotFoundError(f"no data set in {shown(root)}: {_there(root, config)}. It should hold one sub-folder "
+                                f"per genre ({', '.join(config.genres)}). They were looked for in it and up to "
+                                f"{gtzan.LEVELS} levels below: name another folder, change the genres (GENRES in "
+                                "notebook 02), or use \"mini\" or \"gtzan\"")
     return found
 
 
@@ -146,10 +144,16 @@ def _find_recordings(root: Path, config: Config) -> Path:
     """The folder of the recordings' sub-folders. It may lack some of the genres, but not all."""
     found = gtzan.find_genres(root, config)
     if found is None:
-        here = f"it has {_named(root, config)}" if root.is_dir() else "it is missing, or no folder"
-        raise FileNotFoundError(f"no recordings of {', '.join(config.genres)} in {shown(root)}: {here}. Name the folder that "
-                                "holds one sub-folder per genre, or leave recordings out")
+        raise FileNotFoundError(f"no recordings of {', '.join(config.genres)} in {shown(root)}: {_there(root, config)}. "
+                                "Name their folder, with one sub-folder per genre, or leave recordings out")
     return found
+
+
+def _there(root: Path, config: Config) -> str:
+    """What lies where genres were looked for, for a message."""
+    if root.is_file():
+        return f"it is a file: {'give the folder of the genres' if root.suffix.lower() in SUFFIXES else 'unpack it'}"
+    return f"it has {_named(root, config)}" if root.is_dir() else "it is missing"
 
 
 def _list_files(root: Path, prefix: str, config: Config) -> list[tuple[Path, Song]]:
@@ -263,7 +267,7 @@ def _named(root: Path, config: Config) -> str:
     """The folders that are no genres, for a message."""
     names = _other_folders(root, config)
     near = [name for name in names if name.lower() in map(str.lower, config.genres)]
-    return f"{names}" + f" ({', '.join(near)}: a genre but for capitals)" * bool(near)
+    return f"{names}" + f" ({', '.join(near)}: differs from a genre in capital letters only)" * bool(near)
 
 
 def _try_read(path: Path, config: Config) -> list[np.ndarray] | str:

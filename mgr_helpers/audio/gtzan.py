@@ -73,7 +73,8 @@ def find_genres(folder: Path, config: Config = CONFIG) -> Path | None:
     folder, found, most = Path(folder), None, (False, 0, 0)
     for level in range(LEVELS + 1):
         for place in sorted(folder.glob("*/" * level)) if level else [folder]:
-            hidden = any(part.startswith((".", "__MACOSX")) for part in place.relative_to(folder).parts)  # ".": unfinished
+            # unfinished, or what macOS adds to an archive
+            hidden = any(part.startswith((".", "__MACOSX")) for part in place.relative_to(folder).parts)
             count = (False, 0, 0) if hidden else _count_genres(place, config)
             found, most = (place, count) if count > most else (found, most)
         if most[0]:

@@ -323,11 +323,10 @@ class Session:
             return
         self._quiet_since, text = None, self.settings.text_format
         if self.writer is not None or self._answered and not text:
-            say("the board sends nothing: what was recorded is kept; pull its cable and plug it in again, or stop with "
-                "Ctrl-C")
+            say("the board sends nothing: what was recorded is kept; plug it in again, or stop with Ctrl-C")
         elif not self._answered:
             say(("this isn't the book's text: leave out --format text" if self._data_came else
-                 "no text has come from this port: is the book's sketch on the board? Then press its button") if text else
+                 "no text has come: is the book's sketch on the board? Then press its button") if text else
                 "no frame has come from this port: is firmware/recorder on the board? (for the book's sketch: "
                 "--format text)")
 
@@ -399,7 +398,7 @@ def record_take(label: str, seconds: float, port: str | None = None, folder: Pat
 
 
 def run(args) -> int:
-    """`python -m mgr_helpers record`. Returns 0; 130 when Ctrl-C came before the first take, or the last one asked for."""
+    """`python -m mgr_helpers record`. Returns 0; 130 when Ctrl-C came before the first take, or before `--takes`."""
     interactive = sys.stdin is not None and sys.stdin.isatty() and not args.yes
     if args.label is None and not interactive:
         raise ValueError("--label is needed where nobody can be asked")

@@ -252,7 +252,7 @@ def test_genres_in_capitals_are_named(folder):
     if (folder / "jazz").is_dir():
         pytest.skip("this file system takes no notice of case")
     for genres in (CONFIG.genres, ("jazz", "polka")):
-        with pytest.raises(FileNotFoundError, match="JAZZ: a genre but for capitals"):
+        with pytest.raises(FileNotFoundError, match="JAZZ: differs from a genre in capital letters only"):
             dataset.load_songs(folder, Config(genres=genres))
 
 

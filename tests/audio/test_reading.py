@@ -121,7 +121,7 @@ def test_joined_oggs_of_which_one_is_cut_are_named(read, kind):
     one = audio_files.encoded(tone(4, 48000), 48000, "OGG", kind)
     assert abs(seconds_of(read(one + one + one, "a.ogg")) - 12) < 0.15
     for cut in (one[:-9000] + one, one + one[:-9000]):
-        assert "c" in refused(read, cut, "a.ogg")
+        assert refused(read, cut, "a.ogg").startswith(("cut short", "corrupt at"))
 
 
 def test_joined_oggs_of_several_rates_are_named(read):

@@ -228,12 +228,18 @@ def test_script_starts_takes_and_stops_after_them(pico, tmp_path):
     assert len(list(tmp_path.glob("recordings/metal/metal_*.wav"))) == 2
 
 
-def test_ctrl_c_keeps_what_was_recorded(pico, tmp_path):
+def interrupted_take(pico, tmp_path, count):
+    """A script in the middle of a take, to which Ctrl-C has come."""
     script = start_script(pico, tmp_path)
     pico.wait_for("H")
-    pico.start(noise(9000))
-    part_of(tmp_path, 9000)
+    pico.start(noise(count))
+    part_of(tmp_path, count)
     script.send_signal(signal.SIGINT)
+    return script
+
+
+def test_ctrl_c_keeps_what_was_recorded(pico, tmp_path):
+    script = interrupted_take(pico, tmp_path, 9000)
     pico.wait_for("S")  # the script asks the Pico to end the take, and waits for its end
     pico.end(9000)
     out, err = script.communicate(timeout=20)
@@ -244,11 +250,7 @@ def test_ctrl_c_keeps_what_was_recorded(pico, tmp_path):
 
 
 def test_ctrl_c_with_a_silent_pico(pico, tmp_path):
-    script = start_script(pico, tmp_path)
-    pico.wait_for("H")
-    pico.start(noise(3000))
-    part_of(tmp_path, 3000)
-    script.send_signal(signal.SIGINT)
+    script = interrupted_take(pico, tmp_path, 3000)
     assert script.wait(timeout=20) == 0
     (path,) = tmp_path.glob("recordings/metal/*.wav")
     values, sidecar = read(path)
@@ -269,11 +271,7 @@ def test_ctrl_c_before_all_takes_are_there(pico, tmp_path):
 
 
 def test_ctrl_c_again_names_how_to_recover_the_take(pico, tmp_path):
-    script = start_script(pico, tmp_path)
-    pico.wait_for("H")
-    pico.start(noise(3000))
-    part_of(tmp_path, 3000)
-    script.send_signal(signal.SIGINT)
+    script = interrupted_take(pico, tmp_path, 3000)
     pico.wait_for("S")
     script.send_signal(signal.SIGINT)
     out, err = script.communicate(timeout=20)
